@@ -1,0 +1,114 @@
+/*
+ * limits.h - every bound of the project in one place, each with its reason. A new queue, buffer,
+ * message or table takes its bound from here. The relations between them are checked by the
+ * compiler at the end.
+ */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+#include <stdint.h>
+
+/* ---- the ledger's rules (docs: proto/holdfast/v1/ledger.proto) ---- */
+
+/* Longest SKU, order id, request id, in bytes of UTF-8: fits one length byte, and a VARCHAR(255) of
+ * the systems we replace. */
+#define LIMIT_ID_BYTES 255
+/* Longest actor, reason, remark, trace id. */
+#define LIMIT_TEXT_BYTES 255
+/* Largest quantity or stock: exact in a double, so in JSON, jq and JavaScript. */
+#define LIMIT_QUANTITY ((INT64_C(1) << 53) - 1)
+/* Lines of one order, and of all commands of one Execute together: what one entry may cost every
+ * node in apply, about 100 ms. */
+#define LIMIT_LINES 10000
+/* Commands of one Execute. */
+#define LIMIT_BATCH_COMMANDS 10000
+/* SKUs of one BatchGetStock or CheckStock; rows of one page of a list, and the page when none is
+ * asked for. */
+#define LIMIT_QUERY_ITEMS 10000
+#define LIMIT_PAGE_ROWS   1000
+#define DEFAULT_PAGE_ROWS 100
+/* Failing lines kept in a stored reply, for a repeated request; the first answer lists all. */
+#define LIMIT_STORED_FAILED_LINES 100
+/* What one log entry may expire or trim at its head, so that one entry's work is bounded. */
+#define LIMIT_EXPIRED_ORDERS_PER_ENTRY  200
+#define LIMIT_EXPIRED_LINES_PER_ENTRY   10000
+#define LIMIT_TRIMMED_RECORDS_PER_ENTRY 200
+
+/* ---- wire ---- */
+
+/* One gRPC message, either way: gRPC's own default. */
+#define LIMIT_MESSAGE_BYTES (4u << 20)
+/* What our own client accepts as a reply: a refusal repeats its lines, so it may outgrow the
+ * request. */
+#define LIMIT_REPLY_BYTES (16u << 20)
+/* Request headers of one call, and their text. */
+#define LIMIT_HEADERS      64
+#define LIMIT_HEADER_BYTES (16u << 10)
+/* Connections of a node, calls at once on one connection and in all, bytes of requests and replies
+ * held for all. */
+#define LIMIT_CONNECTIONS            4096
+#define LIMIT_STREAMS_PER_CONNECTION 1024
+#define LIMIT_CALLS                  16384
+#define LIMIT_CALL_BYTES             (128u << 20)
+/* Bytes waiting to be written to one client before we stop reading from it. */
+#define LIMIT_SEND_BYTES_PER_CONNECTION (8u << 20)
+/* HTTP/2 windows: what a client may send ahead of us. */
+#define LIMIT_WINDOW_BYTES_PER_STREAM     (1u << 20)
+#define LIMIT_WINDOW_BYTES_PER_CONNECTION (16u << 20)
+/* A deadline is at most this long, and this long where none is given. */
+#define LIMIT_DEADLINE_MS   600000
+#define DEFAULT_DEADLINE_MS 10000
+
+/* ---- admission ---- */
+
+/* Commands and bytes that wait for a place in the log; beyond it a request is refused at once with
+ * RESOURCE_EXHAUSTED. */
+#define LIMIT_WAITING_COMMANDS 16384
+#define LIMIT_WAITING_BYTES    (32u << 20)
+#define LIMIT_WAITING_READS    16384
+
+/* ---- replication ---- */
+
+#define LIMIT_NODES 9
+/* One entry: a full Execute and its framing. Group commit stops gathering at the target, one
+ * command alone may be larger. */
+#define LIMIT_ENTRY_BYTES  (6u << 20)
+#define TARGET_ENTRY_BYTES (512u << 10)
+/* Entries and bytes submitted and not yet applied on the leader. */
+#define LIMIT_INFLIGHT_ENTRIES 64
+#define LIMIT_INFLIGHT_BYTES   (32u << 20)
+/* libraft's own pipeline to one follower, in entries. */
+#define LIMIT_RAFT_INFLIGHT_ENTRIES 2048
+/* The tail of the log kept in memory for followers; what is older is read from disk. */
+#define LIMIT_LOG_TAIL_BYTES   (64u << 20)
+#define LIMIT_LOG_TAIL_ENTRIES 16384
+/* Entries of one AppendEntries: both bounds, but always at least one entry. */
+#define LIMIT_APPEND_BYTES   (1u << 20)
+#define LIMIT_APPEND_ENTRIES 1024
+/* One frame between nodes, and what may wait for one peer; what does not fit is dropped (Raft sends
+ * it again). */
+#define LIMIT_PEER_FRAME_BYTES (8u << 20)
+#define LIMIT_PEER_SEND_BYTES  (32u << 20)
+#define LIMIT_PEER_SEND_FRAMES 4096
+/* Sockets that have connected to the peer port and have not said hello. */
+#define LIMIT_PEER_STRANGERS 32
+/* Writes waiting for the log's thread. */
+#define LIMIT_LOG_WRITES 1024
+
+/* ---- log files ---- */
+
+#define LOG_SEGMENT_BYTES (64u << 20)
+/* A batch is one write and one sync. */
+#define LIMIT_LOG_BATCH_BYTES (16u << 20)
+
+_Static_assert(LIMIT_MESSAGE_BYTES < LIMIT_ENTRY_BYTES, "an Execute must fit an entry");
+_Static_assert(TARGET_ENTRY_BYTES < LIMIT_ENTRY_BYTES, "the target lies below the limit");
+_Static_assert(LIMIT_APPEND_BYTES + LIMIT_ENTRY_BYTES < LIMIT_PEER_FRAME_BYTES,
+               "an entry must fit a frame");
+_Static_assert(LIMIT_PEER_FRAME_BYTES < LIMIT_PEER_SEND_BYTES, "a frame must fit the queue");
+_Static_assert(LIMIT_ENTRY_BYTES < LIMIT_LOG_BATCH_BYTES, "an entry must fit a batch");
+_Static_assert(LIMIT_LOG_BATCH_BYTES < LOG_SEGMENT_BYTES, "a batch must fit a segment");
+_Static_assert(LIMIT_MESSAGE_BYTES < LIMIT_WAITING_BYTES, "a request must fit the queue");
+_Static_assert(LIMIT_INFLIGHT_ENTRIES < LIMIT_RAFT_INFLIGHT_ENTRIES, "we stop before libraft does");
+
+#endif

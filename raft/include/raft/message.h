@@ -1,0 +1,66 @@
+/*
+ * message.h - what members say to each other, as plain structs; raft/frame.h turns them into frames
+ * and back with bounds checks (rule 15).
+ *
+ * Every request carries the sender's current term at sending, every reply echoes the request's
+ * (rule 5).
+ */
+#ifndef RAFT_MESSAGE_H
+#define RAFT_MESSAGE_H
+
+#include "raft/entry.h"
+
+enum peer_message_type {
+    PEER_REQUEST_VOTE = 1,
+    PEER_REQUEST_VOTE_RESULT = 2,
+    PEER_APPEND_ENTRIES = 3,
+    PEER_APPEND_ENTRIES_RESULT = 4,
+    PEER_TIMEOUT_NOW = 5,
+    /* 6: InstallSnapshot, with snapshots */
+};
+
+struct peer_message {
+    enum peer_message_type type;
+    uint64_t sent_term; /* request: the sender's current term at sending; reply: the echo of the
+                           request's */
+    union {
+        struct {
+            uint64_t term;
+            uint64_t candidate_id;
+            uint64_t last_log_index;
+            uint64_t last_log_term;
+            bool disrupt_leader;
+            bool pre_vote;
+        } request_vote;
+        struct {
+            uint64_t term;
+            bool vote_granted;
+            bool pre_vote;
+        } request_vote_result;
+        struct {
+            uint64_t term;
+            uint64_t prev_log_index;
+            uint64_t prev_log_term;
+            uint64_t leader_commit;
+            struct entry *
+                *entries; /* references; array and references owned by the message's owner */
+            size_t entry_count;
+        } append_entries;
+        struct {
+            uint64_t term;
+            uint64_t rejected; /* 0: success */
+            uint64_t last_log_index;
+            uint32_t capacity;
+        } append_entries_result;
+        struct {
+            uint64_t term;
+            uint64_t last_log_index;
+            uint64_t last_log_term;
+        } timeout_now;
+    };
+};
+
+/* Releases the entries of an AppendEntries and the array itself. */
+void peer_message_free(struct peer_message *message);
+
+#endif

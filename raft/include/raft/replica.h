@@ -1,0 +1,156 @@
+/*
+ * replica.h - one member of the replicated log: libraft's I/O-free core (raft_step) behind the
+ * rules that make it safe.
+ *
+ * Purpose: agree on a sequence of entries. The replica neither reads a clock nor touches a disk, a
+ * socket or the ledger: everything outside is a call of struct replica_env, so that the simulator
+ * and the real node run the same code.
+ *
+ * The turn: the owner calls replica_receive, replica_log_written and replica_tick as things happen,
+ * and replica_submit when it has something to propose. Each call runs to its end: it may call any
+ * function of the env, and those must not call back into the replica. `now_ms` is monotonic and
+ * never goes back (rule 1).
+ *
+ * Ownership: env and config are copied; entry bytes are shared by reference count (raft/entry.h).
+ * Threads: all calls from one thread.
+ * Errors: a call that returns false has broken the replica for good - a disk or libraft failed, or
+ * a contract of libraft was about to be violated. The process must stop with the error's text (rule
+ * 2). Nothing is retried onto a disk that has failed. Source: Ongaro, Consensus: Bridging Theory
+ * and Practice (2014); libraft 0.22.1; docs/replication.md for the rules by number.
+ */
+#ifndef RAFT_REPLICA_H
+#define RAFT_REPLICA_H
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "raft/entry.h"
+#include "raft/message.h"
+
+struct replica;
+
+enum replica_state { REPLICA_FOLLOWER = 1, REPLICA_CANDIDATE = 2, REPLICA_LEADER = 3 };
+enum replica_role { REPLICA_VOTER = 1, REPLICA_STANDBY = 2 };
+
+struct replica_member {
+    uint64_t id;
+    enum replica_role role;
+    const char *address; /* peer address, host:port */
+};
+
+/* What a replica needs from outside. `context` is passed to each. */
+struct replica_env {
+    void *context;
+
+    /* Stores term and vote, atomically and synced, before it returns (rule 3). */
+    bool (*store_hard_state)(void *context, uint64_t term, uint64_t voted_for, struct error *error);
+
+    /* Queues a write: drop everything from first_index on, then append the entries (consecutive
+     * from first_index). In the order of the calls; one replica_log_written with the same
+     * generation when it is synced. The env takes its own references. Any failure stops the
+     * process. */
+    void (*write_log)(void *context, uint64_t generation, uint64_t first_index,
+                      struct entry *const *entries, size_t count);
+
+    /* Reads entries that are durable: up to max_count and max_bytes, at least one, starting at
+     * first_index, for a follower that is behind the tail kept in memory. Gives references. Returns
+     * how many; 0 and an error: the process stops. */
+    size_t (*read_log)(void *context, uint64_t first_index, size_t max_count, size_t max_bytes,
+                       struct entry **entries, struct error *error);
+
+    /* Queues a message to a peer, or drops it: Raft expects no more. The message and its entries
+     * are valid during the call only. */
+    void (*send)(void *context, uint64_t peer_id, const struct peer_message *message);
+
+    /* A committed and durable entry, in log order, each index once (rule 9). Only entries of type
+     * ENTRY_COMMAND and ENTRY_BARRIER carry a meaning for the owner; the others are passed too so
+     * that the applied index is dense. `local` is true when this replica submitted it in this term.
+     * False stops the process. */
+    bool (*apply)(void *context, const struct entry *entry, struct error *error);
+
+    /* This replica has become leader of `term`: give the bytes of the barrier it submits first
+     * (rule 10). */
+    void (*make_barrier)(void *context, uint64_t term, struct buffer *out);
+
+    /* Leader, follower or candidate; term; who leads (0: unknown). Called after each change, before
+     * anything is sent that depends on it. When the state is no longer LEADER, proposals that were
+     * not applied have an unknown outcome. */
+    void (*state_changed)(void *context, enum replica_state state, uint64_t term,
+                          uint64_t leader_id);
+};
+
+struct replica_config {
+    uint64_t id;
+    const char *address;
+    const struct replica_member
+        *members; /* entry 1 of every log is made of these (rule 0); sorted inside */
+    size_t member_count;
+    uint32_t election_timeout_ms; /* default 300 */
+    uint32_t heartbeat_ms;        /* default 75 */
+    uint32_t seed;                /* unique per node: rule 1 */
+};
+
+/* What was found on disk. entries: every entry of the log in order, beginning at 1; only term,
+ * type, index and - of ENTRY_CHANGE - the bytes are looked at. A log without entries is a new node:
+ * the replica writes entry 1 itself. */
+struct replica_disk {
+    uint64_t term;
+    uint64_t voted_for;
+    struct entry *const *entries;
+    size_t entry_count;
+    uint64_t applied_index; /* of the state machine; apply begins behind it */
+};
+
+/* The bytes of entry 1 for these members, and the cluster id that is the hash of them (rule 0). */
+bool replica_bootstrap_entry(const struct replica_member *members, size_t count, struct buffer *out,
+                             uint64_t *cluster_id, struct error *error);
+
+struct replica *replica_open(const struct replica_config *config, const struct replica_env *env,
+                             struct error *error);
+/* Feeds START (and, for a lone voter, term + 1 before it: rule 11). */
+bool replica_start(struct replica *replica, const struct replica_disk *disk, uint64_t now_ms,
+                   struct error *error);
+void replica_close(struct replica *replica);
+
+/* A message from the peer with this id (the connection's, rule 15), decoded. Takes over
+ * message->entries' references. */
+bool replica_receive(struct replica *replica, uint64_t peer_id, struct peer_message *message,
+                     uint64_t now_ms, struct error *error);
+/* The connection to the peer was made anew: replies to what was asked over the old one do not count
+ * (rule 5). */
+void replica_peer_connected(struct replica *replica, uint64_t peer_id);
+/* The write of this generation is synced up to last_index. */
+bool replica_log_written(struct replica *replica, uint64_t generation, uint64_t last_index,
+                         uint64_t now_ms, struct error *error);
+/* Timers and the barrier. Call it at replica_next_ms or later. */
+bool replica_tick(struct replica *replica, uint64_t now_ms, struct error *error);
+/* When replica_tick wants to be called next. */
+uint64_t replica_next_ms(const struct replica *replica);
+
+/* May an entry be submitted: leader, the term's barrier submitted, in-flight limits (base/limits.h)
+ * not reached? */
+bool replica_can_submit(const struct replica *replica);
+/* Submits one ENTRY_COMMAND; needs replica_can_submit. The index it will have, if it ever commits.
+ * Takes over the reference. */
+bool replica_submit(struct replica *replica, struct entry *entry, uint64_t now_ms, uint64_t *index,
+                    struct error *error);
+
+struct replica_status {
+    enum replica_state state;
+    uint64_t term;
+    uint64_t leader_id;
+    uint64_t commit_index;
+    uint64_t applied_index;
+    uint64_t last_index;
+    uint64_t durable_index;
+    bool barrier_applied; /* leader whose own barrier is applied: reads and commands may be answered
+                           */
+};
+void replica_status_get(const struct replica *replica, struct replica_status *status);
+/* On the leader: what the member is known to have; else 0. */
+uint64_t replica_match_index(const struct replica *replica, uint64_t member_id);
+/* The latest configuration: fills up to `capacity`, returns how many there are. Addresses are valid
+ * until the next call. */
+size_t replica_members(const struct replica *replica, struct replica_member *members,
+                       size_t capacity);
+
+#endif

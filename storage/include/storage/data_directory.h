@@ -1,0 +1,44 @@
+/*
+ * data_directory.h - what a node owns on disk: a lock, a manifest in two alternating slots (who
+ * this is; term and vote; which state generation), the log's segments, and the state database of
+ * that generation.
+ *
+ *   DIR/lock   DIR/manifest   DIR/log/<number>.log   DIR/state.<generation>/
+ *
+ * The manifest names the state generation, and naming another one is how a snapshot is installed;
+ * opening removes other generations. Threads: one at a time. Errors: a directory of another
+ * cluster, node, incarnation or format is refused by name, nothing is changed.
+ */
+#ifndef STORAGE_DATA_DIRECTORY_H
+#define STORAGE_DATA_DIRECTORY_H
+
+#include "base/error.h"
+#include "storage/file.h"
+
+struct data_directory;
+
+struct data_directory_options {
+    const struct file_system *files;
+    const char *path;
+    uint64_t cluster_id;
+    uint64_t node_id;
+    uint64_t new_incarnation; /* random, from the caller; used when the directory is new */
+};
+
+struct data_directory *data_directory_open(const struct data_directory_options *options,
+                                           struct error *error);
+void data_directory_close(struct data_directory *directory);
+
+bool data_directory_is_new(const struct data_directory *directory);
+uint64_t data_directory_incarnation(const struct data_directory *directory);
+uint64_t data_directory_term(const struct data_directory *directory);
+uint64_t data_directory_voted_for(const struct data_directory *directory);
+uint64_t data_directory_generation(const struct data_directory *directory);
+/* Paths, owned by the directory. */
+const char *data_directory_log_path(const struct data_directory *directory);
+const char *data_directory_state_path(const struct data_directory *directory);
+/* Atomic and synced when it returns true (Raft rule 3). */
+bool data_directory_store_hard_state(struct data_directory *directory, uint64_t term,
+                                     uint64_t voted_for, struct error *error);
+
+#endif
