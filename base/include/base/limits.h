@@ -70,6 +70,8 @@
 /* ---- replication ---- */
 
 #define LIMIT_NODES 9
+/* host:port of a member: the longest DNS name, a colon, a port. */
+#define LIMIT_PEER_ADDRESS_BYTES 259
 /* One entry: a full Execute and its framing. Group commit stops gathering at the target, one
  * command alone may be larger. */
 #define LIMIT_ENTRY_BYTES  (6u << 20)
@@ -85,6 +87,18 @@
 /* Entries of one AppendEntries: both bounds, but always at least one entry. */
 #define LIMIT_APPEND_BYTES   (1u << 20)
 #define LIMIT_APPEND_ENTRIES 1024
+/* Entries sent to one follower for one AppendEntries of libraft, in several frames: what is beyond
+ * counts as lost and is asked for again. Bounds what one follower far behind may cost a turn. */
+#define LIMIT_APPEND_TURN_BYTES (4u << 20)
+/* Entries received and not yet synced here: beyond it a follower takes heartbeats only, so that a
+ * slow disk can't fill the memory. */
+#define LIMIT_UNSYNCED_BYTES   (32u << 20)
+#define LIMIT_UNSYNCED_ENTRIES 8192
+/* What one turn of the loop applies before it looks at the network again. */
+#define LIMIT_APPLY_TURN_ENTRIES 1024
+#define LIMIT_APPLY_TURN_BYTES   (8u << 20)
+/* Terms and indexes above it are nobody's: arithmetic on them could overflow. */
+#define LIMIT_RAFT_NUMBER (UINT64_C(1) << 62)
 /* One frame between nodes, and what may wait for one peer; what does not fit is dropped (Raft sends
  * it again). */
 #define LIMIT_PEER_FRAME_BYTES (8u << 20)
@@ -110,5 +124,14 @@ _Static_assert(LIMIT_ENTRY_BYTES < LIMIT_LOG_BATCH_BYTES, "an entry must fit a b
 _Static_assert(LIMIT_LOG_BATCH_BYTES < LOG_SEGMENT_BYTES, "a batch must fit a segment");
 _Static_assert(LIMIT_MESSAGE_BYTES < LIMIT_WAITING_BYTES, "a request must fit the queue");
 _Static_assert(LIMIT_INFLIGHT_ENTRIES < LIMIT_RAFT_INFLIGHT_ENTRIES, "we stop before libraft does");
+_Static_assert(LIMIT_APPEND_BYTES <= LIMIT_APPEND_TURN_BYTES &&
+                   LIMIT_APPEND_TURN_BYTES + LIMIT_ENTRY_BYTES < LIMIT_PEER_SEND_BYTES,
+               "a turn's frames must fit the queue");
+_Static_assert(LIMIT_UNSYNCED_BYTES + LIMIT_PEER_FRAME_BYTES <= LIMIT_LOG_TAIL_BYTES &&
+                   LIMIT_INFLIGHT_BYTES + LIMIT_ENTRY_BYTES <= LIMIT_LOG_TAIL_BYTES,
+               "what is not synced must fit the tail in memory, for it is nowhere else");
+_Static_assert(LIMIT_UNSYNCED_ENTRIES + LIMIT_APPEND_ENTRIES <= LIMIT_LOG_TAIL_ENTRIES,
+               "what is not synced must fit the tail in memory, for it is nowhere else");
+_Static_assert(LIMIT_INFLIGHT_ENTRIES < LIMIT_LOG_WRITES, "a leader's writes must fit the queue");
 
 #endif
