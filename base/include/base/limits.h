@@ -34,6 +34,9 @@
 #define LIMIT_EXPIRED_LINES_PER_ENTRY   10000
 #define LIMIT_TRIMMED_RECORDS_PER_ENTRY 200
 
+/* A page token in hexadecimal: kind, two ids and two numbers at most. */
+#define LIMIT_PAGE_TOKEN_BYTES 1200
+
 /* ---- wire ---- */
 
 /* One gRPC message, either way: gRPC's own default. */
@@ -61,6 +64,10 @@
 
 /* ---- admission ---- */
 
+/* Nested messages of one request, and the memory that decoding it may take. */
+#define LIMIT_MESSAGE_PARTS 65536
+#define LIMIT_DECODE_BYTES  (32u << 20)
+
 /* Commands and bytes that wait for a place in the log; beyond it a request is refused at once with
  * RESOURCE_EXHAUSTED. */
 #define LIMIT_WAITING_COMMANDS 16384
@@ -77,6 +84,9 @@
 /* Entries and bytes submitted and not yet applied on the leader. */
 #define LIMIT_INFLIGHT_ENTRIES 64
 #define LIMIT_INFLIGHT_BYTES   (32u << 20)
+/* Entries that the proposer keeps in flight: few, so that what comes meanwhile gathers into the
+ * next one (group commit). */
+#define TARGET_INFLIGHT_ENTRIES 4
 /* libraft's own pipeline to one follower, in entries. */
 #define LIMIT_RAFT_INFLIGHT_ENTRIES 2048
 /* The tail of the log kept in memory for followers; what is older is read from disk. */
@@ -109,6 +119,7 @@ _Static_assert(LIMIT_PEER_FRAME_BYTES < LIMIT_PEER_SEND_BYTES, "a frame must fit
 _Static_assert(LIMIT_ENTRY_BYTES < LIMIT_LOG_BATCH_BYTES, "an entry must fit a batch");
 _Static_assert(LIMIT_LOG_BATCH_BYTES < LOG_SEGMENT_BYTES, "a batch must fit a segment");
 _Static_assert(LIMIT_MESSAGE_BYTES < LIMIT_WAITING_BYTES, "a request must fit the queue");
+_Static_assert(TARGET_INFLIGHT_ENTRIES < LIMIT_INFLIGHT_ENTRIES, "room for the barrier");
 _Static_assert(LIMIT_INFLIGHT_ENTRIES < LIMIT_RAFT_INFLIGHT_ENTRIES, "we stop before libraft does");
 
 #endif
