@@ -129,9 +129,9 @@ static void on_outcome(void *context, const struct rpc_outcome *outcome)
         rpc_call_reply(call, outcome->body);
     } else if (outcome->never_sent) {
         rpc_call_fail(call, RPC_UNAVAILABLE, "the leader can't be reached: %s", outcome->message);
-    } else if (outcome->connection_lost) {
+    } else if (!outcome->answered) {
         rpc_call_fail(call, forwarded->is_read ? RPC_UNAVAILABLE : RPC_UNKNOWN,
-                      "the connection to the leader was lost: %s", outcome->message);
+                      "the leader gave no answer: %s", outcome->message);
     } else {
         rpc_call_fail(call, outcome->status, "%s", outcome->message);
     }
