@@ -151,8 +151,7 @@ static bool is_welcome(struct transport *transport, const struct hello *theirs, 
         return error_set(why, "node %" PRIu64 " is not a member of the cluster of node %" PRIu64,
                          theirs->node_id, transport->self.node_id);
     }
-    return transport->events.admit(transport->events.context, theirs->node_id, theirs->incarnation,
-                                   why);
+    return transport_admits(transport, theirs, why);
 }
 
 static bool stranger_on_frame(struct connection *connection, struct frame_content *content,

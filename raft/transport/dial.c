@@ -174,8 +174,7 @@ static bool is_acceptable(struct peer *peer, const struct hello *theirs, struct 
         return error_set(why, "the address leads to node %" PRIu64 ": check the peer addresses",
                          theirs->node_id);
     }
-    return transport->events.admit(transport->events.context, theirs->node_id, theirs->incarnation,
-                                   why);
+    return transport_admits(transport, theirs, why);
 }
 
 static bool dialled_on_frame(struct connection *connection, struct frame_content *content,
@@ -327,7 +326,7 @@ void dial_expire(struct peer *peer, uint64_t now)
         break;
     case DIAL_RESOLVING:
     case DIAL_CONNECTED:
-        assert(!"these states have no deadline");
+        assert(false && "these states have no deadline");
     }
 }
 

@@ -205,7 +205,7 @@ struct frame *frame_of_message(const struct peer_message *message)
     case PEER_TIMEOUT_NOW:
         return build_timeout_now(&header, message);
     }
-    assert(!"a message has one of the five types");
+    assert(false && "a message has one of the five types");
     abort();
 }
 

@@ -37,6 +37,14 @@ uint64_t transport_random(struct transport *transport)
     return z ^ z >> 31;
 }
 
+bool transport_admits(struct transport *transport, const struct hello *theirs, struct error *why)
+{
+    /* An empty reason would be read as a welcome: there is one whatever the owner says. */
+    error_set(why, "node %" PRIu64 " is not admitted", theirs->node_id);
+    return transport->events.admit(transport->events.context, theirs->node_id, theirs->incarnation,
+                                   why);
+}
+
 void transport_keep_client_address(struct peer *peer, const struct hello *hello)
 {
     memcpy(peer->client_address, hello->client_address, sizeof peer->client_address);

@@ -93,6 +93,8 @@ void transport_flush_soon(struct transport *transport);
 /* Call after any deadline has changed. */
 void transport_arm_timer(struct transport *transport);
 uint64_t transport_random(struct transport *transport);
+/* Asks the owner about a hello that is right in all else. */
+bool transport_admits(struct transport *transport, const struct hello *theirs, struct error *why);
 void transport_keep_client_address(struct peer *peer, const struct hello *hello);
 
 /* accept.c */
