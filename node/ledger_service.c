@@ -61,7 +61,7 @@ static void command(struct node *node, struct rpc_call *call, enum ledger_comman
 }
 
 static void query(struct node *node, struct rpc_call *call, enum query_kind kind,
-                 struct bytes message)
+                  struct bytes message)
 {
     if (passed_on(node, call, message, true)) {
         return;

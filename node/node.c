@@ -302,6 +302,7 @@ static void on_peer_connected(void *context, uint64_t peer_id, uint64_t incarnat
     size_t slot = member_slot(node, peer_id);
     if (slot < LIMIT_NODES) {
         node->incarnations[slot] = incarnation;
+        node->refused[slot] = false;
     }
     log_info("peer-connected", LOG_NUMBER("peer", peer_id), LOG_TEXT("client", client_address));
     if (node->closing == 0) {
@@ -338,10 +339,32 @@ static bool admit_peer(void *context, uint64_t peer_id, uint64_t incarnation, st
     return true;
 }
 
+/* A node that so many members refuse that the rest can't make a majority with it will never take
+ * part: it says so and ends. One refusal may be the other's mistake. */
 static void on_refused(void *context, uint64_t peer_id, const char *reason)
 {
-    (void)context;
+    struct node *node = context;
     log_error("refused-by-peer", LOG_NUMBER("peer", peer_id), LOG_TEXT("reason", reason));
+    size_t slot = member_slot(node, peer_id);
+    if (slot < LIMIT_NODES) {
+        node->refused[slot] = true;
+    }
+    size_t refusals = 0;
+    for (size_t i = 0; i < node->options->member_count; i++) {
+        refusals += node->refused[i];
+    }
+    size_t majority = node->options->member_count / 2 + 1;
+    if (node->options->member_count - refusals < majority) {
+        log_fatal("refused", reason);
+    }
+}
+
+/* Somebody who is no member of this cluster, or not the one it says: already limited in rate by the
+ * transport. */
+static void on_turned_away(void *context, const char *who, const char *reason)
+{
+    (void)context;
+    log_warning("turned-away", LOG_TEXT("who", who), LOG_TEXT("reason", reason));
 }
 
 static void on_notice(void *context, const char *text)
@@ -527,6 +550,7 @@ static bool open_network(struct node *node, struct error *error)
         .disconnected = on_peer_disconnected,
         .admit = admit_peer,
         .refused = on_refused,
+        .turned_away = on_turned_away,
     };
     node->transport = transport_open(node->loop, &transport, &events, error);
     if (node->transport == NULL) {

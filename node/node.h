@@ -53,6 +53,7 @@ struct node {
     size_t registered_count;
     uint64_t incarnations[LIMIT_NODES]; /* by place in options->members, as their hellos said; 0:
                                            not heard of */
+    bool refused[LIMIT_NODES];          /* by place: this member refuses us */
     bool serving;                       /* as grpc.health.v1 was last told */
     uint64_t last_notice_ms;
 
