@@ -98,8 +98,12 @@
 /* ---- log files ---- */
 
 #define LOG_SEGMENT_BYTES (64u << 20)
+/* The largest segment that is read: starting holds one in memory. */
+#define LIMIT_LOG_SEGMENT_BYTES (256u << 20)
 /* A batch is one write and one sync. */
 #define LIMIT_LOG_BATCH_BYTES (16u << 20)
+/* Batches that one read of the log looks at, whatever it asks for. */
+#define LIMIT_LOG_READ_BATCHES 256
 
 _Static_assert(LIMIT_MESSAGE_BYTES < LIMIT_ENTRY_BYTES, "an Execute must fit an entry");
 _Static_assert(TARGET_ENTRY_BYTES < LIMIT_ENTRY_BYTES, "the target lies below the limit");
@@ -108,6 +112,7 @@ _Static_assert(LIMIT_APPEND_BYTES + LIMIT_ENTRY_BYTES < LIMIT_PEER_FRAME_BYTES,
 _Static_assert(LIMIT_PEER_FRAME_BYTES < LIMIT_PEER_SEND_BYTES, "a frame must fit the queue");
 _Static_assert(LIMIT_ENTRY_BYTES < LIMIT_LOG_BATCH_BYTES, "an entry must fit a batch");
 _Static_assert(LIMIT_LOG_BATCH_BYTES < LOG_SEGMENT_BYTES, "a batch must fit a segment");
+_Static_assert(LOG_SEGMENT_BYTES <= LIMIT_LOG_SEGMENT_BYTES, "our own segments must be readable");
 _Static_assert(LIMIT_MESSAGE_BYTES < LIMIT_WAITING_BYTES, "a request must fit the queue");
 _Static_assert(LIMIT_INFLIGHT_ENTRIES < LIMIT_RAFT_INFLIGHT_ENTRIES, "we stop before libraft does");
 
