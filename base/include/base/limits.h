@@ -105,6 +105,21 @@
 /* Batches that one read of the log looks at, whatever it asks for. */
 #define LIMIT_LOG_READ_BATCHES 256
 
+/* ---- state database ---- */
+
+/* RocksDB's memory: this many write buffers at most (one being filled, the others being flushed),
+ * and the cache of blocks, their indexes and filters. */
+#define STATE_WRITE_BUFFER_BYTES (32u << 20)
+#define STATE_WRITE_BUFFERS      3
+#define STATE_BLOCK_CACHE_BYTES  (32u << 20)
+/* Table files open at once, out of the process's descriptors. */
+#define STATE_OPEN_FILES 256
+/* Its threads: one that flushes, one that compacts. */
+#define STATE_BACKGROUND_JOBS 2
+/* Changes of one commit stay in memory until it; one entry's work bounds them. This much of the
+ * memory is kept for the next one. */
+#define STATE_OVERLAY_KEPT_BYTES (8u << 20)
+
 _Static_assert(LIMIT_MESSAGE_BYTES < LIMIT_ENTRY_BYTES, "an Execute must fit an entry");
 _Static_assert(TARGET_ENTRY_BYTES < LIMIT_ENTRY_BYTES, "the target lies below the limit");
 _Static_assert(LIMIT_APPEND_BYTES + LIMIT_ENTRY_BYTES < LIMIT_PEER_FRAME_BYTES,

@@ -424,7 +424,7 @@ static void run_random(uint64_t seed)
 static void test_random(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 300; seed++) {
+    for (uint64_t seed = 1; seed <= 200; seed++) {
         run_random(seed);
     }
 }
