@@ -162,8 +162,27 @@
 /* ---- log files ---- */
 
 #define LOG_SEGMENT_BYTES (64u << 20)
+/* The largest segment that is read: starting holds one in memory. */
+#define LIMIT_LOG_SEGMENT_BYTES (256u << 20)
 /* A batch is one write and one sync. */
 #define LIMIT_LOG_BATCH_BYTES (16u << 20)
+/* Batches that one read of the log looks at, whatever it asks for. */
+#define LIMIT_LOG_READ_BATCHES 256
+
+/* ---- state database ---- */
+
+/* RocksDB's memory: this many write buffers at most (one being filled, the others being flushed),
+ * and the cache of blocks, their indexes and filters. */
+#define STATE_WRITE_BUFFER_BYTES (32u << 20)
+#define STATE_WRITE_BUFFERS      3
+#define STATE_BLOCK_CACHE_BYTES  (32u << 20)
+/* Table files open at once, out of the process's descriptors. */
+#define STATE_OPEN_FILES 256
+/* Its threads: one that flushes, one that compacts. */
+#define STATE_BACKGROUND_JOBS 2
+/* Changes of one commit stay in memory until it; one entry's work bounds them. This much of the
+ * memory is kept for the next one. */
+#define STATE_OVERLAY_KEPT_BYTES (8u << 20)
 
 _Static_assert(LIMIT_MESSAGE_BYTES < LIMIT_ENTRY_BYTES, "an Execute must fit an entry");
 _Static_assert(TARGET_ENTRY_BYTES < LIMIT_ENTRY_BYTES, "the target lies below the limit");
@@ -179,6 +198,7 @@ _Static_assert(LIMIT_ADDRESS_BYTES + LIMIT_PEER_REASON_BYTES + 256u < LIMIT_PEER
 _Static_assert(PEER_BACKOFF_LAST_MS <= PEER_STABLE_MS, "what lasts is not dialled in a circle");
 _Static_assert(LIMIT_ENTRY_BYTES < LIMIT_LOG_BATCH_BYTES, "an entry must fit a batch");
 _Static_assert(LIMIT_LOG_BATCH_BYTES < LOG_SEGMENT_BYTES, "a batch must fit a segment");
+_Static_assert(LOG_SEGMENT_BYTES <= LIMIT_LOG_SEGMENT_BYTES, "our own segments must be readable");
 _Static_assert(LIMIT_MESSAGE_BYTES < LIMIT_WAITING_BYTES, "a request must fit the queue");
 _Static_assert(TARGET_INFLIGHT_ENTRIES < LIMIT_INFLIGHT_ENTRIES, "room for the barrier");
 _Static_assert(LIMIT_INFLIGHT_ENTRIES < LIMIT_RAFT_INFLIGHT_ENTRIES, "we stop before libraft does");
