@@ -26,14 +26,6 @@ struct ledger;
 struct ledger *ledger_open(struct ledger_store store, struct error *error);
 void ledger_close(struct ledger *ledger);
 
-struct ledger_failed_line {
-    struct bytes sku;
-    uint32_t warehouse;
-    int64_t requested;
-    int64_t available;
-    enum ledger_verdict reason;
-};
-
 struct ledger_result {
     enum ledger_verdict verdict;
     bool replayed;
