@@ -30,6 +30,7 @@ enum {
     HEADER_COUNT_AT = 20,
     HEADER_BYTES = 24,
     LINE_LEAST_BYTES = 2 + 4 + 8,
+    COMMAND_LEAST_BYTES = 1 + 1 + 2 + 8 + 4 * 2 + (2 + 8 + 1 + 4), /* a Release */
 };
 
 enum {
@@ -187,6 +188,10 @@ bool ledger_entry_open(struct ledger_entry_reader *reader, struct bytes entry, s
                          header->time_ms, header->outage_credit_ms);
     }
     reader->rest = bytes_of(in.next, reader_left(&in));
+    if (header->count > reader->rest.len / COMMAND_LEAST_BYTES) {
+        return error_set(error, "the entry is damaged: %zu bytes can't hold %" PRIu32 " commands",
+                         reader->rest.len, header->count);
+    }
     return true;
 }
 
