@@ -38,7 +38,7 @@ static bool due_scan_visit(void *context, struct bytes key, struct bytes value)
     struct reader in = reader_of(key);
     uint64_t when = read_u64_be(&in);
     (void)value;
-    if (in.failed || when > INT64_MAX) {
+    if (in.failed || when > LIMIT_DUE_MS) {
         scan->damaged = true;
         return false;
     }
@@ -65,7 +65,7 @@ static bool scan_due(struct ledger *ledger, enum ledger_kind kind, int64_t first
         return false;
     }
     return !scan->damaged ||
-           ledger_contradiction(error, "a row of kind %c has a key that is too short", kind);
+           ledger_contradiction(error, "a row of kind %c has a key that holds no time", kind);
 }
 
 bool ledger_load_due(struct ledger *ledger, struct error *error)

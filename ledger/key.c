@@ -159,7 +159,7 @@ bool ledger_key_read_expiry(struct bytes key, int64_t *expires_hold_ms, struct b
     uint64_t expires = read_u64_be(&in);
     *order_id = read_raw(&in, reader_left(&in));
     *expires_hold_ms = (int64_t)expires;
-    return reader_finished(&in) && expires <= INT64_MAX && valid_id(*order_id);
+    return reader_finished(&in) && expires <= LIMIT_DUE_MS && valid_id(*order_id);
 }
 
 bool ledger_key_read_purge(struct bytes key, int64_t *when_ms, enum ledger_kind *kind,
@@ -170,6 +170,6 @@ bool ledger_key_read_purge(struct bytes key, int64_t *when_ms, enum ledger_kind 
     *kind = (enum ledger_kind)read_u8(&in);
     *id = read_raw(&in, reader_left(&in));
     *when_ms = (int64_t)when;
-    return reader_finished(&in) && when <= INT64_MAX && valid_id(*id) &&
+    return reader_finished(&in) && when <= LIMIT_DUE_MS && valid_id(*id) &&
            (*kind == LEDGER_KIND_ORDER || *kind == LEDGER_KIND_REQUEST);
 }

@@ -19,7 +19,9 @@
  *   texts and ids: length u16, bytes; integers little-endian
  *
  * What can fail: decoding bytes that are cut, left over, of a format this program doesn't know, or
- * that hold a value no writer gives. Sums between records are not looked at here (audit.c).
+ * that hold a value no writer gives. Behind a decoder quantities and times lie within their limits,
+ * and ids have the length of ids, so that the rules may calculate with them and make keys of them.
+ * Sums between records are not looked at here (audit.c).
  */
 #include "ledger/record.h"
 
@@ -77,6 +79,35 @@ static uint8_t read_enum(struct reader *in, int first, int last)
     return value;
 }
 
+static int64_t read_within(struct reader *in, int64_t most)
+{
+    int64_t value = read_i64(in);
+    if (value < 0 || value > most) {
+        in->failed = true;
+        return 0;
+    }
+    return value;
+}
+
+static int64_t read_quantity(struct reader *in)
+{
+    return read_within(in, LIMIT_QUANTITY);
+}
+
+static int64_t read_time(struct reader *in)
+{
+    return read_within(in, LIMIT_DUE_MS);
+}
+
+/* SKU and warehouse of a line. */
+static struct bytes read_line_stock(struct reader *in, uint32_t *warehouse)
+{
+    struct bytes sku = read_bytes16(in);
+    *warehouse = read_u32(in);
+    in->failed = in->failed || sku.len == 0 || sku.len > LIMIT_ID_BYTES || *warehouse == 0;
+    return sku;
+}
+
 static enum order_state read_state(struct reader *in, enum order_state first)
 {
     return (enum order_state)read_enum(in, first, ORDER_RETURNED);
@@ -102,12 +133,12 @@ static void write_stock(struct buffer *out, const struct stock_record *stock)
 
 static void read_stock(struct reader *in, struct stock_record *stock)
 {
-    stock->on_hand = read_i64(in);
-    stock->reserved = read_i64(in);
-    stock->low_stock_threshold = read_i64(in);
+    stock->on_hand = read_quantity(in);
+    stock->reserved = read_quantity(in);
+    stock->low_stock_threshold = read_quantity(in);
     stock->version = read_u64(in);
-    stock->created_ms = read_i64(in);
-    stock->updated_ms = read_i64(in);
+    stock->created_ms = read_time(in);
+    stock->updated_ms = read_time(in);
     stock->last_index = read_u64(in);
 }
 
@@ -170,13 +201,14 @@ static void read_order_lines(struct reader *in, struct order_record *order,
     room->items = array_grow(room->items, &room->capacity, count, sizeof *room->items);
     for (uint32_t i = 0; i < count; i++) {
         struct order_line *line = &room->items[i];
-        line->sku = read_bytes16(in);
-        line->warehouse = read_u32(in);
-        line->reserved = read_i64(in);
-        line->deducted = read_i64(in);
-        line->released = read_i64(in);
-        line->expired = read_i64(in);
-        line->returned = read_i64(in);
+        line->sku = read_line_stock(in, &line->warehouse);
+        line->reserved = read_quantity(in);
+        line->deducted = read_quantity(in);
+        line->released = read_quantity(in);
+        line->expired = read_quantity(in);
+        line->returned = read_quantity(in);
+        in->failed = in->failed || line->reserved == 0 || order_line_open(line) < 0 ||
+                     line->returned > line->deducted;
     }
     order->lines = room->items;
     order->line_count = count;
@@ -192,10 +224,10 @@ bool order_record_decode(struct bytes value, struct order_record *order, struct 
     }
     order->state = read_state(&in, ORDER_ACTIVE);
     order->tombstone = read_flag(&in);
-    order->created_ms = read_i64(&in);
-    order->expires_hold_ms = read_i64(&in);
-    order->closed_ms = read_i64(&in);
-    order->purge_ms = read_i64(&in);
+    order->created_ms = read_time(&in);
+    order->expires_hold_ms = read_time(&in);
+    order->closed_ms = read_time(&in);
+    order->purge_ms = read_time(&in);
     order->actor = read_bytes16(&in);
     order->reason = read_bytes16(&in);
     read_order_lines(&in, order, room);
@@ -229,11 +261,11 @@ bool history_record_decode(struct bytes value, struct history_record *row, struc
         return false;
     }
     row->op = (enum history_op)read_enum(&in, HISTORY_SET, HISTORY_EXPIRE);
-    row->on_hand_before = read_i64(&in);
-    row->on_hand_after = read_i64(&in);
-    row->reserved_before = read_i64(&in);
-    row->reserved_after = read_i64(&in);
-    row->time_ms = read_i64(&in);
+    row->on_hand_before = read_quantity(&in);
+    row->on_hand_after = read_quantity(&in);
+    row->reserved_before = read_quantity(&in);
+    row->reserved_after = read_quantity(&in);
+    row->time_ms = read_time(&in);
     row->order_id = read_bytes16(&in);
     row->request_id = read_bytes16(&in);
     row->actor = read_bytes16(&in);
@@ -287,10 +319,9 @@ static void read_failed_lines(struct reader *in, struct request_record *request,
     room->items = array_grow(room->items, &room->capacity, count, sizeof *room->items);
     for (uint32_t i = 0; i < count; i++) {
         struct ledger_failed_line *line = &room->items[i];
-        line->sku = read_bytes16(in);
-        line->warehouse = read_u32(in);
-        line->requested = read_i64(in);
-        line->available = read_i64(in);
+        line->sku = read_line_stock(in, &line->warehouse);
+        line->requested = read_quantity(in);
+        line->available = read_quantity(in);
         line->reason = read_verdict(in);
     }
     request->failed_lines = room->items;
@@ -307,7 +338,7 @@ bool request_record_decode(struct bytes value, struct request_record *request,
     }
     request->fields.low = read_u64(&in);
     request->fields.high = read_u64(&in);
-    request->purge_ms = read_i64(&in);
+    request->purge_ms = read_time(&in);
     request->verdict = read_verdict(&in);
     request->order_state = read_state(&in, ORDER_STATE_NONE);
     request->existed = read_flag(&in);
@@ -337,8 +368,8 @@ bool clock_record_decode(struct bytes value, struct clock_record *clock, struct 
         return false;
     }
     clock->ledger_version = read_u16(&in);
-    clock->time_ms = read_i64(&in);
-    clock->credits_ms = read_i64(&in);
+    clock->time_ms = read_within(&in, LIMIT_TIME_MS);
+    clock->credits_ms = read_within(&in, clock->time_ms);
     clock->last_index = read_u64(&in);
     return read_end(&in, "clock", error);
 }
@@ -357,7 +388,7 @@ bool node_record_decode(struct bytes value, struct node_record *node, struct err
         return false;
     }
     node->incarnation = read_u64(&in);
-    node->registered_ms = read_i64(&in);
+    node->registered_ms = read_time(&in);
     return read_end(&in, "node", error);
 }
 

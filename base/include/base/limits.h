@@ -32,6 +32,8 @@
 /* Largest time, in Unix milliseconds: the end of the year 9999, where Timestamp ends. Sums of two
  * such times stay far from the ends of int64_t. */
 #define LIMIT_TIME_MS INT64_C(253402300799999)
+/* Largest time at which something ends: a time, and what it may live from then on. */
+#define LIMIT_DUE_MS (2 * LIMIT_TIME_MS)
 /* What one log entry may expire or trim at its head, so that one entry's work is bounded. To each
  * is added what the entry's own commands can have made (ledger/expiry.c): else a backlog could grow
  * for ever under entries that carry thousands of commands. */

@@ -52,6 +52,11 @@ void fixture_audit(struct fixture *fixture)
 void fixture_close(struct fixture *fixture)
 {
     fixture_audit(fixture);
+    fixture_abandon(fixture);
+}
+
+void fixture_abandon(struct fixture *fixture)
+{
     ledger_close(fixture->ledger);
     memory_store_free(fixture->store);
     buffer_free(&fixture->entry);

@@ -50,6 +50,8 @@ struct fixture {
 void fixture_open(struct fixture *fixture);
 /* Audits and frees. */
 void fixture_close(struct fixture *fixture);
+/* Frees what a test has broken on purpose. */
+void fixture_abandon(struct fixture *fixture);
 /* Closes the ledger and opens another one on the same store. */
 void fixture_reopen(struct fixture *fixture);
 void fixture_run(struct fixture *fixture, const char *script);

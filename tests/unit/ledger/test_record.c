@@ -132,7 +132,7 @@ static void damage_is_refused(void **state)
     check_every_damage(&value, take_history);
     request_record_encode(&value, &request);
     check_every_damage(&value, take_request);
-    clock_record_encode(&value, &(struct clock_record){1, 2, 3, 4});
+    clock_record_encode(&value, &(struct clock_record){1, 3, 2, 4});
     check_every_damage(&value, take_clock);
     node_record_encode(&value, &(struct node_record){1, 2});
     check_every_damage(&value, take_node);
@@ -153,6 +153,43 @@ static void impossible_values_are_refused(void **state)
     value.data[1] = ORDER_ACTIVE;
     value.data[2] = 2; /* a flag that is neither */
     assert_false(take_order(buffer_bytes(&value), &error));
+    struct order_line line = order_lines[0];
+    struct order_record changed = order;
+    changed.lines = &line;
+    changed.line_count = 1;
+    int64_t *const quantities[] = {&line.reserved, &line.deducted, &line.released, &line.expired,
+                                   &line.returned};
+    for (size_t i = 0; i < 5; i++) {
+        const int64_t impossible[] = {-1, 10, INT64_MAX, INT64_MIN}; /* 9 were reserved */
+        for (size_t k = 0; k < 4; k++) {
+            if (quantities[i] == &line.reserved && impossible[k] == 10) {
+                continue;
+            }
+            line = order_lines[0];
+            *quantities[i] = impossible[k];
+            buffer_clear(&value);
+            order_record_encode(&value, &changed);
+            assert_false(take_order(buffer_bytes(&value), &error));
+        }
+    }
+    line = order_lines[0];
+    line.warehouse = 0;
+    buffer_clear(&value);
+    order_record_encode(&value, &changed);
+    assert_false(take_order(buffer_bytes(&value), &error));
+    line = order_lines[0];
+    line.sku.len = 0;
+    buffer_clear(&value);
+    order_record_encode(&value, &changed);
+    assert_false(take_order(buffer_bytes(&value), &error));
+    changed = order;
+    changed.expires_hold_ms = -1;
+    buffer_clear(&value);
+    order_record_encode(&value, &changed);
+    assert_false(take_order(buffer_bytes(&value), &error));
+    buffer_clear(&value);
+    clock_record_encode(&value, &(struct clock_record){1, 5, 6, 1}); /* credits beyond time */
+    assert_false(take_clock(buffer_bytes(&value), &error));
     buffer_clear(&value);
     history_record_encode(&value, &row);
     value.data[1] = 0;
