@@ -29,10 +29,18 @@
 #define DEFAULT_PAGE_ROWS 100
 /* Failing lines kept in a stored reply, for a repeated request; the first answer lists all. */
 #define LIMIT_STORED_FAILED_LINES 100
-/* What one log entry may expire or trim at its head, so that one entry's work is bounded. */
+/* Largest time, in Unix milliseconds: the end of the year 9999, where Timestamp ends. Sums of two
+ * such times stay far from the ends of int64_t. */
+#define LIMIT_TIME_MS INT64_C(253402300799999)
+/* Largest time at which something ends: a time, and what it may live from then on. */
+#define LIMIT_DUE_MS (2 * LIMIT_TIME_MS)
+/* What one log entry may expire or trim at its head, so that one entry's work is bounded. To each
+ * is added what the entry's own commands can have made (ledger/expiry.c): else a backlog could grow
+ * for ever under entries that carry thousands of commands. */
 #define LIMIT_EXPIRED_ORDERS_PER_ENTRY  200
 #define LIMIT_EXPIRED_LINES_PER_ENTRY   10000
 #define LIMIT_TRIMMED_RECORDS_PER_ENTRY 200
+#define LIMIT_TRIMMED_BYTES_PER_ENTRY   (4u << 20)
 
 /* A page token in hexadecimal: kind, two ids and two numbers at most. */
 #define LIMIT_PAGE_TOKEN_BYTES 1200
