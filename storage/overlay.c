@@ -26,6 +26,7 @@
 struct overlay_entry {
     struct overlay_record record;
     uint64_t hash;
+    uint8_t *value_memory; /* what record.value views */
     size_t value_capacity;
     struct overlay_entry *next_of_kind;
 };
@@ -232,15 +233,12 @@ void overlay_put(struct overlay *overlay, uint8_t kind, struct bytes key, struct
         size_t capacity = value.len + value.len / 4;
         uint8_t *copy = arena_take(overlay, capacity);
         memcpy(copy, value.data, value.len);
-        entry->record.value = bytes_of(copy, value.len);
+        entry->value_memory = copy;
         entry->value_capacity = capacity;
-    } else {
-        uint8_t *own = (uint8_t *)(uintptr_t)entry->record.value.data; /* our arena's */
-        if (value.len > 0) {
-            memmove(own, value.data, value.len);
-        }
-        entry->record.value.len = value.len;
+    } else if (value.len > 0) {
+        memmove(entry->value_memory, value.data, value.len);
     }
+    entry->record.value = bytes_of(entry->value_memory, value.len);
     entry->record.removed = false;
 }
 
@@ -297,13 +295,13 @@ size_t overlay_range(struct overlay *overlay, uint8_t kind, struct bytes from, s
         }
         if (count == overlay->range_capacity) {
             overlay->range_capacity = count == 0 ? 64 : count * 2;
-            overlay->range =
-                memory_realloc(overlay->range, overlay->range_capacity * sizeof *overlay->range);
+            overlay->range = memory_realloc(
+                overlay->range, overlay->range_capacity * sizeof(const struct overlay_record *));
         }
         overlay->range[count++] = &entry->record;
     }
     if (count > 1) {
-        qsort(overlay->range, count, sizeof *overlay->range, compare_records);
+        qsort(overlay->range, count, sizeof(const struct overlay_record *), compare_records);
     }
     *records = overlay->range;
     return count;
