@@ -58,6 +58,23 @@
 /* A deadline is at most this long, and this long where none is given. */
 #define LIMIT_DEADLINE_MS   600000
 #define DEFAULT_DEADLINE_MS 10000
+/* What a status other than OK says in words, before percent-encoding: it travels as one header. */
+#define LIMIT_STATUS_MESSAGE_BYTES 1024
+/* Headers a handler adds to one answer, and services the health check tells apart. */
+#define LIMIT_REPLY_HEADERS   16
+#define LIMIT_HEALTH_SERVICES 32
+/* What is gathered for one write to one connection. */
+#define LIMIT_WRITE_BYTES (256u << 10)
+/* A connection must begin to speak within this time, and take something of what waits for it. */
+#define LIMIT_PREFACE_MS 10000
+#define LIMIT_STALL_MS   30000
+/* Streams a client may reset: every call of a node may expire at once and honestly; what stays
+ * above it is the rapid-reset attack (CVE-2023-44487). */
+#define LIMIT_STREAM_RESETS_BURST      16384
+#define LIMIT_STREAM_RESETS_PER_SECOND 4096
+/* Calls a client holds, waiting or in flight, and their bytes. */
+#define LIMIT_CLIENT_CALLS      16384
+#define LIMIT_CLIENT_CALL_BYTES (64u << 20)
 
 /* ---- admission ---- */
 
@@ -109,6 +126,9 @@ _Static_assert(LIMIT_PEER_FRAME_BYTES < LIMIT_PEER_SEND_BYTES, "a frame must fit
 _Static_assert(LIMIT_ENTRY_BYTES < LIMIT_LOG_BATCH_BYTES, "an entry must fit a batch");
 _Static_assert(LIMIT_LOG_BATCH_BYTES < LOG_SEGMENT_BYTES, "a batch must fit a segment");
 _Static_assert(LIMIT_MESSAGE_BYTES < LIMIT_WAITING_BYTES, "a request must fit the queue");
+_Static_assert(LIMIT_REPLY_BYTES < LIMIT_CALL_BYTES, "a reply must fit what is held");
+_Static_assert(LIMIT_MESSAGE_BYTES < LIMIT_CLIENT_CALL_BYTES, "a request must fit what is held");
+_Static_assert(LIMIT_CALLS <= LIMIT_STREAM_RESETS_BURST, "all calls may expire at once");
 _Static_assert(LIMIT_INFLIGHT_ENTRIES < LIMIT_RAFT_INFLIGHT_ENTRIES, "we stop before libraft does");
 
 #endif
