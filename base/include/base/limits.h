@@ -58,6 +58,28 @@
 /* A deadline is at most this long, and this long where none is given. */
 #define LIMIT_DEADLINE_MS   600000
 #define DEFAULT_DEADLINE_MS 10000
+/* What a status other than OK says in words, before percent-encoding: it travels as one header. */
+#define LIMIT_STATUS_MESSAGE_BYTES 1024
+/* Headers a handler adds to one answer, and services the health check tells apart. */
+#define LIMIT_REPLY_HEADERS   16
+#define LIMIT_HEALTH_SERVICES 32
+/* What is gathered for one write to one connection. */
+#define LIMIT_WRITE_BYTES (256u << 10)
+/* A connection must begin to speak within this time, and take something of what waits for it. */
+#define LIMIT_PREFACE_MS 10000
+#define LIMIT_STALL_MS   30000
+/* Streams a client may reset: every call of a node may expire at once and honestly; what stays
+ * above it is the rapid-reset attack (CVE-2023-44487). */
+#define LIMIT_STREAM_RESETS_BURST      16384
+#define LIMIT_STREAM_RESETS_PER_SECOND 4096
+/* Calls a client holds, waiting or in flight, and their bytes. */
+#define LIMIT_CLIENT_CALLS      16384
+#define LIMIT_CLIENT_CALL_BYTES (64u << 20)
+
+/* A host name (RFC 1035: 255 on the wire, 253 as text), and host:port. An IPv6 address is shorter,
+ * brackets included. */
+#define LIMIT_HOST_BYTES    253
+#define LIMIT_ADDRESS_BYTES (LIMIT_HOST_BYTES + 6)
 
 /* ---- admission ---- */
 
@@ -70,6 +92,8 @@
 /* ---- replication ---- */
 
 #define LIMIT_NODES 9
+/* host:port of a member: the longest DNS name, a colon, a port. */
+#define LIMIT_PEER_ADDRESS_BYTES 259
 /* One entry: a full Execute and its framing. Group commit stops gathering at the target, one
  * command alone may be larger. */
 #define LIMIT_ENTRY_BYTES  (6u << 20)
@@ -85,6 +109,18 @@
 /* Entries of one AppendEntries: both bounds, but always at least one entry. */
 #define LIMIT_APPEND_BYTES   (1u << 20)
 #define LIMIT_APPEND_ENTRIES 1024
+/* Entries sent to one follower for one AppendEntries of libraft, in several frames: what is beyond
+ * counts as lost and is asked for again. Bounds what one follower far behind may cost a turn. */
+#define LIMIT_APPEND_TURN_BYTES (4u << 20)
+/* Entries received and not yet synced here: beyond it a follower takes heartbeats only, so that a
+ * slow disk can't fill the memory. */
+#define LIMIT_UNSYNCED_BYTES   (32u << 20)
+#define LIMIT_UNSYNCED_ENTRIES 8192
+/* What one turn of the loop applies before it looks at the network again. */
+#define LIMIT_APPLY_TURN_ENTRIES 1024
+#define LIMIT_APPLY_TURN_BYTES   (8u << 20)
+/* Terms and indexes above it are nobody's: arithmetic on them could overflow. */
+#define LIMIT_RAFT_NUMBER (UINT64_C(1) << 62)
 /* One frame between nodes, and what may wait for one peer; what does not fit is dropped (Raft sends
  * it again). */
 #define LIMIT_PEER_FRAME_BYTES (8u << 20)
@@ -92,6 +128,41 @@
 #define LIMIT_PEER_SEND_FRAMES 4096
 /* Sockets that have connected to the peer port and have not said hello. */
 #define LIMIT_PEER_STRANGERS 32
+/* A frame's header, which is everything but the bytes of its entries: LIMIT_APPEND_ENTRIES entries
+ * of up to 32 bytes each, and a few fields. */
+#define LIMIT_PEER_HEADER_BYTES (64u << 10)
+/* The whole frame that a stranger may send: a hello. */
+#define LIMIT_PEER_HELLO_BYTES 4096u
+/* Why a node refuses another, in words. */
+#define LIMIT_PEER_REASON_BYTES 511
+/* What one write to a peer gathers: enough that a system call's cost vanishes, little enough that
+ * frames are let go soon. 1024 parts is what writev takes. Both bounds, but at least one frame. */
+#define LIMIT_PEER_WRITE_BYTES (1u << 20)
+#define LIMIT_PEER_WRITE_PARTS 1024
+/* The receive buffer a member's connection starts with, and what it may keep between frames: a full
+ * AppendEntries. */
+#define PEER_RECEIVE_BYTES            (64u << 10)
+#define LIMIT_PEER_RECEIVE_KEPT_BYTES (2u << 20)
+/* Addresses of one host name that are tried before the next look-up. */
+#define LIMIT_PEER_CANDIDATES 8
+/* Connecting, and waiting for a hello or its answer: several round trips of any network that can
+ * carry 300 ms elections. */
+#define PEER_CONNECT_TIMEOUT_MS 1000
+#define PEER_HELLO_TIMEOUT_MS   1000
+/* From one attempt to dial a peer to the next: doubles between these, minus a random part of up to
+ * half. It starts anew after a connection that lasted at least the last. */
+#define PEER_BACKOFF_FIRST_MS 100
+#define PEER_BACKOFF_LAST_MS  1000
+#define PEER_STABLE_MS        1000
+/* A peer whose machine has not acknowledged our bytes, or probes of a silent connection, for so
+ * long has lost the connection. Short, since a connection that outlives a cut stays silent for
+ * about as long again (TCP's retransmissions back off), while a new one works at once. */
+#define PEER_SILENCE_MS 2000
+/* Reports about connections that were turned away, so that a stranger can't flood the log: how many
+ * within a window, and how soon the same words again. */
+#define LIMIT_PEER_REPORTS    20
+#define PEER_REPORT_WINDOW_MS 10000
+#define PEER_REPORT_REPEAT_MS 60000
 /* Writes waiting for the log's thread. */
 #define LIMIT_LOG_WRITES 1024
 
@@ -119,9 +190,28 @@ _Static_assert(TARGET_ENTRY_BYTES < LIMIT_ENTRY_BYTES, "the target lies below th
 _Static_assert(LIMIT_APPEND_BYTES + LIMIT_ENTRY_BYTES < LIMIT_PEER_FRAME_BYTES,
                "an entry must fit a frame");
 _Static_assert(LIMIT_PEER_FRAME_BYTES < LIMIT_PEER_SEND_BYTES, "a frame must fit the queue");
+_Static_assert(LIMIT_APPEND_ENTRIES * 32u < LIMIT_PEER_HEADER_BYTES, "entries must fit a header");
+_Static_assert(LIMIT_APPEND_BYTES + LIMIT_ENTRY_BYTES + LIMIT_PEER_HEADER_BYTES <
+                   LIMIT_PEER_FRAME_BYTES,
+               "entries and their header must fit a frame");
+_Static_assert(LIMIT_ADDRESS_BYTES + LIMIT_PEER_REASON_BYTES + 256u < LIMIT_PEER_HELLO_BYTES,
+               "a hello and a refusal must fit a stranger's frame");
+_Static_assert(PEER_BACKOFF_LAST_MS <= PEER_STABLE_MS, "what lasts is not dialled in a circle");
 _Static_assert(LIMIT_ENTRY_BYTES < LIMIT_LOG_BATCH_BYTES, "an entry must fit a batch");
 _Static_assert(LIMIT_LOG_BATCH_BYTES < LOG_SEGMENT_BYTES, "a batch must fit a segment");
 _Static_assert(LIMIT_MESSAGE_BYTES < LIMIT_WAITING_BYTES, "a request must fit the queue");
+_Static_assert(LIMIT_REPLY_BYTES < LIMIT_CALL_BYTES, "a reply must fit what is held");
+_Static_assert(LIMIT_MESSAGE_BYTES < LIMIT_CLIENT_CALL_BYTES, "a request must fit what is held");
+_Static_assert(LIMIT_CALLS <= LIMIT_STREAM_RESETS_BURST, "all calls may expire at once");
 _Static_assert(LIMIT_INFLIGHT_ENTRIES < LIMIT_RAFT_INFLIGHT_ENTRIES, "we stop before libraft does");
+_Static_assert(LIMIT_APPEND_BYTES <= LIMIT_APPEND_TURN_BYTES &&
+                   LIMIT_APPEND_TURN_BYTES + LIMIT_ENTRY_BYTES < LIMIT_PEER_SEND_BYTES,
+               "a turn's frames must fit the queue");
+_Static_assert(LIMIT_UNSYNCED_BYTES + LIMIT_PEER_FRAME_BYTES <= LIMIT_LOG_TAIL_BYTES &&
+                   LIMIT_INFLIGHT_BYTES + LIMIT_ENTRY_BYTES <= LIMIT_LOG_TAIL_BYTES,
+               "what is not synced must fit the tail in memory, for it is nowhere else");
+_Static_assert(LIMIT_UNSYNCED_ENTRIES + LIMIT_APPEND_ENTRIES <= LIMIT_LOG_TAIL_ENTRIES,
+               "what is not synced must fit the tail in memory, for it is nowhere else");
+_Static_assert(LIMIT_INFLIGHT_ENTRIES < LIMIT_LOG_WRITES, "a leader's writes must fit the queue");
 
 #endif

@@ -139,7 +139,7 @@ typedef struct hf_options {
      * the call's timeout, at least 500. */
     uint32_t attempt_timeout_ms;
     /* The pause before the second attempt, and the longest pause; between them it doubles. Each
-     * pause is drawn evenly between half and all of it. Defaults 10 and 1,000; 1 to 60,000, min <=
+     * pause is drawn evenly between half and all of it. Defaults 10 and 500; 1 to 60,000, min <=
      * max. */
     uint32_t backoff_min_ms;
     uint32_t backoff_max_ms;

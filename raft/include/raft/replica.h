@@ -61,14 +61,15 @@ struct replica_env {
      * are valid during the call only. */
     void (*send)(void *context, uint64_t peer_id, const struct peer_message *message);
 
-    /* A committed and durable entry, in log order, each index once (rule 9). Only entries of type
-     * ENTRY_COMMAND and ENTRY_BARRIER carry a meaning for the owner; the others are passed too so
-     * that the applied index is dense. `local` is true when this replica submitted it in this term.
-     * False stops the process. */
+    /* A committed and durable entry, in log order, each index once in a life of the replica (rule
+     * 9). Entries of type ENTRY_COMMAND are the owner's, its barriers among them; the others carry
+     * no meaning for it and are passed so that the applied index is dense. An entry is the owner's
+     * own proposal if index and term are those that replica_submit and the status gave. False stops
+     * the process. */
     bool (*apply)(void *context, const struct entry *entry, struct error *error);
 
-    /* This replica has become leader of `term`: give the bytes of the barrier it submits first
-     * (rule 10). */
+    /* This replica has become leader of `term`: give the bytes of the barrier that it submits first
+     * (rule 10), an ENTRY_COMMAND that changes nothing. */
     void (*make_barrier)(void *context, uint64_t term, struct buffer *out);
 
     /* Leader, follower or candidate; term; who leads (0: unknown). Called after each change, before
@@ -115,13 +116,14 @@ void replica_close(struct replica *replica);
  * message->entries' references. */
 bool replica_receive(struct replica *replica, uint64_t peer_id, struct peer_message *message,
                      uint64_t now_ms, struct error *error);
-/* The connection to the peer was made anew: replies to what was asked over the old one do not count
- * (rule 5). */
+/* The connection to the peer was made anew: replies do not count until something has been asked
+ * over it (rule 5). */
 void replica_peer_connected(struct replica *replica, uint64_t peer_id);
 /* The write of this generation is synced up to last_index. */
 bool replica_log_written(struct replica *replica, uint64_t generation, uint64_t last_index,
                          uint64_t now_ms, struct error *error);
-/* Timers and the barrier. Call it at replica_next_ms or later. */
+/* Timers, and what is left to apply of a long log. Call it at replica_next_ms or later; a call that
+ * comes earlier does no harm. */
 bool replica_tick(struct replica *replica, uint64_t now_ms, struct error *error);
 /* When replica_tick wants to be called next. */
 uint64_t replica_next_ms(const struct replica *replica);

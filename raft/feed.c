@@ -1,0 +1,338 @@
+/*
+ * feed.c - one event into libraft's core, and its update out, in an order that survives a crash at
+ * any point of it.
+ *
+ * The order (docs/replication.md, "The turn of the loop"):
+ *   1. term and vote, stored and synced before anything that depends on them leaves (rule 3)
+ *   2. state, term, leader: told to the owner
+ *   3. a snapshot to install: comes with snapshots; until then libraft can't ask for one
+ *   4. entries: a truncation opens a new generation (rule 4), then the write is queued
+ *   5. messages, which are valid until the next step only
+ *   6. the commit index; apply follows at the end of the turn, CONFIGURATION events before the next
+ *      event (rule 8)
+ *   7. the timer (rule 14)
+ *
+ * What libraft does with entry bytes (0.22.1): it keeps (index, term) alone in its trail. Only the
+ * bytes of RAFT_CHANGE are read, by configurationDecode, which copies (restore.c, RestoreEntries;
+ * replication.c, replicationAppend; client.c, ClientSubmit). `buf` of other entries is never looked
+ * at, and nothing is freed but `entries[0].batch` of a received message that brings nothing new
+ * (recv_append_entries.c, at `reply`). update.entries.batch points into the array that the event
+ * carried, or at `struct raft`'s own barrier. So libraft gets empty buffers and a batch of one byte
+ * to free, and our references take the place of the bytes: no entry is copied.
+ *
+ * Errors: any failure of raft_step, any failed disk call, any broken contract (rule 2). libraft's
+ * own assertions are compiled out, so the contracts are checked here, always.
+ */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "configuration.h"
+#include "replica_internal.h"
+
+_Static_assert((int)RAFT_COMMAND == (int)ENTRY_COMMAND && (int)RAFT_BARRIER == (int)ENTRY_BARRIER &&
+                   (int)RAFT_CHANGE == (int)ENTRY_CHANGE,
+               "entry types are libraft's");
+_Static_assert((int)RAFT_FOLLOWER == (int)REPLICA_FOLLOWER &&
+                   (int)RAFT_CANDIDATE == (int)REPLICA_CANDIDATE &&
+                   (int)RAFT_LEADER == (int)REPLICA_LEADER,
+               "states are libraft's");
+
+static const char *event_name(enum raft_event_type type)
+{
+    switch (type) {
+    case RAFT_START:
+        return "START";
+    case RAFT_RECEIVE:
+        return "RECEIVE";
+    case RAFT_PERSISTED_ENTRIES:
+        return "PERSISTED_ENTRIES";
+    case RAFT_CONFIGURATION:
+        return "CONFIGURATION";
+    case RAFT_TIMEOUT:
+        return "TIMEOUT";
+    case RAFT_SUBMIT:
+        return "SUBMIT";
+    default:
+        return "an event of a kind that is not used";
+    }
+}
+
+struct raft_entry *replica_raft_entries(struct replica *replica, struct entry *const *entries,
+                                        size_t count, struct error *error)
+{
+    if (count > replica->scratch_capacity) {
+        replica->scratch = memory_realloc(replica->scratch, count * sizeof *replica->scratch);
+        replica->scratch_capacity = count;
+    }
+    void *batch = raft_malloc(1);
+    if (batch == NULL) {
+        error_set(error, "no memory for a batch of %zu entries", count);
+        return NULL;
+    }
+    for (size_t i = 0; i < count; i++) {
+        replica->scratch[i] = (struct raft_entry){
+            .term = entries[i]->term,
+            .type = (enum raft_entry_type)entries[i]->type,
+            .batch = batch,
+        };
+        if (entries[i]->type == ENTRY_CHANGE) {
+            replica->scratch[i].buf.base = (void *)(uintptr_t)entries[i]->data.data;
+            replica->scratch[i].buf.len = entries[i]->data.len;
+        }
+    }
+    return replica->scratch;
+}
+
+void replica_remember_change(struct replica *replica, struct entry *entry)
+{
+    if (replica->change_count == replica->change_capacity) {
+        replica->change_capacity = replica->change_capacity * 2 + 4;
+        replica->changes = memory_realloc((void *)replica->changes,
+                                          replica->change_capacity * sizeof(struct entry *));
+    }
+    replica->changes[replica->change_count++] = entry_reference(entry);
+}
+
+static bool store_hard_state(struct replica *replica, struct error *error)
+{
+    uint64_t term = raft_current_term(&replica->raft);
+    uint64_t vote = raft_voted_for(&replica->raft);
+    if (term == replica->stored_term && vote == replica->stored_vote) {
+        return true;
+    }
+    if (term < replica->stored_term) {
+        return error_set(error, "the term went back from %" PRIu64 " to %" PRIu64,
+                         replica->stored_term, term);
+    }
+    if (!replica->env.store_hard_state(replica->env.context, term, vote, error)) {
+        return error_wrap(error, "storing term %" PRIu64 " and vote %" PRIu64, term, vote);
+    }
+    replica->stored_term = term;
+    replica->stored_vote = vote;
+    return true;
+}
+
+static uint64_t known_leader(struct replica *replica)
+{
+    raft_id leader = 0;
+    const char *address;
+    /* libraft keeps the last leader when it takes a new term from elsewhere (recv.c,
+     * recvBumpCurrentTerm): it is this term's leader only if its entries were. */
+    if (replica->state == REPLICA_FOLLOWER && replica->leader_term != replica->term) {
+        return 0;
+    }
+    raft_leader(&replica->raft, &leader, &address);
+    return leader;
+}
+
+static void report_state(struct replica *replica)
+{
+    enum replica_state old_state = replica->state;
+    uint64_t old_term = replica->term;
+    uint64_t old_leader = replica->leader_id;
+    replica->state = (enum replica_state)raft_state(&replica->raft);
+    replica->term = raft_current_term(&replica->raft);
+    replica->leader_id = known_leader(replica);
+    bool new_leadership = replica->state == REPLICA_LEADER &&
+                          (old_state != REPLICA_LEADER || old_term != replica->term);
+    if (new_leadership) {
+        replica->own_first_index = replica->last_index + 1;
+        replica->inflight_bytes = 0;
+    }
+    if (replica->state != old_state || replica->term != old_term ||
+        replica->leader_id != old_leader) {
+        replica->env.state_changed(replica->env.context, replica->state, replica->term,
+                                   replica->leader_id);
+    }
+}
+
+static void truncate_from(struct replica *replica, uint64_t index)
+{
+    /* Rule 4: completions of writes that were queued before speak of entries that are gone. */
+    replica->generation++;
+    for (uint64_t i = replica->last_index; i >= index && i > replica->durable_index; i--) {
+        struct entry *entry = tail_get(&replica->tail, i);
+        assert(entry != NULL);
+        replica->unsynced_bytes -= entry->data.len;
+    }
+    if (replica->durable_index >= index) {
+        replica->durable_index = index - 1;
+    }
+    tail_truncate(&replica->tail, index);
+    replica->last_index = index - 1;
+    while (replica->change_count > 0 &&
+           replica->changes[replica->change_count - 1]->index >= index) {
+        entry_release(replica->changes[--replica->change_count]);
+    }
+}
+
+void replica_write(struct replica *replica, struct entry *const *entries, size_t count)
+{
+    uint64_t first = entries[0]->index;
+    assert(first == replica->last_index + 1);
+    for (size_t i = 0; i < count; i++) {
+        tail_append(&replica->tail, entries[i]);
+        replica->unsynced_bytes += entries[i]->data.len;
+        if (replica->state == REPLICA_LEADER) {
+            replica->inflight_bytes += entries[i]->data.len;
+        }
+    }
+    replica->last_index += count;
+    assert(replica->write_count < LIMIT_LOG_WRITES);
+    size_t position = (replica->write_head + replica->write_count++) % LIMIT_LOG_WRITES;
+    replica->writes[position] = (struct replica_write){replica->generation, replica->last_index};
+    replica->env.write_log(replica->env.context, replica->generation, first, entries, count);
+}
+
+void replica_became_durable(struct replica *replica, uint64_t index)
+{
+    for (uint64_t i = replica->durable_index + 1; i <= index; i++) {
+        struct entry *entry = tail_get(&replica->tail, i);
+        assert(entry != NULL);
+        replica->unsynced_bytes -= entry->data.len;
+    }
+    replica->durable_index = index;
+}
+
+/* Entries that libraft made itself: the no-op of a new leader, in `struct raft` until the next
+ * step. */
+static void take_own_entries(struct replica *replica, const struct raft_update *update)
+{
+    for (unsigned i = 0; i < update->entries.n; i++) {
+        const struct raft_entry *own = &update->entries.batch[i];
+        struct entry *entry =
+            entry_new_copy(update->entries.index + i, own->term, (enum entry_type)own->type,
+                           bytes_of(own->buf.base, own->buf.len));
+        replica_write(replica, &entry, 1);
+        entry_release(entry);
+    }
+}
+
+static bool take_entries(struct replica *replica, const struct raft_update *update,
+                         struct entry *const *source, size_t source_count, struct error *error)
+{
+    uint64_t index = update->entries.index;
+    unsigned count = update->entries.n;
+    if (count == 0 || index == 0 || index > replica->last_index + 1 ||
+        index <= replica->raft_commit_index) {
+        return error_set(error,
+                         "libraft gives %u entries from %" PRIu64 ", the log ends at %" PRIu64
+                         " and is committed up to %" PRIu64,
+                         count, index, replica->last_index, replica->raft_commit_index);
+    }
+    if (index <= replica->last_index) {
+        truncate_from(replica, index);
+    }
+    if (update->entries.batch == &replica->raft.barrier) {
+        take_own_entries(replica, update);
+    } else {
+        uint64_t skipped = source_count > 0 ? index - source[0]->index : 0;
+        if (source_count == 0 || index < source[0]->index || skipped + count != source_count) {
+            return error_set(error, "libraft gives %u entries from %" PRIu64 " of %zu others",
+                             count, index, source_count);
+        }
+        for (size_t i = skipped; i < source_count; i++) {
+            if (source[i]->type == ENTRY_CHANGE) {
+                replica_remember_change(replica, source[i]);
+            }
+        }
+        replica_write(replica, source + skipped, count);
+    }
+    raft_free(update->entries.batch[0].batch);
+    if (raft_last_index(&replica->raft) != replica->last_index) {
+        return error_set(error, "libraft's log ends at %llu, ours at %" PRIu64,
+                         raft_last_index(&replica->raft), replica->last_index);
+    }
+    return true;
+}
+
+static bool note_commit(struct replica *replica, struct error *error)
+{
+    uint64_t commit = raft_commit_index(&replica->raft);
+    if (commit < replica->raft_commit_index || commit > replica->last_index) {
+        return error_set(error,
+                         "libraft's commit index went from %" PRIu64 " to %" PRIu64
+                         " in a log that ends at %" PRIu64,
+                         replica->raft_commit_index, commit, replica->last_index);
+    }
+    replica->raft_commit_index = commit;
+    if (commit > replica->commit_index) {
+        replica->commit_index = commit;
+    }
+    return true;
+}
+
+static void arm_timer(struct replica *replica)
+{
+    /* The bound stands on the last TIMEOUT and not on now: else a stream of events, each arming
+     * anew, would put the deadline off for ever. A leader's TIMEOUTs are a heartbeat apart, so that
+     * the deadlines of its followers fall together: libraft counts a follower that has not answered
+     * between two TIMEOUTs as lost (timeout.c, checkContactQuorum), however close they are, and
+     * sends to it only once a heartbeat from then on. */
+    uint64_t gap = replica->state == REPLICA_LEADER ? replica->heartbeat_ms : REPLICA_TIMER_GAP_MS;
+    uint64_t earliest = replica->last_timeout_ms + gap;
+    uint64_t timeout = raft_timeout(&replica->raft);
+    replica->timer_ms = timeout > earliest ? timeout : earliest;
+}
+
+bool replica_feed(struct replica *replica, struct raft_event *event, struct entry *const *source,
+                  size_t source_count, struct error *error)
+{
+    struct raft_update update = {0};
+    event->time = replica->now_ms;
+    event->capacity = 0;
+    int rv = raft_step(&replica->raft, event, &update);
+    if (rv != 0) {
+        if (event->type == RAFT_SUBMIT) {
+            raft_free(event->submit.entries[0].batch);
+        }
+        const char *detail = raft_errmsg(&replica->raft);
+        return error_set(error, "libraft can't go on after %s: %s%s%s", event_name(event->type),
+                         raft_strerror(rv), detail[0] != '\0' ? ": " : "", detail);
+    }
+    if (!store_hard_state(replica, error)) {
+        return false;
+    }
+    report_state(replica);
+    if (update.flags & RAFT_UPDATE_SNAPSHOT) {
+        return error_set(error, "libraft installs a snapshot that nobody has sent");
+    }
+    if ((update.flags & RAFT_UPDATE_ENTRIES) &&
+        !take_entries(replica, &update, source, source_count, error)) {
+        return false;
+    }
+    if (update.flags & RAFT_UPDATE_MESSAGES) {
+        for (unsigned i = 0; i < update.messages.n; i++) {
+            if (!replica_send(replica, &update.messages.batch[i], error)) {
+                return false;
+            }
+        }
+    }
+    if (!note_commit(replica, error)) {
+        return false;
+    }
+    arm_timer(replica);
+    return true;
+}
+
+bool replica_feed_configurations(struct replica *replica, struct error *error)
+{
+    while (replica->change_count > 0 && replica->changes[0]->index <= replica->raft_commit_index) {
+        struct entry *change = replica->changes[0];
+        replica->change_count--;
+        memmove((void *)replica->changes, (void *)(replica->changes + 1),
+                replica->change_count * sizeof(struct entry *));
+        struct raft_event event = {.type = RAFT_CONFIGURATION,
+                                   .configuration = {.index = change->index}};
+        /* libraft takes the configuration over (replication.c,
+         * replicationApplyConfigurationChange). */
+        bool fed = configuration_decode(change->data, &event.configuration.conf, error) &&
+                   replica_feed(replica, &event, NULL, 0, error);
+        entry_release(change);
+        if (!fed) {
+            return false;
+        }
+    }
+    return true;
+}

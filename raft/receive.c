@@ -1,0 +1,209 @@
+/*
+ * receive.c - a message from a peer: through the filters, then into libraft.
+ *
+ * Happy path: a sound message from a member, of our term or a later one, is fed; an AppendEntries
+ * in parts, with the CONFIGURATION events that each part's commit index brings in between (rules 7
+ * and 8).
+ *
+ * What is refused is ignored and harms nobody: a malformed message or one from a stranger (rule
+ * 15), a reply that answers nothing (rule 5), a second leader of our own term (libraft would write
+ * its follower's state over the leader's: recv_append_entries.c asserts only). An AppendEntries of
+ * an older term is answered by us.
+ *
+ * What fails: libraft finds entries that contradict committed ones (RAFT_SHUTDOWN). Some member's
+ * log is wrong then, and it may be ours: stop.
+ */
+#include <stdio.h>
+
+#include "configuration.h"
+#include "filter.h"
+#include "replica_internal.h"
+
+/* Room for what a leader itself writes: its submits in flight, a no-op, a barrier. */
+#define WRITES_KEPT_FREE (LIMIT_INFLIGHT_ENTRIES + 8)
+_Static_assert(WRITES_KEPT_FREE < LIMIT_LOG_WRITES, "a follower must be able to write too");
+
+bool replica_backlog_is_full(const struct replica *replica)
+{
+    return replica->unsynced_bytes > LIMIT_UNSYNCED_BYTES ||
+           replica->last_index - replica->durable_index > LIMIT_UNSYNCED_ENTRIES ||
+           replica->write_count >= LIMIT_LOG_WRITES - WRITES_KEPT_FREE;
+}
+
+static const char *address_of(const struct replica *replica, uint64_t peer_id)
+{
+    const struct raft_configuration *configuration = &replica->raft.configuration;
+    for (unsigned i = 0; i < configuration->n; i++) {
+        if (configuration->servers[i].id == peer_id) {
+            return configuration->servers[i].address;
+        }
+    }
+    return "";
+}
+
+static bool feed_message(struct replica *replica, uint64_t peer_id, struct raft_message *message,
+                         struct entry *const *source, size_t source_count, struct error *error)
+{
+    /* A copy: the event itself may replace the configuration that the address stands in. */
+    char address[LIMIT_PEER_ADDRESS_BYTES + 1];
+    snprintf(address, sizeof address, "%s", address_of(replica, peer_id));
+    message->server_id = peer_id;
+    message->server_address = address;
+    struct raft_event event = {.type = RAFT_RECEIVE, .receive = {.message = message}};
+    return replica_feed(replica, &event, source, source_count, error);
+}
+
+static bool feed_append_part(struct replica *replica, uint64_t peer_id,
+                             const struct peer_message *append,
+                             const struct filter_append_part *part, struct error *error)
+{
+    struct entry *const *source = append->append_entries.entries + part->first;
+    struct raft_message message = {
+        .type = RAFT_APPEND_ENTRIES,
+        .append_entries =
+            {
+                .term = append->append_entries.term,
+                .prev_log_index = part->prev_log_index,
+                .prev_log_term = part->prev_log_term,
+                .leader_commit = part->leader_commit,
+                .n_entries = (unsigned)part->count,
+            },
+    };
+    if (part->count > 0) {
+        message.append_entries.entries = replica_raft_entries(replica, source, part->count, error);
+        if (message.append_entries.entries == NULL) {
+            return false;
+        }
+    }
+    replica->leader_term = append->append_entries.term;
+    return feed_message(replica, peer_id, &message, part->count > 0 ? source : NULL, part->count,
+                        error);
+}
+
+static bool receive_append_entries(struct replica *replica, uint64_t peer_id,
+                                   struct peer_message *append, struct error *error)
+{
+    if (filter_append_is_stale(append, replica->term)) {
+        struct peer_message rejection = filter_stale_append_rejection(append, replica->term);
+        replica_send_message(replica, peer_id, &rejection);
+        return true;
+    }
+    if (replica->state == REPLICA_LEADER && append->append_entries.term == replica->term) {
+        return true;
+    }
+    if (replica_backlog_is_full(replica)) {
+        filter_append_drop_entries(append);
+    }
+    struct filter_append_cursor cursor = {0};
+    struct filter_append_part part;
+    replica->answering = append;
+    replica->rejected = false;
+    bool fed = true;
+    while (fed && !replica->rejected && filter_append_next(append, &cursor, &part)) {
+        if (part.first > 0 && replica_backlog_is_full(replica)) {
+            break;
+        }
+        fed = feed_append_part(replica, peer_id, append, &part, error) &&
+              replica_feed_configurations(replica, error);
+    }
+    replica->answering = NULL;
+    return fed;
+}
+
+static bool receive_request_vote(struct replica *replica, uint64_t peer_id,
+                                 const struct peer_message *request, struct error *error)
+{
+    struct raft_message message = {
+        .type = RAFT_REQUEST_VOTE,
+        .request_vote =
+            {
+                .version = 2,
+                .term = request->request_vote.term,
+                .candidate_id = request->request_vote.candidate_id,
+                .last_log_index = request->request_vote.last_log_index,
+                .last_log_term = request->request_vote.last_log_term,
+                .disrupt_leader = request->request_vote.disrupt_leader,
+                .pre_vote = request->request_vote.pre_vote,
+            },
+    };
+    replica->answering = request;
+    bool fed = feed_message(replica, peer_id, &message, NULL, 0, error);
+    replica->answering = NULL;
+    return fed;
+}
+
+static bool receive_reply(struct replica *replica, const struct replica_peer *peer,
+                          const struct peer_message *reply, struct error *error)
+{
+    struct filter_asked asked = {
+        .state = replica->state,
+        .current_term = replica->term,
+        .over_this_connection = peer->asked,
+        .match_index = replica_match_index(replica, peer->id),
+    };
+    struct raft_message message = {0};
+    if (!filter_reply_counts(reply, &asked)) {
+        return true;
+    }
+    if (reply->type == PEER_REQUEST_VOTE_RESULT) {
+        message.type = RAFT_REQUEST_VOTE_RESULT;
+        message.request_vote_result = (struct raft_request_vote_result){
+            .version = 2, /* from 2 on libraft tells pre-votes from votes */
+            .term = reply->request_vote_result.term,
+            .vote_granted = reply->request_vote_result.vote_granted,
+            .pre_vote = reply->request_vote_result.pre_vote,
+        };
+    } else {
+        message.type = RAFT_APPEND_ENTRIES_RESULT;
+        message.append_entries_result = (struct raft_append_entries_result){
+            .version = 2,
+            .term = reply->append_entries_result.term,
+            .rejected = reply->append_entries_result.rejected,
+            .last_log_index = reply->append_entries_result.last_log_index,
+            .capacity = (unsigned short)reply->append_entries_result.capacity,
+        };
+    }
+    return feed_message(replica, peer->id, &message, NULL, 0, error);
+}
+
+static bool receive_timeout_now(struct replica *replica, uint64_t peer_id,
+                                const struct peer_message *request, struct error *error)
+{
+    struct raft_message message = {
+        .type = RAFT_TIMEOUT_NOW,
+        .timeout_now =
+            {
+                .term = request->timeout_now.term,
+                .last_log_index = request->timeout_now.last_log_index,
+                .last_log_term = request->timeout_now.last_log_term,
+            },
+    };
+    /* Only the leader of this very term may tell us to take over; libraft would take the term from
+     * anyone whom it followed last. */
+    if (request->timeout_now.term != replica->term || replica->leader_id != peer_id) {
+        return true;
+    }
+    return feed_message(replica, peer_id, &message, NULL, 0, error);
+}
+
+bool replica_receive_message(struct replica *replica, uint64_t peer_id,
+                             struct peer_message *message, struct error *error)
+{
+    struct error why;
+    struct replica_peer *peer = replica_peer_slot(replica, peer_id);
+    if (peer == NULL || !filter_message_is_sound(peer_id, message, &why)) {
+        return true;
+    }
+    switch (message->type) {
+    case PEER_APPEND_ENTRIES:
+        return receive_append_entries(replica, peer_id, message, error);
+    case PEER_REQUEST_VOTE:
+        return receive_request_vote(replica, peer_id, message, error);
+    case PEER_REQUEST_VOTE_RESULT:
+    case PEER_APPEND_ENTRIES_RESULT:
+        return receive_reply(replica, peer, message, error);
+    case PEER_TIMEOUT_NOW:
+        return receive_timeout_now(replica, peer_id, message, error);
+    }
+    return true;
+}

@@ -1,0 +1,249 @@
+/*
+ * replica.c - the public calls, and the turn around each.
+ *
+ * A turn: what happened is fed to libraft; then the CONFIGURATION events that it committed (rule
+ * 8), the barrier if we have become leader and owe it (rule 10), what may be applied (rule 9), and
+ * the tail is brought back to its bounds. Each call runs a whole turn; none may be made from within
+ * one (rule 1).
+ *
+ * A turn that fails has broken the replica: every later call fails with the same words, for the
+ * process must stop (rule 2).
+ */
+#include <assert.h>
+#include <inttypes.h>
+
+#include "configuration.h"
+#include "replica_internal.h"
+
+static bool turn_begin(struct replica *replica, uint64_t now_ms, struct error *error)
+{
+    assert(!replica->in_turn); /* a callback of the env has called back: rule 1 */
+    if (replica->broken) {
+        *error = replica->failure;
+        return false;
+    }
+    if (now_ms < replica->now_ms) {
+        replica->broken = true;
+        error_set(&replica->failure,
+                  "the monotonic clock went back from %" PRIu64 " ms to %" PRIu64 " ms",
+                  replica->now_ms, now_ms);
+        *error = replica->failure;
+        return false;
+    }
+    replica->now_ms = now_ms;
+    replica->in_turn = true;
+    replica->applied_entries = 0;
+    replica->applied_bytes = 0;
+    return true;
+}
+
+static bool submit_barrier_if_owed(struct replica *replica, struct error *error)
+{
+    struct buffer bytes = {0};
+    if (replica->state != REPLICA_LEADER || replica->barrier_term == replica->term) {
+        return true;
+    }
+    replica->env.make_barrier(replica->env.context, replica->term, &bytes);
+    struct entry *barrier = entry_new_take(ENTRY_COMMAND, &bytes);
+    replica->barrier_term = replica->term;
+    return replica_submit_entry(replica, barrier, &replica->barrier_index, error);
+}
+
+static bool turn_end(struct replica *replica, bool succeeded, struct error *error)
+{
+    /* The configurations come before and behind the barrier: a lone voter's commits at once. */
+    succeeded = succeeded && replica_feed_configurations(replica, error) &&
+                submit_barrier_if_owed(replica, error) &&
+                replica_feed_configurations(replica, error) &&
+                replica_apply_committed(replica, error);
+    if (succeeded) {
+        tail_evict(&replica->tail, replica->durable_index);
+    } else {
+        replica->broken = true;
+        replica->failure = *error;
+    }
+    replica->in_turn = false;
+    return succeeded;
+}
+
+bool replica_start(struct replica *replica, const struct replica_disk *disk, uint64_t now_ms,
+                   struct error *error)
+{
+    assert(!replica->started);
+    if (!turn_begin(replica, now_ms, error)) {
+        return false;
+    }
+    replica->started = true;
+    return turn_end(replica, replica_start_from(replica, disk, error), error);
+}
+
+bool replica_receive(struct replica *replica, uint64_t peer_id, struct peer_message *message,
+                     uint64_t now_ms, struct error *error)
+{
+    assert(replica->started);
+    bool received = turn_begin(replica, now_ms, error);
+    if (received) {
+        received =
+            turn_end(replica, replica_receive_message(replica, peer_id, message, error), error);
+    }
+    peer_message_free(message);
+    return received;
+}
+
+void replica_peer_connected(struct replica *replica, uint64_t peer_id)
+{
+    assert(replica->started && !replica->in_turn);
+    struct replica_peer *peer = replica_peer_slot(replica, peer_id);
+    if (peer != NULL) {
+        peer->asked = false;
+    }
+}
+
+/* Takes the completed write out of the queue: those before it are done too, for the log is FIFO. */
+static bool complete_writes(struct replica *replica, uint64_t generation, uint64_t last_index)
+{
+    while (replica->write_count > 0) {
+        struct replica_write write = replica->writes[replica->write_head];
+        replica->write_head = (replica->write_head + 1) % LIMIT_LOG_WRITES;
+        replica->write_count--;
+        if (write.generation == generation && write.last_index == last_index) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool log_written(struct replica *replica, uint64_t generation, uint64_t last_index,
+                        struct error *error)
+{
+    if (!complete_writes(replica, generation, last_index)) {
+        return error_set(error,
+                         "the log reports a write up to %" PRIu64 " of generation %" PRIu64
+                         " that was not asked for",
+                         last_index, generation);
+    }
+    if (generation != replica->generation) {
+        return true; /* rule 4: of entries that are gone */
+    }
+    assert(last_index > replica->durable_index && last_index <= replica->last_index);
+    replica_became_durable(replica, last_index);
+    if (last_index <= replica->raft.last_stored) {
+        return true; /* entry 1 of a new node, durable for libraft since START */
+    }
+    if (replica->state == REPLICA_CANDIDATE) {
+        return error_set(error, "a write up to %" PRIu64 " completes while we are candidate",
+                         last_index);
+    }
+    struct raft_event event = {.type = RAFT_PERSISTED_ENTRIES,
+                               .persisted_entries = {.index = last_index}};
+    return replica_feed(replica, &event, NULL, 0, error);
+}
+
+bool replica_log_written(struct replica *replica, uint64_t generation, uint64_t last_index,
+                         uint64_t now_ms, struct error *error)
+{
+    assert(replica->started);
+    return turn_begin(replica, now_ms, error) &&
+           turn_end(replica, log_written(replica, generation, last_index, error), error);
+}
+
+static bool tick(struct replica *replica, struct error *error)
+{
+    if (replica->now_ms < replica->timer_ms) {
+        return true; /* rule 14: never early */
+    }
+    struct raft_event event = {.type = RAFT_TIMEOUT};
+    replica->last_timeout_ms = replica->now_ms;
+    return replica_feed(replica, &event, NULL, 0, error);
+}
+
+bool replica_tick(struct replica *replica, uint64_t now_ms, struct error *error)
+{
+    assert(replica->started);
+    return turn_begin(replica, now_ms, error) && turn_end(replica, tick(replica, error), error);
+}
+
+uint64_t replica_next_ms(const struct replica *replica)
+{
+    return replica_has_more_to_apply(replica) ? replica->now_ms : replica->timer_ms;
+}
+
+static size_t inflight_entries(const struct replica *replica)
+{
+    uint64_t done = replica->applied_index + 1 > replica->own_first_index
+                        ? replica->applied_index
+                        : replica->own_first_index - 1;
+    return (size_t)(replica->last_index - done);
+}
+
+bool replica_can_submit(const struct replica *replica)
+{
+    return replica->started && !replica->broken && replica->state == REPLICA_LEADER &&
+           replica->barrier_term == replica->term && raft_transferee(&replica->raft) == 0 &&
+           inflight_entries(replica) < LIMIT_INFLIGHT_ENTRIES &&
+           replica->inflight_bytes < LIMIT_INFLIGHT_BYTES;
+}
+
+bool replica_submit_entry(struct replica *replica, struct entry *entry, uint64_t *index,
+                          struct error *error)
+{
+    entry->index = replica->last_index + 1;
+    entry->term = replica->term;
+    *index = entry->index;
+    bool submitted = false;
+    struct raft_entry *entries = replica_raft_entries(replica, &entry, 1, error);
+    if (entries != NULL) {
+        struct raft_event event = {.type = RAFT_SUBMIT, .submit = {.entries = entries, .n = 1}};
+        submitted = replica_feed(replica, &event, &entry, 1, error);
+    }
+    entry_release(entry);
+    return submitted;
+}
+
+bool replica_submit(struct replica *replica, struct entry *entry, uint64_t now_ms, uint64_t *index,
+                    struct error *error)
+{
+    assert(replica_can_submit(replica));
+    assert(entry->type == ENTRY_COMMAND && entry->index == 0 &&
+           entry->data.len <= LIMIT_ENTRY_BYTES);
+    if (!turn_begin(replica, now_ms, error)) {
+        entry_release(entry);
+        return false;
+    }
+    return turn_end(replica, replica_submit_entry(replica, entry, index, error), error);
+}
+
+void replica_status_get(const struct replica *replica, struct replica_status *status)
+{
+    *status = (struct replica_status){
+        .state = replica->state,
+        .term = replica->term,
+        .leader_id = replica->leader_id,
+        .commit_index = replica->commit_index,
+        .applied_index = replica->applied_index,
+        .last_index = replica->last_index,
+        .durable_index = replica->durable_index,
+        .barrier_applied = replica->state == REPLICA_LEADER &&
+                           replica->barrier_term == replica->term &&
+                           replica->applied_index >= replica->barrier_index,
+    };
+}
+
+uint64_t replica_match_index(const struct replica *replica, uint64_t member_id)
+{
+    raft_index index = 0;
+    return raft_match_index(&replica->raft, member_id, &index) == 0 ? index : 0;
+}
+
+size_t replica_members(const struct replica *replica, struct replica_member *members,
+                       size_t capacity)
+{
+    const struct raft_configuration *configuration = &replica->raft.configuration;
+    for (size_t i = 0; i < configuration->n && i < capacity; i++) {
+        const struct raft_server *server = &configuration->servers[i];
+        members[i].id = server->id;
+        members[i].role = server->role == RAFT_VOTER ? REPLICA_VOTER : REPLICA_STANDBY;
+        members[i].address = server->address;
+    }
+    return configuration->n;
+}

@@ -1,0 +1,147 @@
+/*
+ * replica_internal.h - what a replica is made of, shared by the files that are parts of it:
+ *
+ *   replica.c   the public calls and the turn around them
+ *   start.c     opening, checking what the disk held, START (rules 0 and 11)
+ *   receive.c   a message from a peer: filters, then libraft
+ *   feed.c      one event into raft_step, its update out, in the stated order
+ *   send.c      messages out: entries filled in, split into frames, echo and term put right
+ *   apply.c     committed and durable entries to the owner (rule 9)
+ *
+ * Tests that drive a single replica look inside through this header too.
+ */
+#ifndef RAFT_REPLICA_INTERNAL_H
+#define RAFT_REPLICA_INTERNAL_H
+
+#include <raft.h>
+
+#include "base/limits.h"
+#include "raft/replica.h"
+#include "tail.h"
+
+/* TIMEOUT events are at least so far apart: a deadline of libraft's that lies in the past must not
+ * turn the loop into a busy one (rule 14). */
+#define REPLICA_TIMER_GAP_MS 5
+
+/* A write handed to the log and not yet reported as synced. */
+struct replica_write {
+    uint64_t generation;
+    uint64_t last_index;
+};
+
+/* Whether we have asked this peer anything since its connection was made (rule 5). */
+struct replica_peer {
+    uint64_t id; /* 0: free */
+    bool asked;
+};
+
+struct replica {
+    struct raft raft;
+    struct replica_env env;
+    uint64_t id;
+    uint32_t election_timeout_ms;
+    uint32_t heartbeat_ms;
+    struct buffer bootstrap; /* the bytes of entry 1 */
+
+    bool started;
+    bool in_turn; /* rule 1: no re-entrancy */
+    bool broken;  /* rule 2: every further call fails with the same text */
+    struct error failure;
+    uint64_t now_ms;
+
+    /* On disk. */
+    uint64_t stored_term;
+    uint64_t stored_vote;
+
+    /* As last reported to the owner. */
+    enum replica_state state;
+    uint64_t term;
+    uint64_t leader_id;
+    uint64_t leader_term; /* the term in which a leader's entries were last accepted */
+
+    /* The log: last >= durable, last >= commit >= applied; libraft's commit index may lag behind
+     * ours after a restart, when the owner has applied more than START can know of. */
+    struct tail tail;
+    uint64_t last_index;
+    uint64_t durable_index;
+    uint64_t commit_index;
+    uint64_t applied_index;
+    uint64_t raft_commit_index;
+    size_t unsynced_bytes;                         /* of the entries in (durable, last] */
+    uint64_t generation;                           /* rule 4: grows with each truncation */
+    struct replica_write writes[LIMIT_LOG_WRITES]; /* a ring */
+    size_t write_head;
+    size_t write_count;
+
+    /* Rule 8: the changes behind the cursor, whose CONFIGURATION is still to be fed. */
+    struct entry **changes;
+    size_t change_count;
+    size_t change_capacity;
+
+    /* As leader. */
+    uint64_t barrier_term; /* the term whose barrier was submitted (rule 10) */
+    uint64_t barrier_index;
+    uint64_t own_first_index; /* the first entry of this leadership */
+    size_t inflight_bytes;    /* of its entries that are not applied */
+
+    uint64_t timer_ms;
+    uint64_t last_timeout_ms;
+
+    struct replica_peer peers[LIMIT_NODES];
+
+    /* During one turn. */
+    const struct peer_message *answering; /* the request that is being fed: its echo */
+    bool rejected;                        /* an AppendEntries was answered with a rejection */
+    size_t applied_entries;
+    size_t applied_bytes;
+
+    struct raft_entry *scratch; /* entries as libraft wants them */
+    size_t scratch_capacity;
+};
+
+/* start.c */
+bool replica_start_from(struct replica *replica, const struct replica_disk *disk,
+                        struct error *error);
+
+/* feed.c. `source`: our entries behind the ones the event carries, or NULL. */
+bool replica_feed(struct replica *replica, struct raft_event *event, struct entry *const *source,
+                  size_t source_count, struct error *error);
+/* CONFIGURATION for each committed change behind the cursor (rule 8). */
+bool replica_feed_configurations(struct replica *replica, struct error *error);
+/* Remembers a change behind the cursor. */
+void replica_remember_change(struct replica *replica, struct entry *entry);
+/* Our entries in libraft's form; valid until the next call. All share one batch, which libraft or
+ * the update's consumer frees. */
+struct raft_entry *replica_raft_entries(struct replica *replica, struct entry *const *entries,
+                                        size_t count, struct error *error);
+/* Hands entries to the log's writer and notes the write. */
+void replica_write(struct replica *replica, struct entry *const *entries, size_t count);
+/* Entries up to `index` are synced. */
+void replica_became_durable(struct replica *replica, uint64_t index);
+
+/* send.c */
+bool replica_send(struct replica *replica, const struct raft_message *message, struct error *error);
+void replica_send_message(struct replica *replica, uint64_t peer_id,
+                          const struct peer_message *message);
+/* The slot of a peer, or NULL: not a member. */
+struct replica_peer *replica_peer_slot(struct replica *replica, uint64_t peer_id);
+
+/* receive.c */
+bool replica_receive_message(struct replica *replica, uint64_t peer_id,
+                             struct peer_message *message, struct error *error);
+/* Is so much waiting for the disk that entries from a leader are dropped? */
+bool replica_backlog_is_full(const struct replica *replica);
+
+/* apply.c */
+bool replica_apply_committed(struct replica *replica, struct error *error);
+bool replica_has_more_to_apply(const struct replica *replica);
+/* Entries from `first`, from the tail or the log, at most max_count and max_bytes, at least one.
+ * Gives references. 0: error. */
+size_t replica_entries_get(struct replica *replica, uint64_t first, size_t max_count,
+                           size_t max_bytes, struct entry **out, struct error *error);
+
+/* replica.c */
+bool replica_submit_entry(struct replica *replica, struct entry *entry, uint64_t *index,
+                          struct error *error);
+
+#endif
