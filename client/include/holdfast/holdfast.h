@@ -29,7 +29,7 @@
  * `**out` parameters, and what a callback is given) is one block with all its strings and arrays,
  * belongs to the receiver, is never changed by the library, outlives the client, and is freed by
  * hf_free, on any thread. Every `**out` parameter may be NULL; where it is not, it is always set,
- * with any verdict, so that `message` can be read (NULL only after HF_CLOSED for want of a client).
+ * with any verdict, so that `message` can be read.
  *
  * Threads. A client may be used by any number of threads at once. Callbacks run on the library's
  * own thread: they must not block, may call hf_submit, and may not make blocking calls (refused
@@ -129,7 +129,7 @@ HF_API const char *hf_verdict_text(hf_verdict verdict);
 typedef struct hf_client hf_client;
 
 typedef struct hf_options {
-    /* "host:port,host:port", 1 to 64 of them; IPv6 as "[::1]:7070". Any nodes of the cluster: the
+    /* "host:port,host:port", 1 to 16 of them; IPv6 as "[::1]:7070". Any nodes of the cluster: the
      * leader is found from them, and need not be among them. Default: "127.0.0.1:7070". */
     const char *endpoints;
     /* How long a call may take, retries included: 1 to 600,000. Default 10,000. */
@@ -143,7 +143,7 @@ typedef struct hf_options {
      * max. */
     uint32_t backoff_min_ms;
     uint32_t backoff_max_ms;
-    /* Calls that may be under way at once, 1 to 1,048,576. Default 16,384. */
+    /* Calls that may be under way at once, 1 to 16,384, the default. */
     uint32_t max_waiting;
     /* The actor of commands that name none; NULL, the default: none. */
     const char *actor;
