@@ -45,6 +45,10 @@ struct submission {
     hf_stock_callback on_stocks;
 };
 
+/* Room for sixteen million orders or SKUs. */
+#define CHUNK_LEN 4096
+#define CHUNKS    4096
+
 /* A power of two, as many as a client takes calls. */
 #define QUEUE_LEN 16384
 
@@ -65,9 +69,9 @@ struct hf_client {
     uint64_t fault_at;
 
     struct id_table skus;
-    hf_stock *stocks; /* by sku number */
+    hf_stock *stocks[CHUNKS]; /* by SKU number */
     struct id_table order_ids;
-    struct stand_in_order *orders;
+    struct stand_in_order *orders[CHUNKS];
 };
 
 static __thread char last_error[256];
@@ -78,9 +82,9 @@ static __thread char last_error[256];
     X(OK)                                                                                          \
     X(SKU_NOT_FOUND)                                                                               \
     X(INSUFFICIENT_STOCK)                                                                          \
-    X(BELOW_RESERVED) X(OVERFLOW) X(ORDER_NOT_FOUND) X(ORDER_CONFLICT) X(ORDER_EXPIRED)            \
-        X(ORDER_RELEASED) X(ORDER_DEDUCTED) X(UNREACHABLE) X(OUTCOME_UNKNOWN) X(INVALID_ARGUMENT)  \
-            X(OVERLOADED)
+    X(BELOW_RESERVED)                                                                              \
+    X(OVERFLOW) X(ORDER_NOT_FOUND) X(ORDER_CONFLICT) X(ORDER_EXPIRED) X(ORDER_RELEASED)            \
+        X(ORDER_DEDUCTED) X(UNREACHABLE) X(OUTCOME_UNKNOWN) X(INVALID_ARGUMENT) X(OVERLOADED)
 
 const char *hf_verdict_name(hf_verdict verdict)
 {
@@ -143,11 +147,20 @@ void hf_free(void *object)
 
 /* ---- the ledger ---- */
 
+/* Chunks, so that what is handed out stays where it is. */
+static hf_stock *stock_numbered(hf_client *client, uint32_t number)
+{
+    assert(number / CHUNK_LEN < CHUNKS);
+    hf_stock **chunk = &client->stocks[number / CHUNK_LEN];
+    if (*chunk == NULL) {
+        *chunk = memory_zalloc(CHUNK_LEN * sizeof **chunk);
+    }
+    return *chunk + number % CHUNK_LEN;
+}
+
 static hf_stock *stock_of(hf_client *client, const char *sku)
 {
-    uint32_t number = id_table_add(&client->skus, bytes_of_string(sku));
-    assert(number < 1u << 20);
-    return &client->stocks[number];
+    return stock_numbered(client, id_table_add(&client->skus, bytes_of_string(sku)));
 }
 
 static hf_verdict set_stock(hf_client *client, const hf_command *command)
@@ -179,8 +192,12 @@ static hf_verdict adjust_stock(hf_client *client, const hf_command *command)
 static struct stand_in_order *order_of(hf_client *client, const char *id)
 {
     uint32_t number = id_table_add(&client->order_ids, bytes_of_string(id));
-    assert(number < 1u << 20);
-    return &client->orders[number];
+    assert(number / CHUNK_LEN < CHUNKS);
+    struct stand_in_order **chunk = &client->orders[number / CHUNK_LEN];
+    if (*chunk == NULL) {
+        *chunk = memory_zalloc(CHUNK_LEN * sizeof **chunk);
+    }
+    return *chunk + number % CHUNK_LEN;
 }
 
 static hf_verdict reserve(hf_client *client, const hf_command *command)
@@ -223,7 +240,7 @@ static hf_verdict close_order(hf_client *client, const hf_command *command)
     }
     bool deducts = command->kind == HF_DEDUCT;
     for (size_t i = 0; i < order->line_count; i++) {
-        hf_stock *stock = &client->stocks[order->lines[i].warehouse];
+        hf_stock *stock = stock_numbered(client, order->lines[i].warehouse);
         stock->reserved -= order->lines[i].reserved;
         stock->on_hand -= deducts ? order->lines[i].reserved : 0;
     }
@@ -399,8 +416,6 @@ hf_client *hf_client_open(const hf_options *options)
     hf_client *client = memory_zalloc(sizeof *client);
     client->max_waiting = options->max_waiting;
     assert(client->max_waiting <= QUEUE_LEN);
-    client->stocks = memory_zalloc(sizeof *client->stocks << 20);
-    client->orders = memory_zalloc(sizeof *client->orders << 20);
     const char *fault = getenv("STAND_IN_FAULT");
     if (fault != NULL) {
         sscanf(fault, "%63[A-Z_]:%" SCNu64, client->fault, &client->fault_at);
@@ -418,13 +433,13 @@ hf_client *hf_client_open(const hf_options *options)
     return client;
 }
 
-static void write_state(const hf_client *client, const char *path)
+static void write_state(hf_client *client, const char *path)
 {
     FILE *file = fopen(path, "w");
     assert(file != NULL);
     for (uint32_t i = 0; i < client->skus.count; i++) {
         fprintf(file, "%s %" PRId64 " %" PRId64 "\n", id_table_text(&client->skus, i),
-                client->stocks[i].on_hand, client->stocks[i].reserved);
+                stock_numbered(client, i)->on_hand, stock_numbered(client, i)->reserved);
     }
     fclose(file);
 }
@@ -443,10 +458,12 @@ void hf_client_close(hf_client *client)
         write_state(client, getenv("STAND_IN_STATE"));
     }
     for (uint32_t i = 0; i < client->order_ids.count; i++) {
-        free(client->orders[i].lines);
+        free(client->orders[i / CHUNK_LEN][i % CHUNK_LEN].lines);
     }
-    free(client->stocks);
-    free(client->orders);
+    for (size_t i = 0; i < CHUNKS; i++) {
+        free(client->stocks[i]);
+        free(client->orders[i]);
+    }
     id_table_free(&client->skus);
     id_table_free(&client->order_ids);
     pthread_mutex_destroy(&client->lock);
