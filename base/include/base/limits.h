@@ -209,6 +209,19 @@
  * memory is kept for the next one. */
 #define STATE_OVERLAY_KEPT_BYTES (8u << 20)
 
+/* ---- the holdfast command ---- */
+
+/* A file of orders, as text, and one record of it: what a mistaken argument may cost. The rows are
+ * held in memory, 32 bytes each. */
+#define LIMIT_CSV_BYTES        (UINT64_C(1) << 30)
+#define LIMIT_CSV_RECORD_BYTES (64u << 10)
+#define LIMIT_CSV_ROWS         (1u << 24)
+/* Callers at once of replay and bench, as many as a client takes calls; and commands that all of
+ * them together may have under way (250 bytes each); SKUs of bench. */
+#define LIMIT_LOAD_CALLERS  16384
+#define LIMIT_LOAD_COMMANDS (1 << 20)
+#define LIMIT_LOAD_SKUS     1000000
+
 /* ---- client library ---- */
 
 /* Endpoints that a program may name, and all that a client keeps a connection for: those, leaders
