@@ -175,7 +175,7 @@ bool request_hold(struct rpc_request *request, size_t bytes)
     return true;
 }
 
-void request_end(struct rpc_request *request, enum rpc_status status, bool never_sent,
+void request_end(struct rpc_request *request, enum rpc_status status, enum request_fate fate,
                  const char *message)
 {
     struct rpc_client *client = request->client;
@@ -188,7 +188,8 @@ void request_end(struct rpc_request *request, enum rpc_status status, bool never
         .status = status,
         .message = message != NULL ? message : "",
         .body = status == RPC_OK ? buffer_bytes(&request->reply.body) : (struct bytes){NULL, 0},
-        .never_sent = never_sent,
+        .never_sent = fate == REQUEST_NEVER_SENT,
+        .answered = fate == REQUEST_ANSWERED,
         .headers = &request->reply_headers,
     };
     request->callback(request->context, &outcome);
@@ -203,13 +204,13 @@ const char *rpc_outcome_metadata(const struct rpc_outcome *outcome, const char *
 /* Ends a request from our side, wherever it is. */
 static void end_here(struct rpc_request *request, enum rpc_status status, const char *message)
 {
-    bool never_sent = !request_is_sent(request);
+    enum request_fate fate = request_fate_without_answer(request);
     if (request->session != NULL) {
         http2_client_session_drop(request);
     } else {
         request_list_remove(request);
     }
-    request_end(request, status, never_sent, message);
+    request_end(request, status, fate, message);
 }
 
 /* ---- time ---- */
@@ -329,7 +330,7 @@ static void on_lost(struct client_connection_host *host, struct client_connectio
     while (ending.first != NULL) {
         struct rpc_request *request = ending.first;
         request_list_remove(request);
-        request_end(request, RPC_UNAVAILABLE, true, reason);
+        request_end(request, RPC_UNAVAILABLE, REQUEST_NEVER_SENT, reason);
     }
 }
 
@@ -358,7 +359,7 @@ static void end_refused(struct turn_item *item)
     for (size_t left = client->refused.count; left > 0 && client->refused.first != NULL; left--) {
         struct rpc_request *request = client->refused.first;
         request_list_remove(request);
-        request_end(request, RPC_RESOURCE_EXHAUSTED, true,
+        request_end(request, RPC_RESOURCE_EXHAUSTED, REQUEST_NEVER_SENT,
                     "the client holds as many calls or bytes as it may");
     }
     if (client->refused.first != NULL) {
@@ -493,7 +494,7 @@ static void cancel_all(struct request_list *list)
     while (list->first != NULL) {
         struct rpc_request *request = list->first;
         request_list_remove(request);
-        request_end(request, RPC_CANCELLED, true, "the client was closed");
+        request_end(request, RPC_CANCELLED, REQUEST_NEVER_SENT, "the client was closed");
     }
 }
 

@@ -59,7 +59,7 @@ void http2_client_session_drop(struct rpc_request *request)
 static void end_broken(struct rpc_request *request, enum rpc_status status, const char *message)
 {
     http2_client_session_drop(request);
-    request_end(request, status, false, message);
+    request_end(request, status, REQUEST_LOST, message);
 }
 
 /* The gRPC project's http-grpc-status-mapping.md. */
@@ -107,24 +107,26 @@ static void conclude(struct rpc_request *request)
     char text[96];
     if (request->grpc_status < 0) {
         if (request->http_status == 200 || request->http_status == 0) {
-            request_end(request, RPC_UNKNOWN, false, "the server ended the call without a status");
+            request_end(request, RPC_UNKNOWN, REQUEST_LOST,
+                        "the server ended the call without a status");
             return;
         }
         snprintf(text, sizeof text, "the server answered with HTTP status %d",
                  request->http_status);
-        request_end(request, status_of_http(request->http_status), false, text);
+        request_end(request, status_of_http(request->http_status), REQUEST_LOST, text);
         return;
     }
     enum rpc_status status = rpc_status_of_number(request->grpc_status);
     if (status == RPC_OK && !request->reply_complete) {
-        request_end(request, RPC_INTERNAL, false, "the server said OK without a whole reply");
+        request_end(request, RPC_INTERNAL, REQUEST_LOST,
+                    "the server said OK without a whole reply");
         return;
     }
     const char *encoded = header_list_find(&request->reply_headers, "grpc-message");
     struct buffer message = {0};
     grpc_percent_decode(&message, bytes_of_string(encoded));
     buffer_append(&message, "", 1);
-    request_end(request, status, false, (const char *)message.data);
+    request_end(request, status, REQUEST_ANSWERED, (const char *)message.data);
     buffer_free(&message);
 }
 
@@ -364,9 +366,9 @@ static int on_stream_close(nghttp2_session *h2, int32_t stream_id, uint32_t erro
     snprintf(text, sizeof text, "the server reset the call: %s",
              nghttp2_http2_strerror(error_code));
     bool refused = error_code == NGHTTP2_REFUSED_STREAM;
-    bool never_sent = refused || !request_is_sent(request);
+    enum request_fate fate = refused ? REQUEST_NEVER_SENT : request_fate_without_answer(request);
     take_out(request);
-    request_end(request, status_of_reset(error_code), never_sent,
+    request_end(request, status_of_reset(error_code), fate,
                 refused ? "the server did not take the call" : text);
     return 0;
 }
@@ -384,7 +386,7 @@ static int on_frame_not_send(nghttp2_session *h2, const nghttp2_frame *frame, in
     for (struct rpc_request *at = session->requests.first; at != NULL; at = at->next) {
         if (at->stream_id == frame->hd.stream_id) {
             take_out(at);
-            request_end(at, RPC_UNAVAILABLE, true, "the server takes no more calls");
+            request_end(at, RPC_UNAVAILABLE, REQUEST_NEVER_SENT, "the server takes no more calls");
             break;
         }
     }
@@ -439,9 +441,9 @@ void http2_client_session_disconnect(struct http2_client_session *session, const
     session->disconnected = true;
     while (session->requests.first != NULL) {
         struct rpc_request *request = session->requests.first;
-        bool never_sent = !request_is_sent(request);
+        enum request_fate fate = request_fate_without_answer(request);
         take_out(request);
-        request_end(request, reason != NULL ? RPC_UNAVAILABLE : RPC_CANCELLED, never_sent,
+        request_end(request, reason != NULL ? RPC_UNAVAILABLE : RPC_CANCELLED, fate,
                     reason != NULL ? reason : "the client was closed");
     }
 }

@@ -24,6 +24,13 @@ enum request_state {
     REQUEST_ENDED,
 };
 
+/* What is known of it when it ends. */
+enum request_fate {
+    REQUEST_NEVER_SENT, /* surely not executed */
+    REQUEST_LOST,       /* executed or not */
+    REQUEST_ANSWERED,   /* the status is the server's own */
+};
+
 struct rpc_request {
     struct rpc_client *client;
     struct http2_client_session *session; /* while SUBMITTED */
@@ -64,11 +71,17 @@ static inline bool request_is_sent(const struct rpc_request *request)
     return request->message.len != 0 && request->message_sent == request->message.len;
 }
 
+/* For an end that is not the server's. */
+static inline enum request_fate request_fate_without_answer(const struct rpc_request *request)
+{
+    return request_is_sent(request) ? REQUEST_LOST : REQUEST_NEVER_SENT;
+}
+
 /* Counts bytes of a reply; false when the client holds too much. */
 bool request_hold(struct rpc_request *request, size_t bytes);
 /* Runs the callback; the request is gone afterwards. `message` may be NULL. A request that is still
  * part of a session is taken out of it by the caller, see http2_client_session_drop. */
-void request_end(struct rpc_request *request, enum rpc_status status, bool never_sent,
+void request_end(struct rpc_request *request, enum rpc_status status, enum request_fate fate,
                  const char *message);
 
 #endif

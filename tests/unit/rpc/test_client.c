@@ -16,6 +16,7 @@ struct result {
     bool done;
     enum rpc_status status;
     bool never_sent;
+    bool answered;
     char message[600];
     struct buffer body;
     char leader[64];
@@ -28,6 +29,8 @@ static void on_outcome(void *context, const struct rpc_outcome *outcome)
     result->done = true;
     result->status = outcome->status;
     result->never_sent = outcome->never_sent;
+    result->answered = outcome->answered;
+    assert_false(outcome->never_sent && outcome->answered);
     snprintf(result->message, sizeof result->message, "%s", outcome->message);
     buffer_append_bytes(&result->body, outcome->body);
     const char *leader = rpc_outcome_metadata(outcome, "holdfast-leader");
@@ -104,6 +107,7 @@ static void call_brings_the_reply(void **state)
     assert_int_equal(rpc_client_state(client), RPC_CLIENT_CONNECTING);
     run_until(&fixture.loop, flag_is_set, &result.done);
     assert_outcome(&result, RPC_OK, false);
+    assert_true(result.answered);
     assert_true(bytes_equal(buffer_bytes(&result.body), BYTES_LITERAL("hello")));
     assert_string_equal(result.message, "");
     assert_int_equal(states.last, RPC_CLIENT_CONNECTED);
@@ -134,6 +138,7 @@ static void metadata_goes_both_ways(void **state)
     call(client, "/test.Test/Fail", BYTES_LITERAL("100% schön"), 0, &result);
     run_until(&fixture.loop, flag_is_set, &result.done);
     assert_outcome(&result, RPC_FAILED_PRECONDITION, false);
+    assert_true(result.answered);
     assert_string_equal(result.message, "100% schön");
     assert_string_equal(result.leader, "10.0.0.7:7070");
     assert_int_equal(result.body.len, 0);
@@ -443,6 +448,7 @@ static void killed_server_leaves_the_outcome_open(void **state)
     fixture.server = NULL;
     run_until(&fixture.loop, flag_is_set, &held.done);
     assert_outcome(&held, RPC_UNAVAILABLE, false);
+    assert_false(held.answered);
     assert_int_equal(states.last, RPC_CLIENT_DISCONNECTED);
     close_client(&fixture.loop, client);
     loop_fixture_close(&fixture);
