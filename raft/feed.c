@@ -263,16 +263,27 @@ static bool note_commit(struct replica *replica, struct error *error)
     return true;
 }
 
+/* Rule 14. The lower bound stands on the last TIMEOUT and not on now: else a stream of events, each
+ * arming anew, would put the deadline off for ever.
+ *
+ * A leader's TIMEOUT waits until all its followers are due, for at most one heartbeat. libraft
+ * counts a follower that has not answered since the last TIMEOUT as lost (timeout.c,
+ * checkContactQuorum), so followers that fall due one by one make it lose each other; and one that
+ * is lost gets new entries with its next heartbeat only, until it has acknowledged one (progress.c,
+ * progressShouldReplicate): the first write after a quiet spell would wait for it. */
 static void arm_timer(struct replica *replica)
 {
-    /* The bound stands on the last TIMEOUT and not on now: else a stream of events, each arming
-     * anew, would put the deadline off for ever. A leader's TIMEOUTs are a heartbeat apart, so that
-     * the deadlines of its followers fall together: libraft counts a follower that has not answered
-     * between two TIMEOUTs as lost (timeout.c, checkContactQuorum), however close they are, and
-     * sends to it only once a heartbeat from then on. */
-    uint64_t gap = replica->state == REPLICA_LEADER ? replica->heartbeat_ms : REPLICA_TIMER_GAP_MS;
-    uint64_t earliest = replica->last_timeout_ms + gap;
     uint64_t timeout = raft_timeout(&replica->raft);
+    uint64_t gap = REPLICA_TIMER_GAP_MS;
+    if (replica->state == REPLICA_LEADER) {
+        uint64_t all_due = replica->last_append_ms + replica->heartbeat_ms;
+        uint64_t latest = timeout + replica->heartbeat_ms;
+        gap = replica->heartbeat_ms;
+        if (all_due > timeout) {
+            timeout = all_due < latest ? all_due : latest;
+        }
+    }
+    uint64_t earliest = replica->last_timeout_ms + gap;
     replica->timer_ms = timeout > earliest ? timeout : earliest;
 }
 

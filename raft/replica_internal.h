@@ -86,6 +86,7 @@ struct replica {
 
     uint64_t timer_ms;
     uint64_t last_timeout_ms;
+    uint64_t last_append_ms; /* when an AppendEntries was last sent to anyone */
 
     struct replica_peer peers[LIMIT_NODES];
 

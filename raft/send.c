@@ -56,6 +56,9 @@ void replica_send_message(struct replica *replica, uint64_t peer_id,
     if (is_request(message->type)) {
         peer->asked = true;
     }
+    if (message->type == PEER_APPEND_ENTRIES) {
+        replica->last_append_ms = replica->now_ms;
+    }
     replica->env.send(replica->env.context, peer_id, message);
 }
 

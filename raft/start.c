@@ -41,12 +41,11 @@ struct replica *replica_open(const struct replica_config *config, const struct r
         error_set(error, "a member needs an id above 0 and an address");
         goto err;
     }
-    if (replica->heartbeat_ms > replica->election_timeout_ms / 2) {
-        error_set(
-            error,
-            "a heartbeat of %u ms leaves an election timeout of %u ms no room: it may be half "
-            "of it at most",
-            replica->heartbeat_ms, replica->election_timeout_ms);
+    if (replica->heartbeat_ms > replica->election_timeout_ms / 4) {
+        error_set(error,
+                  "a heartbeat of %u ms leaves an election timeout of %u ms no room: it may be a "
+                  "quarter of it at most",
+                  replica->heartbeat_ms, replica->election_timeout_ms);
         goto err;
     }
     if (!replica_bootstrap_entry(config->members, config->member_count, &replica->bootstrap,

@@ -29,10 +29,21 @@
 #define DEFAULT_PAGE_ROWS 100
 /* Failing lines kept in a stored reply, for a repeated request; the first answer lists all. */
 #define LIMIT_STORED_FAILED_LINES 100
-/* What one log entry may expire or trim at its head, so that one entry's work is bounded. */
+/* Largest time, in Unix milliseconds: the end of the year 9999, where Timestamp ends. Sums of two
+ * such times stay far from the ends of int64_t. */
+#define LIMIT_TIME_MS INT64_C(253402300799999)
+/* Largest time at which something ends: a time, and what it may live from then on. */
+#define LIMIT_DUE_MS (2 * LIMIT_TIME_MS)
+/* What one log entry may expire or trim at its head, so that one entry's work is bounded. To each
+ * is added what the entry's own commands can have made (ledger/expiry.c): else a backlog could grow
+ * for ever under entries that carry thousands of commands. */
 #define LIMIT_EXPIRED_ORDERS_PER_ENTRY  200
 #define LIMIT_EXPIRED_LINES_PER_ENTRY   10000
 #define LIMIT_TRIMMED_RECORDS_PER_ENTRY 200
+#define LIMIT_TRIMMED_BYTES_PER_ENTRY   (4u << 20)
+
+/* A page token in hexadecimal: kind, two ids and two numbers at most. */
+#define LIMIT_PAGE_TOKEN_BYTES 1200
 
 /* ---- wire ---- */
 
@@ -83,6 +94,10 @@
 
 /* ---- admission ---- */
 
+/* Nested messages of one request, and the memory that decoding it may take. */
+#define LIMIT_MESSAGE_PARTS 65536
+#define LIMIT_DECODE_BYTES  (32u << 20)
+
 /* Commands and bytes that wait for a place in the log; beyond it a request is refused at once with
  * RESOURCE_EXHAUSTED. */
 #define LIMIT_WAITING_COMMANDS 16384
@@ -101,6 +116,9 @@
 /* Entries and bytes submitted and not yet applied on the leader. */
 #define LIMIT_INFLIGHT_ENTRIES 64
 #define LIMIT_INFLIGHT_BYTES   (32u << 20)
+/* Entries that the proposer keeps in flight: few, so that what comes meanwhile gathers into the
+ * next one (group commit). */
+#define TARGET_INFLIGHT_ENTRIES 4
 /* libraft's own pipeline to one follower, in entries. */
 #define LIMIT_RAFT_INFLIGHT_ENTRIES 2048
 /* The tail of the log kept in memory for followers; what is older is read from disk. */
@@ -169,8 +187,27 @@
 /* ---- log files ---- */
 
 #define LOG_SEGMENT_BYTES (64u << 20)
+/* The largest segment that is read: starting holds one in memory. */
+#define LIMIT_LOG_SEGMENT_BYTES (256u << 20)
 /* A batch is one write and one sync. */
 #define LIMIT_LOG_BATCH_BYTES (16u << 20)
+/* Batches that one read of the log looks at, whatever it asks for. */
+#define LIMIT_LOG_READ_BATCHES 256
+
+/* ---- state database ---- */
+
+/* RocksDB's memory: this many write buffers at most (one being filled, the others being flushed),
+ * and the cache of blocks, their indexes and filters. */
+#define STATE_WRITE_BUFFER_BYTES (32u << 20)
+#define STATE_WRITE_BUFFERS      3
+#define STATE_BLOCK_CACHE_BYTES  (32u << 20)
+/* Table files open at once, out of the process's descriptors. */
+#define STATE_OPEN_FILES 256
+/* Its threads: one that flushes, one that compacts. */
+#define STATE_BACKGROUND_JOBS 2
+/* Changes of one commit stay in memory until it; one entry's work bounds them. This much of the
+ * memory is kept for the next one. */
+#define STATE_OVERLAY_KEPT_BYTES (8u << 20)
 
 /* ---- the holdfast command ---- */
 
@@ -214,10 +251,12 @@ _Static_assert(LIMIT_ADDRESS_BYTES + LIMIT_PEER_REASON_BYTES + 256u < LIMIT_PEER
 _Static_assert(PEER_BACKOFF_LAST_MS <= PEER_STABLE_MS, "what lasts is not dialled in a circle");
 _Static_assert(LIMIT_ENTRY_BYTES < LIMIT_LOG_BATCH_BYTES, "an entry must fit a batch");
 _Static_assert(LIMIT_LOG_BATCH_BYTES < LOG_SEGMENT_BYTES, "a batch must fit a segment");
+_Static_assert(LOG_SEGMENT_BYTES <= LIMIT_LOG_SEGMENT_BYTES, "our own segments must be readable");
 _Static_assert(LIMIT_MESSAGE_BYTES < LIMIT_WAITING_BYTES, "a request must fit the queue");
 _Static_assert(LIMIT_REPLY_BYTES < LIMIT_CALL_BYTES, "a reply must fit what is held");
 _Static_assert(LIMIT_MESSAGE_BYTES < LIMIT_CLIENT_CALL_BYTES, "a request must fit what is held");
 _Static_assert(LIMIT_CALLS <= LIMIT_STREAM_RESETS_BURST, "all calls may expire at once");
+_Static_assert(TARGET_INFLIGHT_ENTRIES < LIMIT_INFLIGHT_ENTRIES, "room for the barrier");
 _Static_assert(LIMIT_INFLIGHT_ENTRIES < LIMIT_RAFT_INFLIGHT_ENTRIES, "we stop before libraft does");
 _Static_assert(LIMIT_APPEND_BYTES <= LIMIT_APPEND_TURN_BYTES &&
                    LIMIT_APPEND_TURN_BYTES + LIMIT_ENTRY_BYTES < LIMIT_PEER_SEND_BYTES,

@@ -73,6 +73,12 @@ struct ledger_command {
  * `*verdict_out` (may be NULL) gets OVERFLOW or MALFORMED_COMMAND. */
 bool ledger_command_check(const struct ledger_command *command, enum ledger_verdict *verdict_out,
                           struct error *error);
+/* The same rules for what reads name: an id, and the lines of a check. */
+bool ledger_id_check(const char *field, struct bytes id, struct error *error);
+bool ledger_lines_check(const struct ledger_line *lines, uint32_t count, struct error *error);
+/* Is the command one that is told from its repetition by its request id alone? (The others are by
+ * the order's state.) */
+bool ledger_command_needs_request_id(const struct ledger_command *command);
 
 #define LEDGER_ENTRY_FORMAT 1 /* layout of the header and the commands */
 #define LEDGER_VERSION      1 /* meaning of the commands; raised by a log command only */
@@ -85,7 +91,9 @@ struct ledger_entry_header {
     uint32_t count;           /* commands that follow */
 };
 
-/* Building an entry: the header first, with count 0; then commands; then set the count. */
+/* Building an entry in an empty buffer: the header first (its count is written as 0); then
+ * commands; then the count. Commands must have passed ledger_command_check, or at least have texts
+ * below 64 KiB and a known kind: asserted. */
 void ledger_entry_begin(struct buffer *out, const struct ledger_entry_header *header);
 void ledger_entry_append(struct buffer *out, const struct ledger_command *command);
 /* Appends a command that ledger_command_encode made earlier (on admission), so that it is encoded

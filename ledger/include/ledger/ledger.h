@@ -26,14 +26,6 @@ struct ledger;
 struct ledger *ledger_open(struct ledger_store store, struct error *error);
 void ledger_close(struct ledger *ledger);
 
-struct ledger_failed_line {
-    struct bytes sku;
-    uint32_t warehouse;
-    int64_t requested;
-    int64_t available;
-    enum ledger_verdict reason;
-};
-
 struct ledger_result {
     enum ledger_verdict verdict;
     bool replayed;
@@ -78,20 +70,23 @@ bool ledger_node_incarnation(struct ledger *ledger, uint64_t node_id, uint64_t *
 
 /* ---- reads ---- */
 
-/* *found tells; false only on a store error. Views are valid until the next call. */
+/* *found tells; false only on a store error. An id that no command could name is not found. Views
+ * are valid until the next call. */
 bool ledger_get_stock(struct ledger *ledger, struct bytes sku, uint32_t warehouse,
                       struct stock_record *stock, bool *found, struct error *error);
 bool ledger_get_order(struct ledger *ledger, struct bytes order_id, struct order_record *order,
                       bool *found, struct error *error);
 
-/* Duplicate lines are summed; the failed lines of the result are in order of first appearance. */
+/* Duplicate lines are summed; the failed lines of the result are in order of first appearance.
+ * Lines that ledger_lines_check refuses fail with MALFORMED_COMMAND, sums that overflow with
+ * OVERFLOW. */
 bool ledger_check_stock(struct ledger *ledger, const struct ledger_line *lines, uint32_t line_count,
                         const struct ledger_failed_line **failed, uint32_t *failed_count,
                         struct error *error);
 
 /* Lists go from a cursor (empty: the beginning; else what the visitor was last given) and visit
- * until it returns false. The cursor is opaque bytes; one that does not parse is refused with false
- * and an error text that begins with "page token". */
+ * until it returns false. The cursor is opaque bytes; one that does not parse, or is another
+ * list's, is refused with false and an error text that begins with "page token". */
 typedef bool (*ledger_stock_visit)(void *context, struct bytes sku, uint32_t warehouse,
                                    const struct stock_record *stock, struct bytes cursor);
 typedef bool (*ledger_history_visit)(void *context, const struct history_record *row,
@@ -116,7 +111,8 @@ struct ledger_audit {
 
 /* Reads every record of a store that stands still (a snapshot) and checks every invariant of the
  * ledger: on_hand >= 0, 0 <= reserved <= on_hand, reserved = sum of open holds, on_hand and
- * reserved = sum of the history's changes, one expiry row per order with open lines, the digest.
+ * reserved = sum of the history's changes, each row beginning where the one before ended, one
+ * expiry row per order with open lines, one purge row per record that ends by age, the digest.
  * False only if the store can't be read. Memory: bounded by the number of stocks. Any thread. */
 bool ledger_audit_run(struct ledger_store store, struct ledger_audit *audit, struct error *error);
 

@@ -63,6 +63,10 @@ struct rpc_outcome {
      * no connection came about, the call still waited here, the stream was refused
      * (REFUSED_STREAM), or the server said goodbye without having taken it. */
     bool never_sent;
+    /* The status and the words are the server's own. Neither this nor never_sent: the server may or
+     * may not have executed the call; nor is that known when a server answers DEADLINE_EXCEEDED,
+     * since its handler may still be at work. */
+    bool answered;
     const void *headers; /* for rpc_outcome_metadata */
 };
 

@@ -3,12 +3,21 @@
  * one sync, chained by CRC-32C.
  *
  * A batch is written only after the one before it is synced. Hence: an invalid batch that is
- * followed by a valid later one is corruption (refused, with file and offset and the way back); an
- * invalid last batch is a torn write that nobody was told of (dropped, logged).
+ * followed by a later one is corruption (refused, with file and offset and the way back); an
+ * invalid last batch that can be a torn write is one, and nobody was told of it (dropped, told);
+ * one that had arrived wholly is damage, and refused as well (log_batch.h says what can be told
+ * apart).
  *
- * Ownership: entries passed in are copied to disk before the call returns. Threads: append from one
- * thread, reads from any. Errors: a failed write or sync is final; the store refuses everything
- * after it.
+ * Truncation is implicit, as in Raft: a batch that begins at or before the last index replaces
+ * everything from there. Nothing is overwritten on disk for it.
+ *
+ * Ownership: entries passed in are copied to disk before the call returns. Threads: append and
+ * close from one thread, everything else from any. Memory: 32 bytes per batch kept. Errors: a
+ * failed write or sync is final; the store refuses everything after it, reads too.
+ *
+ * To come with snapshots: log_store_trim(store, up_to_index), which removes segments that lie
+ * wholly before an index the manifest's snapshot covers; and a store that begins behind a snapshot
+ * rather than at 1.
  */
 #ifndef STORAGE_LOG_STORE_H
 #define STORAGE_LOG_STORE_H
@@ -30,30 +39,35 @@ struct log_store_options {
     const struct file_system *files;
     const char *directory;
     uint64_t cluster_id;
-    uint64_t segment_bytes; /* 0: LOG_SEGMENT_BYTES */
+    uint64_t segment_bytes; /* of new segments; 0: LOG_SEGMENT_BYTES */
 };
 
-/* Called for each record found, in order, while opening. data is valid during the call. */
+/* Called for each live record, in index order, each index once. data is valid during the call. */
 typedef bool (*log_store_visit)(void *context, const struct log_record *record,
                                 struct error *error);
 
-/* Opens, verifies and reads the whole log. *torn (may be NULL) gets a line about a torn tail that
+/* Opens and verifies the whole log, in a directory that is there, and shows what it holds (visit
+ * may be NULL). What it shows is durable. *torn (may be NULL) gets a line about a torn batch that
  * was dropped, or "". */
 struct log_store *log_store_open(const struct log_store_options *options, log_store_visit visit,
                                  void *context, struct error *torn, struct error *error);
 void log_store_close(struct log_store *store);
 
-/* Drops everything from records[0].index on, then appends the records (consecutive), and syncs
- * once. Durable when it returns true. */
+/* Drops everything from records[0].index on, then appends the records (at least one, consecutive,
+ * beginning at the last index + 1 or before; each at most LIMIT_ENTRY_BYTES), and syncs. Durable
+ * when it returns true. One write and one sync, unless the records exceed LIMIT_LOG_BATCH_BYTES:
+ * then one of each per batch. */
 bool log_store_append(struct log_store *store, const struct log_record *records, size_t count,
                       struct error *error);
-/* Reads from first_index: up to max_count and max_bytes, at least one. The records' data stand in
- * `memory`. Returns how many, or 0 and an error. */
+/* Reads from first_index: up to max_count records and max_bytes of data, at least one record; it
+ * may be fewer than there are, so go on with the next index. The records' data stand in `memory`,
+ * which grows to max_bytes and one batch at most. Returns how many, or 0 and an error: the index is
+ * not in the log, or the disk gave back something else than what was written. */
 size_t log_store_read(struct log_store *store, uint64_t first_index, size_t max_count,
                       size_t max_bytes, struct log_record *records, struct buffer *memory,
                       struct error *error);
-uint64_t log_store_first_index(const struct log_store *store);
-uint64_t log_store_last_index(const struct log_store *store); /* 0: empty */
+uint64_t log_store_first_index(const struct log_store *store); /* 1, also when empty, until trim */
+uint64_t log_store_last_index(const struct log_store *store);  /* 0: empty */
 uint64_t log_store_disk_bytes(const struct log_store *store);
 
 #endif

@@ -1,0 +1,39 @@
+/*
+ * ledger_clock.h - the time that entries are stamped with.
+ *
+ * Ledger time never runs back. A leader follows its monotonic clock from a base (the largest of the
+ * last stamp and the wall clock) and is slewed towards the wall clock by at most a tenth of the
+ * time that passes, so that a jump of the wall clock never becomes a jump of expiries. Time without
+ * a leader does not count against holds: the first entry of a new leader carries the gap as credit.
+ *
+ * Threads: the loop's. Units: milliseconds.
+ */
+#ifndef NODE_LEDGER_CLOCK_H
+#define NODE_LEDGER_CLOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct ledger_clock {
+    int64_t last_stamp_ms;
+    int64_t base_ms; /* ledger time at base_monotonic_ms */
+    uint64_t base_monotonic_ms;
+    bool contact_known;
+    uint64_t last_contact_ms; /* monotonic: when this node last heard of a leader, or led */
+};
+
+/* Word of a leader, or of being it. */
+void ledger_clock_contact(struct ledger_clock *clock, uint64_t monotonic_ms);
+
+/* Becoming leader: sets the base, and gives stamp and credit of the term's first entry.
+ * `ledger_time_ms` is the last stamp that was applied (0: a new ledger). A node that has heard of
+ * no leader since it started credits all the time since that stamp. */
+void ledger_clock_lead(struct ledger_clock *clock, uint64_t monotonic_ms, int64_t wall_ms,
+                       int64_t ledger_time_ms, int64_t *stamp_ms, int64_t *credit_ms);
+
+/* A leader's next stamp. */
+int64_t ledger_clock_stamp(struct ledger_clock *clock, uint64_t monotonic_ms, int64_t wall_ms);
+/* About what the next stamp will be. */
+int64_t ledger_clock_peek(const struct ledger_clock *clock, uint64_t monotonic_ms);
+
+#endif

@@ -1,0 +1,77 @@
+/*
+ * main.c - holdfastd: read the options, start the node, run the loop until SIGTERM or SIGINT. Exit
+ * 0 after a clean stop, 1 when the node can't go on or can't start, 2 for options that are wrong.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "node.h"
+
+struct daemon {
+    struct node node;
+    uv_signal_t terminate;
+    uv_signal_t interrupt;
+};
+
+static void on_stopped(void *context)
+{
+    struct daemon *daemon = context;
+    uv_close((uv_handle_t *)&daemon->terminate, NULL);
+    uv_close((uv_handle_t *)&daemon->interrupt, NULL);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    (void)number;
+    struct daemon *daemon = handle->data;
+    node_stop(&daemon->node, on_stopped, daemon);
+}
+
+static void watch(struct daemon *daemon, uv_loop_t *loop, uv_signal_t *handle, int number)
+{
+    uv_signal_init(loop, handle);
+    handle->data = daemon;
+    uv_signal_start(handle, on_signal, number);
+}
+
+int main(int argc, char **argv)
+{
+    struct node_options options;
+    struct error error = {""};
+    switch (options_read(&options, argc, argv, &error)) {
+    case OPTIONS_HELP:
+        options_print_help();
+        return 0;
+    case OPTIONS_VERSION:
+        printf("holdfastd %s\n", HOLDFAST_VERSION);
+        return 0;
+    case OPTIONS_REFUSED:
+        log_error("options", LOG_TEXT("message", error.text));
+        options_free(&options);
+        return 2;
+    case OPTIONS_RUN:
+        break;
+    }
+    log_configure(options.log_level, options.id);
+    signal(SIGPIPE, SIG_IGN);
+
+    uv_loop_t loop;
+    if (uv_loop_init(&loop) != 0) {
+        log_fatal("start", "the event loop can't be set up");
+    }
+    struct daemon *daemon = memory_zalloc(sizeof *daemon);
+    if (!node_start(&daemon->node, &loop, &options, &error)) {
+        log_fatal("start", error.text);
+    }
+    watch(daemon, &loop, &daemon->terminate, SIGTERM);
+    watch(daemon, &loop, &daemon->interrupt, SIGINT);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    int status = uv_loop_close(&loop);
+    free(daemon);
+    options_free(&options);
+    if (status != 0) {
+        log_fatal("stop", "handles were left open");
+    }
+    return 0;
+}

@@ -1,0 +1,40 @@
+/*
+ * options.h - what holdfastd can be told: as a flag (--name VALUE or --name=VALUE), as
+ * HOLDFAST_NAME in the environment, or as `name = value` in the file that --config names. A flag
+ * counts before the environment, the environment before the file.
+ *
+ * Ownership: options own their strings until options_free.
+ * Errors: an unknown name, a value that does not parse, or something needed that is missing: false,
+ * with the name and where it stood.
+ */
+#ifndef NODE_OPTIONS_H
+#define NODE_OPTIONS_H
+
+#include "base/error.h"
+#include "base/limits.h"
+#include "log.h"
+#include "raft/replica.h"
+
+struct node_options {
+    uint64_t id;
+    char *data;
+    char *client_address;   /* where clients connect */
+    char *peer_address;     /* where other nodes connect; default: as in the initial cluster */
+    char *advertise_client; /* what others are told; default: client_address */
+    char *advertise_peer;   /* default: as in the initial cluster */
+    char *initial_cluster;
+    uint32_t election_timeout_ms;
+    uint32_t heartbeat_ms;
+    enum log_level log_level;
+    struct replica_member members[LIMIT_NODES]; /* parsed from initial_cluster */
+    size_t member_count;
+};
+
+enum options_outcome { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION, OPTIONS_REFUSED };
+
+enum options_outcome options_read(struct node_options *options, int argc, char **argv,
+                                  struct error *error);
+void options_free(struct node_options *options);
+void options_print_help(void);
+
+#endif

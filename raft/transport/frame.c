@@ -1,0 +1,466 @@
+/*
+ * frame.c - frames out of messages and back.
+ *
+ * Invariants:
+ * - What frame_decode accepts, every rule of this file holds for: the CRC matches; the entries'
+ *   lengths sum up to the body exactly; their types are known; their terms never fall and lie
+ *   between prev_log_term and the message's term (Raft's log matching, Ongaro 2014, section 3.5,
+ * asks as much); their indexes follow prev_log_index without a gap, since they are counted and not
+ * sent.
+ * - Nothing is allocated by a number from the wire before that number is checked: the frame's
+ * length against the caller's limit, the header's against LIMIT_PEER_HEADER_BYTES, the count of
+ * entries against LIMIT_APPEND_ENTRIES, an entry's length against what the body holds.
+ *
+ * The CRC guards against what TCP's weak sum lets through and against our own mistakes, not against
+ * somebody who forges frames: that is TLS's work.
+ */
+#include "frame.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/codec.h"
+#include "base/hash.h"
+#include "peer.pb-c.h"
+
+#define FRAME_MAGIC UINT32_C(0x72506648) /* "HfPr" */
+
+typedef Holdfast__Peer__V1__Header Header;
+typedef Holdfast__Peer__V1__Hello Hello;
+typedef Holdfast__Peer__V1__Answer Answer;
+typedef Holdfast__Peer__V1__Entry Entry;
+typedef Holdfast__Peer__V1__RequestVote RequestVote;
+typedef Holdfast__Peer__V1__RequestVoteResult RequestVoteResult;
+typedef Holdfast__Peer__V1__AppendEntries AppendEntries;
+typedef Holdfast__Peer__V1__AppendEntriesResult AppendEntriesResult;
+typedef Holdfast__Peer__V1__TimeoutNow TimeoutNow;
+
+/* ---- encoding ---- */
+
+static struct frame *build(const Header *header, struct entry *const *entries, size_t entry_count)
+{
+    size_t header_bytes = holdfast__peer__v1__header__get_packed_size(header);
+    size_t body_bytes = 0;
+    for (size_t i = 0; i < entry_count; i++) {
+        body_bytes += entries[i]->data.len;
+    }
+    assert(header_bytes <= LIMIT_PEER_HEADER_BYTES);
+    assert(FRAME_PREFIX_BYTES + header_bytes + body_bytes <= LIMIT_PEER_FRAME_BYTES);
+
+    struct frame *frame = memory_zalloc(sizeof *frame);
+    frame->total_bytes = FRAME_PREFIX_BYTES + header_bytes + body_bytes;
+    if (entry_count > 0) {
+        frame->entries = memory_alloc(entry_count * sizeof *frame->entries);
+        frame->entry_count = entry_count;
+    }
+    struct buffer *head = &frame->head;
+    buffer_reserve(head, FRAME_PREFIX_BYTES + header_bytes);
+    write_u32(head, FRAME_MAGIC);
+    write_u32(head, (uint32_t)header_bytes);
+    write_u32(head, (uint32_t)body_bytes);
+    uint8_t *packed = head->data + FRAME_PREFIX_BYTES;
+    holdfast__peer__v1__header__pack(header, packed);
+
+    uint32_t crc = crc32c(crc32c(0, head->data, head->len), packed, header_bytes);
+    for (size_t i = 0; i < entry_count; i++) {
+        frame->entries[i] = entry_reference(entries[i]);
+        crc = crc32c(crc, entries[i]->data.data, entries[i]->data.len);
+    }
+    write_u32(head, crc);
+    head->len += header_bytes;
+    return frame;
+}
+
+static Hello hello_to_proto(const struct hello *hello)
+{
+    Hello proto = HOLDFAST__PEER__V1__HELLO__INIT;
+    proto.protocol_version = hello->protocol_version;
+    proto.cluster_id = hello->cluster_id;
+    proto.node_id = hello->node_id;
+    proto.to_node_id = hello->to_node_id;
+    proto.incarnation = hello->incarnation;
+    proto.client_address = (char *)(uintptr_t)hello->client_address;
+    proto.session = hello->session;
+    proto.connection = hello->connection;
+    return proto;
+}
+
+struct frame *frame_of_hello(const struct hello *hello)
+{
+    Hello proto = hello_to_proto(hello);
+    Header header = HOLDFAST__PEER__V1__HEADER__INIT;
+    header.body_case = HOLDFAST__PEER__V1__HEADER__BODY_HELLO;
+    header.hello = &proto;
+    return build(&header, NULL, 0);
+}
+
+struct frame *frame_of_answer(const struct hello *hello, const char *refusal)
+{
+    char text[LIMIT_PEER_REASON_BYTES + 1];
+    snprintf(text, sizeof text, "%s", refusal);
+    Hello proto = hello_to_proto(hello);
+    Answer answer = HOLDFAST__PEER__V1__ANSWER__INIT;
+    answer.hello = &proto;
+    answer.refusal = text;
+    Header header = HOLDFAST__PEER__V1__HEADER__INIT;
+    header.body_case = HOLDFAST__PEER__V1__HEADER__BODY_ANSWER;
+    header.answer = &answer;
+    return build(&header, NULL, 0);
+}
+
+static struct frame *build_append_entries(Header *header, const struct peer_message *message)
+{
+    size_t count = message->append_entries.entry_count;
+    struct entry *const *entries = message->append_entries.entries;
+    assert(count <= LIMIT_APPEND_ENTRIES);
+    Entry *proto = memory_alloc(count * sizeof *proto);
+    Entry **pointers = memory_alloc(count * sizeof *pointers);
+    for (size_t i = 0; i < count; i++) {
+        assert(entries[i]->index == message->append_entries.prev_log_index + 1 + i);
+        assert(entries[i]->data.len <= LIMIT_ENTRY_BYTES);
+        proto[i] = (Entry)HOLDFAST__PEER__V1__ENTRY__INIT;
+        proto[i].term = entries[i]->term;
+        proto[i].type = (uint32_t)entries[i]->type;
+        proto[i].length = (uint32_t)entries[i]->data.len;
+        pointers[i] = &proto[i];
+    }
+    AppendEntries append = HOLDFAST__PEER__V1__APPEND_ENTRIES__INIT;
+    append.term = message->append_entries.term;
+    append.prev_log_index = message->append_entries.prev_log_index;
+    append.prev_log_term = message->append_entries.prev_log_term;
+    append.leader_commit = message->append_entries.leader_commit;
+    append.n_entries = count;
+    append.entries = pointers;
+    header->body_case = HOLDFAST__PEER__V1__HEADER__BODY_APPEND_ENTRIES;
+    header->append_entries = &append;
+    struct frame *frame = build(header, entries, count);
+    free(pointers);
+    free(proto);
+    return frame;
+}
+
+static struct frame *build_request_vote(Header *header, const struct peer_message *message)
+{
+    RequestVote vote = HOLDFAST__PEER__V1__REQUEST_VOTE__INIT;
+    vote.term = message->request_vote.term;
+    vote.candidate_id = message->request_vote.candidate_id;
+    vote.last_log_index = message->request_vote.last_log_index;
+    vote.last_log_term = message->request_vote.last_log_term;
+    vote.disrupt_leader = message->request_vote.disrupt_leader;
+    vote.pre_vote = message->request_vote.pre_vote;
+    header->body_case = HOLDFAST__PEER__V1__HEADER__BODY_REQUEST_VOTE;
+    header->request_vote = &vote;
+    return build(header, NULL, 0);
+}
+
+static struct frame *build_request_vote_result(Header *header, const struct peer_message *message)
+{
+    RequestVoteResult result = HOLDFAST__PEER__V1__REQUEST_VOTE_RESULT__INIT;
+    result.term = message->request_vote_result.term;
+    result.vote_granted = message->request_vote_result.vote_granted;
+    result.pre_vote = message->request_vote_result.pre_vote;
+    header->body_case = HOLDFAST__PEER__V1__HEADER__BODY_REQUEST_VOTE_RESULT;
+    header->request_vote_result = &result;
+    return build(header, NULL, 0);
+}
+
+static struct frame *build_append_entries_result(Header *header, const struct peer_message *message)
+{
+    AppendEntriesResult result = HOLDFAST__PEER__V1__APPEND_ENTRIES_RESULT__INIT;
+    result.term = message->append_entries_result.term;
+    result.rejected = message->append_entries_result.rejected;
+    result.last_log_index = message->append_entries_result.last_log_index;
+    result.capacity = message->append_entries_result.capacity;
+    header->body_case = HOLDFAST__PEER__V1__HEADER__BODY_APPEND_ENTRIES_RESULT;
+    header->append_entries_result = &result;
+    return build(header, NULL, 0);
+}
+
+static struct frame *build_timeout_now(Header *header, const struct peer_message *message)
+{
+    TimeoutNow now = HOLDFAST__PEER__V1__TIMEOUT_NOW__INIT;
+    now.term = message->timeout_now.term;
+    now.last_log_index = message->timeout_now.last_log_index;
+    now.last_log_term = message->timeout_now.last_log_term;
+    header->body_case = HOLDFAST__PEER__V1__HEADER__BODY_TIMEOUT_NOW;
+    header->timeout_now = &now;
+    return build(header, NULL, 0);
+}
+
+struct frame *frame_of_message(const struct peer_message *message)
+{
+    Header header = HOLDFAST__PEER__V1__HEADER__INIT;
+    header.sent_term = message->sent_term;
+    switch (message->type) {
+    case PEER_REQUEST_VOTE:
+        return build_request_vote(&header, message);
+    case PEER_REQUEST_VOTE_RESULT:
+        return build_request_vote_result(&header, message);
+    case PEER_APPEND_ENTRIES:
+        return build_append_entries(&header, message);
+    case PEER_APPEND_ENTRIES_RESULT:
+        return build_append_entries_result(&header, message);
+    case PEER_TIMEOUT_NOW:
+        return build_timeout_now(&header, message);
+    }
+    assert(false && "a message has one of the five types");
+    abort();
+}
+
+void frame_free(struct frame *frame)
+{
+    for (size_t i = 0; i < frame->entry_count; i++) {
+        entry_release(frame->entries[i]);
+    }
+    free(frame->entries);
+    buffer_free(&frame->head);
+    free(frame);
+}
+
+/* ---- decoding ---- */
+
+bool frame_measure(struct bytes input, size_t limit_bytes, size_t *total_bytes, struct error *error)
+{
+    *total_bytes = 0;
+    if (input.len < FRAME_PREFIX_BYTES) {
+        return true;
+    }
+    struct reader in = reader_of(input);
+    if (read_u32(&in) != FRAME_MAGIC) {
+        return error_set(error, "these bytes are not Holdfast's peer protocol");
+    }
+    size_t header_bytes = read_u32(&in);
+    size_t body_bytes = read_u32(&in);
+    if (header_bytes > LIMIT_PEER_HEADER_BYTES) {
+        return error_set(error, "a frame claims a header of %zu bytes, %u are allowed",
+                         header_bytes, LIMIT_PEER_HEADER_BYTES);
+    }
+    /* Two 32-bit numbers and a few: no overflow in a 64-bit size. */
+    _Static_assert(sizeof(size_t) >= 8, "sizes have 64 bits");
+    size_t total = FRAME_PREFIX_BYTES + header_bytes + body_bytes;
+    if (total > limit_bytes) {
+        return error_set(error, "a frame claims %zu bytes, %zu are allowed", total, limit_bytes);
+    }
+    *total_bytes = total;
+    return true;
+}
+
+/* A text from the wire, fit for a log line: no control characters, cut at the limit. */
+static void copy_text(char *out, size_t size, const char *text)
+{
+    size_t i = 0;
+    for (; i + 1 < size && text[i] != '\0'; i++) {
+        unsigned char c = (unsigned char)text[i];
+        out[i] = c < 0x20 || c >= 0x7f ? '?' : text[i];
+    }
+    out[i] = '\0';
+}
+
+/* Fields we don't know are let pass here: newer releases may add some, and must still be told why
+ * they are refused. */
+static bool decode_hello(const Hello *proto, struct hello *hello, struct error *error)
+{
+    if (strlen(proto->client_address) > LIMIT_ADDRESS_BYTES) {
+        return error_set(error, "a hello has a client address of %zu bytes, %d are allowed",
+                         strlen(proto->client_address), LIMIT_ADDRESS_BYTES);
+    }
+    *hello = (struct hello){
+        .protocol_version = proto->protocol_version,
+        .cluster_id = proto->cluster_id,
+        .node_id = proto->node_id,
+        .to_node_id = proto->to_node_id,
+        .incarnation = proto->incarnation,
+        .session = proto->session,
+        .connection = proto->connection,
+    };
+    copy_text(hello->client_address, sizeof hello->client_address, proto->client_address);
+    return true;
+}
+
+static bool decode_answer(const Answer *proto, struct frame_content *content, struct error *error)
+{
+    if (proto->hello == NULL) {
+        return error_set(error, "an answer does not say from whom it is");
+    }
+    copy_text(content->refusal, sizeof content->refusal, proto->refusal);
+    return decode_hello(proto->hello, &content->hello, error);
+}
+
+/* Within one protocol version there are no unknown fields: what we would silently leave out might
+ * be what makes the message safe. */
+static bool knows_all(const ProtobufCMessage *message)
+{
+    return message->n_unknown_fields == 0;
+}
+
+static bool check_entries(const AppendEntries *append, struct bytes body, struct error *error)
+{
+    if (append->n_entries > LIMIT_APPEND_ENTRIES) {
+        return error_set(error, "an AppendEntries has %zu entries, %d are allowed",
+                         append->n_entries, LIMIT_APPEND_ENTRIES);
+    }
+    if (append->prev_log_index > UINT64_MAX - append->n_entries) {
+        return error_set(error, "an AppendEntries follows index %" PRIu64 ", the end of all logs",
+                         append->prev_log_index);
+    }
+    uint64_t term = append->prev_log_term;
+    size_t left = body.len;
+    for (size_t i = 0; i < append->n_entries; i++) {
+        const Entry *entry = append->entries[i];
+        if (!knows_all(&entry->base) || entry->type < ENTRY_COMMAND || entry->type > ENTRY_CHANGE) {
+            return error_set(error, "entry %zu of an AppendEntries is of unknown type %" PRIu32,
+                             i + 1, entry->type);
+        }
+        if (entry->term == 0 || entry->term < term || entry->term > append->term) {
+            return error_set(error,
+                             "entry %zu of an AppendEntries has term %" PRIu64
+                             ", which does not lie between %" PRIu64 " before it and the leader's "
+                             "%" PRIu64,
+                             i + 1, entry->term, term, append->term);
+        }
+        if (entry->length > LIMIT_ENTRY_BYTES || entry->length > left) {
+            return error_set(error,
+                             "entry %zu of an AppendEntries claims %" PRIu32
+                             " bytes, the frame has %zu left",
+                             i + 1, entry->length, left);
+        }
+        term = entry->term;
+        left -= entry->length;
+    }
+    if (left != 0) {
+        return error_set(error, "%zu bytes follow the last entry of an AppendEntries", left);
+    }
+    return true;
+}
+
+static bool decode_append_entries(const AppendEntries *proto, struct bytes body,
+                                  struct peer_message *message, struct error *error)
+{
+    if (!check_entries(proto, body, error)) {
+        return false;
+    }
+    message->type = PEER_APPEND_ENTRIES;
+    message->append_entries.term = proto->term;
+    message->append_entries.prev_log_index = proto->prev_log_index;
+    message->append_entries.prev_log_term = proto->prev_log_term;
+    message->append_entries.leader_commit = proto->leader_commit;
+    message->append_entries.entries = NULL;
+    message->append_entries.entry_count = proto->n_entries;
+    if (proto->n_entries > 0) {
+        message->append_entries.entries =
+            memory_alloc(proto->n_entries * sizeof *message->append_entries.entries);
+    }
+    /* The one copy: an entry outlives the receive buffer and must not pin all of it. */
+    struct reader in = reader_of(body);
+    for (size_t i = 0; i < proto->n_entries; i++) {
+        const Entry *entry = proto->entries[i];
+        message->append_entries.entries[i] =
+            entry_new_copy(proto->prev_log_index + 1 + i, entry->term, (enum entry_type)entry->type,
+                           read_raw(&in, entry->length));
+    }
+    assert(reader_finished(&in));
+    return true;
+}
+
+static bool decode_message(const Header *header, struct bytes body, struct peer_message *message,
+                           struct error *error)
+{
+    const ProtobufCMessage *inner = NULL;
+    message->sent_term = header->sent_term;
+    switch (header->body_case) {
+    case HOLDFAST__PEER__V1__HEADER__BODY_REQUEST_VOTE:
+        inner = &header->request_vote->base;
+        message->type = PEER_REQUEST_VOTE;
+        message->request_vote.term = header->request_vote->term;
+        message->request_vote.candidate_id = header->request_vote->candidate_id;
+        message->request_vote.last_log_index = header->request_vote->last_log_index;
+        message->request_vote.last_log_term = header->request_vote->last_log_term;
+        message->request_vote.disrupt_leader = header->request_vote->disrupt_leader;
+        message->request_vote.pre_vote = header->request_vote->pre_vote;
+        break;
+    case HOLDFAST__PEER__V1__HEADER__BODY_REQUEST_VOTE_RESULT:
+        inner = &header->request_vote_result->base;
+        message->type = PEER_REQUEST_VOTE_RESULT;
+        message->request_vote_result.term = header->request_vote_result->term;
+        message->request_vote_result.vote_granted = header->request_vote_result->vote_granted;
+        message->request_vote_result.pre_vote = header->request_vote_result->pre_vote;
+        break;
+    case HOLDFAST__PEER__V1__HEADER__BODY_APPEND_ENTRIES:
+        inner = &header->append_entries->base;
+        break;
+    case HOLDFAST__PEER__V1__HEADER__BODY_APPEND_ENTRIES_RESULT:
+        inner = &header->append_entries_result->base;
+        message->type = PEER_APPEND_ENTRIES_RESULT;
+        message->append_entries_result.term = header->append_entries_result->term;
+        message->append_entries_result.rejected = header->append_entries_result->rejected;
+        message->append_entries_result.last_log_index =
+            header->append_entries_result->last_log_index;
+        message->append_entries_result.capacity = header->append_entries_result->capacity;
+        break;
+    case HOLDFAST__PEER__V1__HEADER__BODY_TIMEOUT_NOW:
+        inner = &header->timeout_now->base;
+        message->type = PEER_TIMEOUT_NOW;
+        message->timeout_now.term = header->timeout_now->term;
+        message->timeout_now.last_log_index = header->timeout_now->last_log_index;
+        message->timeout_now.last_log_term = header->timeout_now->last_log_term;
+        break;
+    default:
+        return error_set(error, "a frame is of a kind this release does not know");
+    }
+    if (!knows_all(inner) || !knows_all(&header->base)) {
+        return error_set(error, "a message has fields this release does not know");
+    }
+    if (header->body_case == HOLDFAST__PEER__V1__HEADER__BODY_APPEND_ENTRIES) {
+        return decode_append_entries(header->append_entries, body, message, error);
+    }
+    return body.len == 0 ||
+           error_set(error, "%zu bytes follow a message without entries", body.len);
+}
+
+static bool decode_header(const Header *header, struct bytes body, struct frame_content *content,
+                          struct error *error)
+{
+    switch (header->body_case) {
+    case HOLDFAST__PEER__V1__HEADER__BODY_HELLO:
+        content->kind = FRAME_HELLO;
+        content->refusal[0] = '\0';
+        return decode_hello(header->hello, &content->hello, error);
+    case HOLDFAST__PEER__V1__HEADER__BODY_ANSWER:
+        content->kind = FRAME_ANSWER;
+        return decode_answer(header->answer, content, error);
+    default:
+        content->kind = FRAME_MESSAGE;
+        return decode_message(header, body, &content->message, error);
+    }
+}
+
+bool frame_decode(struct bytes frame, struct frame_content *content, struct error *error)
+{
+    assert(frame.len >= FRAME_PREFIX_BYTES);
+    struct reader in = reader_of(frame);
+    read_u32(&in); /* the magic was measured */
+    uint32_t header_bytes = read_u32(&in);
+    uint32_t body_bytes = read_u32(&in);
+    uint32_t expected = read_u32(&in);
+    struct bytes packed = read_raw(&in, header_bytes);
+    struct bytes body = read_raw(&in, body_bytes);
+    assert(reader_finished(&in));
+
+    uint32_t crc = crc32c(0, frame.data, FRAME_PREFIX_BYTES - sizeof crc);
+    crc = crc32c(crc, frame.data + FRAME_PREFIX_BYTES, frame.len - FRAME_PREFIX_BYTES);
+    if (crc != expected) {
+        return error_set(error,
+                         "a frame of %zu bytes was damaged on the way (CRC-32C %08" PRIx32
+                         ", it says %08" PRIx32 ")",
+                         frame.len, crc, expected);
+    }
+    Header *header = holdfast__peer__v1__header__unpack(NULL, packed.len, packed.data);
+    if (header == NULL) {
+        return error_set(error, "a frame's header of %zu bytes can't be decoded", packed.len);
+    }
+    bool ok = decode_header(header, body, content, error);
+    holdfast__peer__v1__header__free_unpacked(header, NULL);
+    return ok;
+}

@@ -1,0 +1,112 @@
+/*
+ * transport_private.h - what the parts of the transport share: transport.c (open, close, timers,
+ * sending), accept.c (who comes to us), dial.c (whom we go to).
+ */
+#ifndef RAFT_TRANSPORT_PRIVATE_H
+#define RAFT_TRANSPORT_PRIVATE_H
+
+#include <sys/queue.h>
+#include <uv.h>
+
+#include "base/address.h"
+#include "connection.h"
+#include "raft/transport.h"
+
+/* What one gathered write can have: the limit, or one frame that alone exceeds it. */
+#define TRANSPORT_PARTS (LIMIT_PEER_WRITE_PARTS + LIMIT_APPEND_ENTRIES + 1)
+#define NO_DEADLINE     UINT64_MAX
+
+/* dial.c has the transitions. */
+enum dial_state {
+    DIAL_WAITING = 1, /* until deadline_ms */
+    DIAL_RESOLVING,   /* its host name is being looked up; no deadline, the resolver has its own */
+    DIAL_CONNECTING,  /* to candidates[candidate_next - 1] */
+    DIAL_GREETING,    /* hello sent */
+    DIAL_CONNECTED,   /* welcome: messages may be sent */
+};
+
+struct peer {
+    struct transport *transport;
+    uint64_t id;
+    char address_text[LIMIT_ADDRESS_BYTES + 1];
+    struct address address;
+
+    /* dial.c: our connection to the peer */
+    enum dial_state state;
+    uint64_t deadline_ms;
+    struct connection *outgoing; /* CONNECTING, GREETING, CONNECTED */
+    uv_getaddrinfo_t lookup;
+    struct sockaddr_storage candidates[LIMIT_PEER_CANDIDATES];
+    size_t candidate_count;
+    size_t candidate_next;
+    uint64_t attempt_ms; /* when the last attempt began */
+    unsigned failures;
+    uint64_t connected_ms;
+    char told[LIMIT_PEER_REASON_BYTES + 1]; /* the last reason why it is not connected */
+
+    /* accept.c: the peer's connection to us */
+    struct connection *incoming;
+    uint64_t incoming_session;
+    uint64_t incoming_number;
+
+    char client_address[LIMIT_ADDRESS_BYTES + 1]; /* from its last hello; empty: none yet */
+};
+
+TAILQ_HEAD(connection_list, connection);
+
+struct transport {
+    uv_loop_t *loop;
+    struct transport_events events;
+    struct hello self; /* to_node_id and connection are filled in for each hello */
+
+    uv_tcp_t listener;
+    uv_timer_t timer;     /* the nearest of all deadlines */
+    uv_prepare_t prepare; /* the end of a turn: what was queued in it leaves */
+    struct connection_list dirty;
+    uv_buf_t parts[TRANSPORT_PARTS];
+
+    struct connection_list strangers; /* in the order of their deadlines */
+    size_t stranger_count;
+    uint64_t report_window_ms;
+    unsigned reports_in_window;
+    char report_last[LIMIT_PEER_REASON_BYTES + 1];
+    uint64_t report_last_ms;
+
+    uint64_t random;
+    uint64_t connections_made;
+    struct transport_statistics statistics;
+
+    bool closing;
+    size_t held; /* handles and requests that libuv still has */
+    void (*closed)(void *context);
+    void *closed_context;
+
+    size_t peer_count;
+    struct peer *peers;
+};
+
+/* transport.c */
+struct peer *transport_find_peer(const struct transport *transport, uint64_t id);
+void transport_hold(struct transport *transport);
+void transport_let_go(struct transport *transport);
+void transport_flush_soon(struct transport *transport);
+/* Call after any deadline has changed. */
+void transport_arm_timer(struct transport *transport);
+uint64_t transport_random(struct transport *transport);
+/* Asks the owner about a hello that is right in all else. */
+bool transport_admits(struct transport *transport, const struct hello *theirs, struct error *why);
+void transport_keep_client_address(struct peer *peer, const struct hello *hello);
+
+/* accept.c */
+int accept_begin(struct transport *transport);
+void accept_expire(struct transport *transport, uint64_t now_ms);
+uint64_t accept_deadline(const struct transport *transport);
+void accept_close(struct transport *transport);
+
+/* dial.c */
+void dial_begin(struct peer *peer);
+void dial_expire(struct peer *peer, uint64_t now_ms);
+void dial_hurry(struct peer *peer);
+void dial_close(struct peer *peer);
+
+#endif

@@ -1,0 +1,32 @@
+/*
+ * log_recovery.h - from what stands on the disk to a log that can be appended to.
+ */
+#ifndef STORAGE_LOG_RECOVERY_H
+#define STORAGE_LOG_RECOVERY_H
+
+#include "log_index.h"
+#include "storage/log_store.h"
+
+/* Where the next batch goes, and what it follows. */
+struct log_tail {
+    uint64_t segment; /* number of the last segment; 0: there is none yet */
+    uint64_t offset;
+    uint64_t next_number; /* of a batch: 1, 2, ... through the whole log */
+    uint32_t crc;         /* of the batch before */
+};
+
+struct log_recovered {
+    struct log_index index; /* the caller frees it, also after a failure */
+    struct log_tail tail;
+    uint64_t disk_bytes;
+};
+
+/* "DIR/0000000000000001.log": the caller frees it. */
+char *log_segment_path(const char *directory, uint64_t segment);
+
+/* Reads and verifies every segment; drops a torn last batch, telling of it in *torn ("" if there
+ * was none); leaves nothing but zeros behind the tail; syncs what it found. */
+bool log_recover(const struct log_store_options *options, struct log_recovered *recovered,
+                 struct error *torn, struct error *error);
+
+#endif

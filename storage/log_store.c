@@ -1,0 +1,396 @@
+/*
+ * log_store.c - appending to the log and reading from it (log_batch.h has the layout,
+ * log_recovery.c the way a log is opened).
+ *
+ * Invariants: the index holds only what is synced; behind the tail there are only zeros; what a
+ * place of the index points to is never written again, so that a read needs no lock while it reads
+ * and gives what was live when it began.
+ *
+ * The happy path of an append: encode the records behind a header into one reused buffer, one
+ * pwrite at the tail, one fdatasync, then the new batch becomes visible to readers. When the batch
+ * does not fit the segment, the next one is made first: created, allocated, synced, and its name
+ * synced.
+ *
+ * What can fail: any of these system calls. What the disk holds then is not known (a failed
+ * fdatasync may have dropped the pages), so the store closes itself to everything: the node must
+ * stop, and the next start's recovery judges what is there.
+ */
+#include "storage/log_store.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "base/limits.h"
+#include "log_batch.h"
+#include "log_recovery.h"
+
+/* What one visit while opening reads at once. */
+#define VISIT_RECORDS 256
+#define VISIT_BYTES   (4u << 20)
+
+struct log_store {
+    const struct file_system *files;
+    char *directory;
+    uint64_t cluster_id;
+    uint64_t segment_bytes;
+
+    /* The appending thread's own. */
+    struct log_tail tail;
+    struct file *file; /* of the tail segment; NULL: there is none yet */
+    uint64_t file_bytes;
+    struct buffer batch;
+
+    pthread_mutex_t lock; /* guards index */
+    struct log_index index;
+
+    atomic_bool failed;
+    _Atomic uint64_t last_index;
+    _Atomic uint64_t disk_bytes;
+};
+
+static bool fail(struct log_store *store)
+{
+    atomic_store(&store->failed, true);
+    return false;
+}
+
+static bool refuse_failed(struct log_store *store, struct error *error)
+{
+    return error_set(error, "%s: the log failed before and takes no more: stop the node",
+                     store->directory);
+}
+
+static bool open_tail(struct log_store *store, struct error *error)
+{
+    if (store->tail.segment == 0) {
+        return true;
+    }
+    char *path = log_segment_path(store->directory, store->tail.segment);
+    store->file = store->files->open(store->files->context, path, false, error);
+    free(path);
+    return store->file != NULL && store->files->size(store->file, &store->file_bytes, error);
+}
+
+static bool visit_all(struct log_store *store, log_store_visit visit, void *context,
+                      struct error *error)
+{
+    struct log_record *records = memory_alloc(VISIT_RECORDS * sizeof *records);
+    struct buffer memory = {0};
+    uint64_t next = 1;
+    bool visited = true;
+    while (visited && next <= log_store_last_index(store)) {
+        size_t count =
+            log_store_read(store, next, VISIT_RECORDS, VISIT_BYTES, records, &memory, error);
+        visited = count > 0;
+        for (size_t i = 0; visited && i < count; i++) {
+            visited = visit(context, &records[i], error);
+        }
+        next += count;
+    }
+    buffer_free(&memory);
+    free(records);
+    return visited;
+}
+
+struct log_store *log_store_open(const struct log_store_options *options, log_store_visit visit,
+                                 void *context, struct error *torn, struct error *error)
+{
+    struct error unread;
+    struct log_recovered recovered;
+    if (!log_recover(options, &recovered, torn != NULL ? torn : &unread, error)) {
+        log_index_free(&recovered.index);
+        return NULL;
+    }
+    struct log_store *store = memory_zalloc(sizeof *store);
+    store->files = options->files;
+    store->directory = memory_strdup(options->directory);
+    store->cluster_id = options->cluster_id;
+    store->segment_bytes = options->segment_bytes != 0 ? options->segment_bytes : LOG_SEGMENT_BYTES;
+    assert(store->segment_bytes <= LIMIT_LOG_SEGMENT_BYTES);
+    store->tail = recovered.tail;
+    store->index = recovered.index;
+    atomic_init(&store->failed, false);
+    atomic_init(&store->last_index, log_index_last(&store->index));
+    atomic_init(&store->disk_bytes, recovered.disk_bytes);
+    int result = pthread_mutex_init(&store->lock, NULL);
+    assert(result == 0);
+    if (!open_tail(store, error) || (visit != NULL && !visit_all(store, visit, context, error))) {
+        log_store_close(store);
+        return NULL;
+    }
+    return store;
+}
+
+void log_store_close(struct log_store *store)
+{
+    if (store->file != NULL) {
+        store->files->close(store->file);
+    }
+    int result = pthread_mutex_destroy(&store->lock);
+    assert(result == 0);
+    log_index_free(&store->index);
+    buffer_free(&store->batch);
+    free(store->directory);
+    free(store);
+}
+
+/* Makes the next segment and its name durable before anything is written to it. */
+static bool roll_segment(struct log_store *store, size_t least_bytes, struct error *error)
+{
+    const struct file_system *files = store->files;
+    if (store->file != NULL) {
+        files->close(store->file);
+        store->file = NULL;
+    }
+    uint64_t size = store->segment_bytes > least_bytes ? store->segment_bytes : least_bytes;
+    char *path = log_segment_path(store->directory, store->tail.segment + 1);
+    store->file = files->open(files->context, path, true, error);
+    free(path);
+    if (store->file == NULL || !files->allocate(store->file, size, error) ||
+        !files->sync(store->file, error) ||
+        !files->sync_directory(files->context, store->directory, error)) {
+        return false;
+    }
+    store->tail.segment++;
+    assert(store->tail.segment <= UINT32_MAX); /* 2^32 segments of the smallest size: never */
+    store->tail.offset = 0;
+    store->file_bytes = size;
+    atomic_fetch_add(&store->disk_bytes, size);
+    return true;
+}
+
+/* As many of the records as one batch takes. */
+static size_t encode_batch(struct buffer *batch, const struct log_record *records, size_t count)
+{
+    log_batch_begin(batch);
+    size_t taken = 0;
+    while (taken < count && (taken == 0 || log_batch_length_with(batch, records[taken].data.len) <=
+                                               LIMIT_LOG_BATCH_BYTES)) {
+        assert(records[taken].index == records[0].index + taken);
+        log_batch_add(batch, &records[taken]);
+        taken++;
+    }
+    return taken;
+}
+
+/* The batch is durable: now it is part of the log. */
+static void publish_batch(struct log_store *store, const struct log_batch_header *header)
+{
+    const struct log_place place = {
+        .first_index = header->first_index,
+        .count = header->count,
+        .segment = (uint32_t)store->tail.segment,
+        .offset = (uint32_t)store->tail.offset,
+        .length = header->length,
+        .crc = header->crc,
+    };
+    pthread_mutex_lock(&store->lock);
+    log_index_put(&store->index, &place);
+    atomic_store(&store->last_index, log_index_last(&store->index));
+    pthread_mutex_unlock(&store->lock);
+    store->tail.offset += header->length;
+    store->tail.next_number++;
+    store->tail.crc = header->crc;
+}
+
+bool log_store_append(struct log_store *store, const struct log_record *records, size_t count,
+                      struct error *error)
+{
+    assert(count > 0 && records[0].index > 0);
+    assert(records[0].index <= log_store_last_index(store) + 1);
+    if (atomic_load(&store->failed)) {
+        return refuse_failed(store, error);
+    }
+    while (count > 0) {
+        size_t taken = encode_batch(&store->batch, records, count);
+        size_t length = log_batch_length(&store->batch);
+        if ((store->file == NULL || store->file_bytes - store->tail.offset < length) &&
+            !roll_segment(store, length, error)) {
+            return fail(store);
+        }
+        struct log_batch_header header = {
+            .cluster_id = store->cluster_id,
+            .segment = store->tail.segment,
+            .number = store->tail.next_number,
+            .first_index = records[0].index,
+            .count = (uint32_t)taken,
+            .previous_crc = store->tail.crc,
+        };
+        log_batch_seal(&store->batch, &header);
+        if (!store->files->write(store->file, store->tail.offset, store->batch.data,
+                                 store->batch.len, error) ||
+            !store->files->sync(store->file, error)) {
+            return fail(store);
+        }
+        publish_batch(store, &header);
+        records += taken;
+        count -= taken;
+    }
+    return true;
+}
+
+/* ---- reading ---- */
+
+struct reading {
+    struct log_store *store;
+    uint64_t next_index;
+    size_t max_count;
+    size_t max_bytes;
+    struct log_record *records;
+    size_t count;
+    size_t bytes;
+    uint64_t open_segment;
+    struct file *file;
+};
+
+/* The batches to look at: copies, for the index may change as soon as the lock is given back. */
+static size_t copy_places(struct reading *reading, struct log_place *places, size_t *total_bytes)
+{
+    struct log_store *store = reading->store;
+    size_t count = 0;
+    *total_bytes = 0;
+    pthread_mutex_lock(&store->lock);
+    const struct log_place *place = log_index_find(&store->index, reading->next_index);
+    const struct log_place *end = store->index.places + store->index.count;
+    while (place != NULL && place < end && count < LIMIT_LOG_READ_BATCHES) {
+        bool enough =
+            count > 0 && (place->first_index - reading->next_index >= reading->max_count ||
+                          *total_bytes + place->length > reading->max_bytes);
+        if (enough) {
+            break;
+        }
+        places[count++] = *place;
+        *total_bytes += place->length;
+        place++;
+    }
+    pthread_mutex_unlock(&store->lock);
+    return count;
+}
+
+static bool read_batch(struct reading *reading, const struct log_place *place, uint8_t *memory,
+                       struct log_batch_header *header, struct error *error)
+{
+    const struct file_system *files = reading->store->files;
+    char *path = log_segment_path(reading->store->directory, place->segment);
+    if (reading->file == NULL || reading->open_segment != place->segment) {
+        if (reading->file != NULL) {
+            files->close(reading->file);
+        }
+        reading->file = files->open(files->context, path, false, error);
+        reading->open_segment = place->segment;
+    }
+    size_t got;
+    bool read = reading->file != NULL &&
+                files->read(reading->file, place->offset, memory, place->length, &got, error);
+    if (read) {
+        enum log_batch_finding finding =
+            log_batch_read(bytes_of(memory, got), place->offset, header);
+        if (finding != LOG_BATCH_VALID || header->crc != place->crc ||
+            header->first_index != place->first_index || header->count < place->count) {
+            read = error_set(error,
+                             "%s is damaged at offset %u: the batch with entry %" PRIu64
+                             " does not read as it was written; rebuild this node from its peers "
+                             "with an empty data directory",
+                             path, place->offset, place->first_index);
+        }
+    }
+    free(path);
+    return read;
+}
+
+/* Takes the records that are asked for; false when it has enough. */
+static bool take_records(struct reading *reading, const struct log_place *place,
+                         struct log_batch_entries *entries)
+{
+    struct log_record record;
+    uint64_t end = place->first_index + place->count;
+    while (entries->next_index < end && log_batch_next(entries, &record)) {
+        if (record.index < reading->next_index) {
+            continue;
+        }
+        if (reading->count == reading->max_count ||
+            (reading->count > 0 && reading->bytes + record.data.len > reading->max_bytes)) {
+            return false;
+        }
+        reading->records[reading->count++] = record;
+        reading->bytes += record.data.len;
+        reading->next_index++;
+    }
+    return true;
+}
+
+static bool read_places(struct reading *reading, const struct log_place *places, size_t count,
+                        uint8_t *memory, struct error *error)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct log_batch_header header;
+        if (!read_batch(reading, &places[i], memory, &header, error)) {
+            return false;
+        }
+        struct log_batch_entries entries =
+            log_batch_entries_of(bytes_of(memory, places[i].length), &header);
+        if (!take_records(reading, &places[i], &entries)) {
+            break;
+        }
+        if (entries.failed) {
+            return error_set(error,
+                             "%s: the batch with entry %" PRIu64 " holds fewer entries than "
+                             "its header says",
+                             reading->store->directory, places[i].first_index);
+        }
+        memory += places[i].length;
+    }
+    return true;
+}
+
+size_t log_store_read(struct log_store *store, uint64_t first_index, size_t max_count,
+                      size_t max_bytes, struct log_record *records, struct buffer *memory,
+                      struct error *error)
+{
+    assert(max_count > 0);
+    if (atomic_load(&store->failed)) {
+        refuse_failed(store, error);
+        return 0;
+    }
+    struct reading reading = {
+        .store = store,
+        .next_index = first_index,
+        .max_count = max_count,
+        .max_bytes = max_bytes,
+        .records = records,
+    };
+    struct log_place places[LIMIT_LOG_READ_BATCHES];
+    size_t total_bytes;
+    size_t count = copy_places(&reading, places, &total_bytes);
+    if (count == 0) {
+        error_set(error, "%s: entry %" PRIu64 " is not in the log, which ends at %" PRIu64,
+                  store->directory, first_index, log_store_last_index(store));
+        return 0;
+    }
+    buffer_clear(memory);
+    bool read = read_places(&reading, places, count, buffer_reserve(memory, total_bytes), error);
+    memory->len = total_bytes;
+    if (reading.file != NULL) {
+        store->files->close(reading.file);
+    }
+    return read ? reading.count : 0;
+}
+
+uint64_t log_store_first_index(const struct log_store *store)
+{
+    (void)store;
+    return 1;
+}
+
+uint64_t log_store_last_index(const struct log_store *store)
+{
+    return atomic_load(&store->last_index);
+}
+
+uint64_t log_store_disk_bytes(const struct log_store *store)
+{
+    return atomic_load(&store->disk_bytes);
+}

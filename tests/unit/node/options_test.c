@@ -1,0 +1,131 @@
+/* Options: flags before the environment before the file; everything wrong is named. */
+#include "cmocka_test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "options.h"
+
+#define MOST_ARGUMENTS 16
+
+static enum options_outcome run(struct node_options *options, struct error *error,
+                                const char *const *flags)
+{
+    char *argv[MOST_ARGUMENTS] = {(char *)(uintptr_t) "holdfastd"};
+    int argc = 1;
+    for (; flags[argc - 1] != NULL; argc++) {
+        argv[argc] = (char *)(uintptr_t)flags[argc - 1];
+    }
+    error->text[0] = '\0';
+    return options_read(options, argc, argv, error);
+}
+
+#define RUN(options, error, ...) run((options), (error), (const char *const[]){__VA_ARGS__, NULL})
+#define GOOD                     "--id", "2", "--data", "/d", "--initial-cluster", "1=127.0.0.1:1,2=[::1]:2,3=host-3:3"
+
+static void test_defaults(void **state)
+{
+    (void)state;
+    struct node_options options;
+    struct error error;
+    assert_int_equal(RUN(&options, &error, GOOD), OPTIONS_RUN);
+    assert_int_equal(options.id, 2);
+    assert_string_equal(options.client_address, "127.0.0.1:7070");
+    assert_string_equal(options.advertise_client, "127.0.0.1:7070");
+    assert_string_equal(options.peer_address, "[::1]:2");
+    assert_int_equal(options.member_count, 3);
+    assert_string_equal(options.members[2].address, "host-3:3");
+    assert_int_equal(options.election_timeout_ms, 300);
+    assert_int_equal(options.heartbeat_ms, 75);
+    options_free(&options);
+}
+
+static void test_precedence(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/holdfast-options-XXXXXX";
+    int file = mkstemp(path);
+    assert_true(file >= 0);
+    static const char text[] = "# a node\nid = 1\n data=/from-file  # here\nlog-level = debug\n"
+                               "initial-cluster = 1=a:1,2=b:2,3=c:3\nelection-timeout-ms = 400\n";
+    assert_int_equal(write(file, text, sizeof text - 1), sizeof text - 1);
+    close(file);
+    setenv("HOLDFAST_DATA", "/from-environment", 1);
+    setenv("HOLDFAST_ELECTION_TIMEOUT_MS", "500", 1);
+    struct node_options options;
+    struct error error;
+    assert_int_equal(RUN(&options, &error, "--config", path, "--election-timeout-ms=600"),
+                     OPTIONS_RUN);
+    assert_string_equal(options.data, "/from-environment");
+    assert_int_equal(options.election_timeout_ms, 600);
+    assert_int_equal(options.log_level, LOG_DEBUG);
+    assert_int_equal(options.id, 1);
+    options_free(&options);
+    unsetenv("HOLDFAST_DATA");
+    unsetenv("HOLDFAST_ELECTION_TIMEOUT_MS");
+    unlink(path);
+}
+
+static void refused(const char *words, const char *const *flags)
+{
+    struct node_options options;
+    struct error error;
+    assert_int_equal(run(&options, &error, flags), OPTIONS_REFUSED);
+    if (strstr(error.text, words) == NULL) {
+        fail_msg("'%s' does not say '%s'", error.text, words);
+    }
+    options_free(&options);
+}
+
+#define REFUSED(words, ...) refused((words), (const char *const[]){__VA_ARGS__, NULL})
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    REFUSED("--id is needed", "--data", "/d");
+    REFUSED("--initial-cluster is needed", "--id", "1", "--data", "/d");
+    REFUSED("unknown option --speed", GOOD, "--speed", "9");
+    REFUSED("--heartbeat-ms needs a value", GOOD, "--heartbeat-ms");
+    REFUSED("unexpected argument 'x'", GOOD, "x");
+    REFUSED("given twice", GOOD, "--id", "3");
+    REFUSED("not a number", GOOD, "--election-timeout-ms", "-5");
+    REFUSED("not a number", GOOD, "--election-timeout-ms", "5 s");
+    REFUSED("at most half", GOOD, "--heartbeat-ms", "200");
+    REFUSED("is not debug", GOOD, "--log-level", "loud");
+    REFUSED("--client-address", GOOD, "--client-address", "nowhere");
+    REFUSED("--advertise-peer", GOOD, "--advertise-peer", "10.0.0.1:5");
+    REFUSED("empty path", "--id", "1", "--data", "", "--initial-cluster", "1=a:1");
+    REFUSED("does not stand in it", "--id", "4", "--data", "/d", "--initial-cluster",
+            "1=a:1,2=b:2");
+    REFUSED("second time", "--id", "1", "--data", "/d", "--initial-cluster", "1=a:1,1=b:2");
+    REFUSED("second time", "--id", "1", "--data", "/d", "--initial-cluster", "1=a:1,2=a:1");
+    REFUSED("is not ID=HOST:PORT", "--id", "1", "--data", "/d", "--initial-cluster", "1:a:1");
+    REFUSED("is not ID=HOST:PORT", "--id", "1", "--data", "/d", "--initial-cluster",
+            "1=a:1,,2=b:2");
+    REFUSED("is not ID=HOST:PORT", "--id", "1", "--data", "/d", "--initial-cluster", "0=a:1");
+    REFUSED("more than", "--id", "1", "--data", "/d", "--initial-cluster",
+            "1=a:1,2=a:2,3=a:3,4=a:4,5=a:5,6=a:6,7=a:7,8=a:8,9=a:9,10=a:10");
+    REFUSED("can't read the configuration file", "--config", "/does/not/exist");
+}
+
+static void test_help_and_version_come_first(void **state)
+{
+    (void)state;
+    struct node_options options;
+    struct error error;
+    assert_int_equal(RUN(&options, &error, "--help"), OPTIONS_HELP);
+    assert_int_equal(RUN(&options, &error, "--version"), OPTIONS_VERSION);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_precedence),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_help_and_version_come_first),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,368 @@
+/*
+ * test_data_directory.c - opening, refusing, and keeping term and vote through crashes at every
+ * step.
+ */
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sim_files.h"
+#include "storage/data_directory.h"
+
+#define MANIFEST "/data/manifest"
+
+static struct data_directory_options options_of(const struct file_system *files)
+{
+    return (struct data_directory_options){
+        .files = files, .path = "/data", .cluster_id = 0xc1, .node_id = 2, .new_incarnation = 77};
+}
+
+static struct data_directory *must_open(const struct data_directory_options *options)
+{
+    struct error error = {""};
+    struct data_directory *directory = data_directory_open(options, &error);
+    if (directory == NULL) {
+        fail_msg("%s", error.text);
+    }
+    return directory;
+}
+
+static void must_refuse(const struct data_directory_options *options, const char *words)
+{
+    struct error error = {""};
+    assert_null(data_directory_open(options, &error));
+    if (strstr(error.text, words) == NULL || strstr(error.text, options->path) == NULL) {
+        fail_msg("'%s' and the path expected in: %s", words, error.text);
+    }
+}
+
+static void test_new_then_opened_again(void **state)
+{
+    (void)state;
+    struct sim_disk *disk = sim_disk_new(1);
+    struct file_system files = sim_disk_files(disk);
+    struct data_directory_options options = options_of(&files);
+    struct data_directory *directory = must_open(&options);
+    struct error error;
+    assert_true(data_directory_is_new(directory));
+    assert_int_equal(data_directory_incarnation(directory), 77);
+    assert_int_equal(data_directory_term(directory), 0);
+    assert_int_equal(data_directory_voted_for(directory), 0);
+    assert_int_equal(data_directory_generation(directory), 1);
+    assert_string_equal(data_directory_log_path(directory), "/data/log");
+    assert_string_equal(data_directory_state_path(directory), "/data/state.1");
+    assert_true(data_directory_store_hard_state(directory, 5, 3, &error));
+    assert_int_equal(data_directory_term(directory), 5);
+    assert_int_equal(data_directory_voted_for(directory), 3);
+    data_directory_close(directory);
+
+    sim_disk_crash(disk, SIM_LOSE_ALL);
+    assert_true(sim_disk_exists(disk, "/data/log"));
+    options.new_incarnation = 78;
+    directory = must_open(&options);
+    assert_false(data_directory_is_new(directory));
+    assert_int_equal(data_directory_incarnation(directory), 77);
+    assert_int_equal(data_directory_term(directory), 5);
+    assert_int_equal(data_directory_voted_for(directory), 3);
+    data_directory_close(directory);
+    sim_disk_free(disk);
+}
+
+static void test_strangers_are_refused(void **state)
+{
+    (void)state;
+    struct sim_disk *disk = sim_disk_new(1);
+    struct file_system files = sim_disk_files(disk);
+    struct data_directory_options options = options_of(&files);
+    data_directory_close(must_open(&options));
+    uint64_t writes = sim_disk_count(disk, SIM_WRITE);
+
+    options.cluster_id = 0xc2;
+    must_refuse(&options, "belongs to cluster 00000000000000c1");
+    options.cluster_id = 0xc1;
+    options.node_id = 3;
+    must_refuse(&options, "belongs to node 2, and this is node 3");
+    assert_int_equal(sim_disk_count(disk, SIM_WRITE), writes); /* nothing was changed */
+
+    options.node_id = 2;
+    struct data_directory *directory = must_open(&options);
+    must_refuse(&options, "is in use by another node");
+    data_directory_close(directory);
+    data_directory_close(must_open(&options));
+    sim_disk_free(disk);
+}
+
+static void test_missing_manifest(void **state)
+{
+    (void)state;
+    struct sim_disk *disk = sim_disk_new(1);
+    struct file_system files = sim_disk_files(disk);
+    struct data_directory_options options = options_of(&files);
+    struct error error;
+    data_directory_close(must_open(&options));
+    assert_true(files.remove(disk, MANIFEST, &error));
+    must_refuse(&options, MANIFEST " is missing");
+    assert_true(files.remove_tree(disk, "/data/log", &error));
+    assert_true(files.make_directory(disk, "/data/state.1", &error));
+    must_refuse(&options, MANIFEST " is missing");
+    assert_true(files.remove_tree(disk, "/data/state.1", &error));
+    struct data_directory *directory = must_open(&options); /* now it is as good as new */
+    assert_true(data_directory_is_new(directory));
+    data_directory_close(directory);
+    sim_disk_free(disk);
+}
+
+static void test_missing_parent(void **state)
+{
+    (void)state;
+    struct sim_disk *disk = sim_disk_new(1);
+    struct file_system files = sim_disk_files(disk);
+    struct data_directory_options options = options_of(&files);
+    options.path = "/not/there";
+    must_refuse(&options, "No such file or directory");
+    sim_disk_free(disk);
+}
+
+/* Other generations go, with what is in them; this one and everything else stays. */
+static void test_other_generations_are_removed(void **state)
+{
+    (void)state;
+    struct sim_disk *disk = sim_disk_new(1);
+    struct file_system files = sim_disk_files(disk);
+    struct data_directory_options options = options_of(&files);
+    struct error error;
+    data_directory_close(must_open(&options));
+    const char *const directories[] = {"/data/state.1",     "/data/state.2", "/data/state.20",
+                                       "/data/state.2.old", "/data/state.",  "/data/state.02"};
+    for (size_t i = 0; i < 6; i++) {
+        assert_true(files.make_directory(disk, directories[i], &error));
+        char path[64];
+        snprintf(path, sizeof path, "%s/file", directories[i]);
+        sim_disk_set_content(disk, path, BYTES_LITERAL("x"));
+    }
+    data_directory_close(must_open(&options));
+    assert_true(sim_disk_exists(disk, "/data/state.1/file"));
+    assert_false(sim_disk_exists(disk, "/data/state.2"));
+    assert_false(sim_disk_exists(disk, "/data/state.20/file"));
+    assert_true(sim_disk_exists(disk, "/data/state.2.old/file"));
+    assert_true(sim_disk_exists(disk, "/data/state./file"));
+    assert_true(sim_disk_exists(disk, "/data/state.02/file"));
+    sim_disk_free(disk);
+}
+
+/* Opening heals a broken slot, so that the next fault is again the only one. */
+static void test_opening_heals(void **state)
+{
+    (void)state;
+    struct sim_disk *disk = sim_disk_new(1);
+    struct file_system files = sim_disk_files(disk);
+    struct data_directory_options options = options_of(&files);
+    struct error error;
+    struct data_directory *directory = must_open(&options);
+    assert_true(data_directory_store_hard_state(directory, 9, 1, &error));
+    data_directory_close(directory);
+    for (uint64_t i = 0; i < 8; i++) {
+        sim_disk_flip(disk, MANIFEST, i % 2 * 4096 + 100 * i, 0x20);
+        directory = must_open(&options);
+        assert_int_equal(data_directory_term(directory), 9);
+        assert_int_equal(data_directory_voted_for(directory), 1);
+        data_directory_close(directory);
+    }
+    sim_disk_flip(disk, MANIFEST, 50, 1);
+    sim_disk_flip(disk, MANIFEST, 4096 + 50, 1);
+    must_refuse(&options, MANIFEST " is damaged");
+    sim_disk_free(disk);
+}
+
+static void test_failures_are_final(void **state)
+{
+    (void)state;
+    for (uint64_t nth = 1; nth <= 2; nth++) {
+        for (int sync = 0; sync < 2; sync++) {
+            struct sim_disk *disk = sim_disk_new(nth);
+            struct file_system files = sim_disk_files(disk);
+            struct data_directory_options options = options_of(&files);
+            struct data_directory *directory = must_open(&options);
+            struct error error = {""};
+            assert_true(data_directory_store_hard_state(directory, 2, 1, &error));
+            sim_disk_fail(disk, sync ? SIM_SYNC : SIM_WRITE, nth, EIO);
+            assert_false(data_directory_store_hard_state(directory, 3, 2, &error));
+            assert_non_null(strstr(error.text, "Input/output error"));
+            assert_int_equal(data_directory_term(directory), 2);
+            assert_false(data_directory_store_hard_state(directory, 4, 2, &error));
+            assert_non_null(strstr(error.text, "failed before"));
+            data_directory_close(directory);
+            sim_disk_crash(disk, SIM_LOSE_SOME);
+            directory = must_open(&options);
+            uint64_t term = data_directory_term(directory);
+            assert_true(term == 2 || term == 3);
+            data_directory_close(directory);
+            sim_disk_free(disk);
+        }
+    }
+}
+
+/* The power goes at every step of opening and storing, again and again: the vote that was last
+ * acknowledged, or the one under way, is there; a vote that an open has shown stays. */
+static void test_power_cut_at_every_step(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 400; seed++) {
+        struct sim_disk *disk = sim_disk_new(seed);
+        struct file_system files = sim_disk_files(disk);
+        struct data_directory_options options = options_of(&files);
+        struct error error = {""};
+        uint64_t least = 0;
+        for (uint64_t round = 0; round < 8; round++) {
+            uint64_t most = least;
+            sim_disk_cut_power(disk, 1 + (seed + round * 7) % 19);
+            struct data_directory *directory = data_directory_open(&options, &error);
+            if (directory != NULL) {
+                uint64_t term = data_directory_term(directory);
+                assert_true(term >= least && term <= least + 1);
+                assert_int_equal(data_directory_voted_for(directory), term * 10);
+                assert_int_equal(data_directory_incarnation(directory), 77);
+                least = most = term;
+                for (int i = 0; i < 3; i++) {
+                    most = least + 1;
+                    if (!data_directory_store_hard_state(directory, most, most * 10, &error)) {
+                        break;
+                    }
+                    least = most;
+                }
+                data_directory_close(directory);
+            } else if (sim_disk_has_power(disk)) {
+                fail_msg("%s", error.text);
+            }
+            sim_disk_crash(disk, round % 4 == 3 ? SIM_LOSE_ALL : SIM_LOSE_SOME);
+            sim_disk_cut_power(disk, 0);
+            directory = must_open(&options);
+            uint64_t term = data_directory_term(directory);
+            assert_true(term >= least && term <= most + 1);
+            assert_int_equal(data_directory_voted_for(directory), term * 10);
+            least = term;
+            data_directory_close(directory);
+        }
+        sim_disk_free(disk);
+    }
+}
+
+/* ---- on real files ---- */
+
+static char *temporary_directory(char *template)
+{
+    assert_non_null(mkdtemp(template));
+    return template;
+}
+
+/* What another process says when it tries to open the directory, as an unprivileged user if asked:
+ * NULL if it could. */
+static char *refusal_elsewhere(const struct data_directory_options *options, bool unprivileged,
+                               char *text, size_t size)
+{
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct error error = {""};
+        if (unprivileged && geteuid() == 0 && setuid(65534) != 0) {
+            _exit(2);
+        }
+        struct data_directory *directory = data_directory_open(options, &error);
+        size_t len = strlen(error.text);
+        _exit(directory != NULL || write(ends[1], error.text, len) == (ssize_t)len ? 0 : 2);
+    }
+    close(ends[1]);
+    size_t got = 0;
+    ssize_t count;
+    while (got + 1 < size && (count = read(ends[0], text + got, size - 1 - got)) > 0) {
+        got += (size_t)count;
+    }
+    text[got] = '\0';
+    close(ends[0]);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    return got > 0 ? text : NULL;
+}
+
+static void test_another_process_holds_it(void **state)
+{
+    (void)state;
+    char template[] = "/tmp/holdfast-data-XXXXXX";
+    char *path = temporary_directory(template);
+    struct data_directory_options options = options_of(&file_system_posix);
+    options.path = path;
+    struct data_directory *directory = must_open(&options);
+    char text[512];
+    char words[64];
+    snprintf(words, sizeof words, "locked by process %ld", (long)getpid());
+    assert_non_null(refusal_elsewhere(&options, false, text, sizeof text));
+    if (strstr(text, words) == NULL || strstr(text, "in use by another node") == NULL) {
+        fail_msg("'%s' expected in: %s", words, text);
+    }
+    data_directory_close(directory);
+    assert_null(refusal_elsewhere(&options, false, text, sizeof text)); /* it let go */
+    struct error error;
+    assert_true(file_system_posix.remove_tree(NULL, path, &error));
+}
+
+static void test_read_only_directory(void **state)
+{
+    (void)state;
+    char template[] = "/tmp/holdfast-data-XXXXXX";
+    char *path = temporary_directory(template);
+    assert_int_equal(chmod(path, 0555), 0);
+    struct data_directory_options options = options_of(&file_system_posix);
+    options.path = path;
+    char text[512];
+    assert_non_null(refusal_elsewhere(&options, true, text, sizeof text));
+    if (strstr(text, "must be writable") == NULL || strstr(text, "Permission denied") == NULL ||
+        strstr(text, path) == NULL) {
+        fail_msg("a clear refusal expected, not: %s", text);
+    }
+    assert_int_equal(rmdir(path), 0);
+}
+
+static void test_not_a_directory(void **state)
+{
+    (void)state;
+    char template[] = "/tmp/holdfast-data-XXXXXX";
+    int fd = mkstemp(template);
+    assert_true(fd >= 0);
+    close(fd);
+    struct data_directory_options options = options_of(&file_system_posix);
+    options.path = template;
+    must_refuse(&options, "is not a directory");
+    assert_int_equal(unlink(template), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_new_then_opened_again),
+        cmocka_unit_test(test_strangers_are_refused),
+        cmocka_unit_test(test_missing_manifest),
+        cmocka_unit_test(test_missing_parent),
+        cmocka_unit_test(test_other_generations_are_removed),
+        cmocka_unit_test(test_opening_heals),
+        cmocka_unit_test(test_failures_are_final),
+        cmocka_unit_test(test_power_cut_at_every_step),
+        cmocka_unit_test(test_another_process_holds_it),
+        cmocka_unit_test(test_read_only_directory),
+        cmocka_unit_test(test_not_a_directory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,246 @@
+/*
+ * test_sim_files.c - the disk in memory keeps its own promises: the tests that stand on it are
+ * worth no more than these.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include "sim_files.h"
+
+static struct sim_disk *disk;
+static struct file_system files;
+static struct error error;
+
+static int set_up(void **state)
+{
+    (void)state;
+    disk = sim_disk_new(42);
+    files = sim_disk_files(disk);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    sim_disk_free(disk);
+    return 0;
+}
+
+static struct file *must_open(const char *path, bool create)
+{
+    struct file *file = files.open(disk, path, create, &error);
+    assert_non_null(file);
+    return file;
+}
+
+static void expect_content(const char *path, const char *text)
+{
+    assert_true(bytes_equal(sim_disk_content(disk, path), bytes_of_string(text)));
+}
+
+static void test_unsynced_bytes_are_lost(void **state)
+{
+    (void)state;
+    struct file *file = must_open("/a", true);
+    assert_true(files.write(file, 0, "one", 3, &error));
+    assert_true(files.sync(file, &error));
+    assert_true(files.sync_directory(disk, "/", &error));
+    assert_true(files.write(file, 3, "two", 3, &error));
+    expect_content("/a", "onetwo");
+    sim_disk_crash(disk, SIM_LOSE_ALL);
+    expect_content("/a", "one");
+    assert_false(files.write(file, 0, "x", 1, &error)); /* a handle from before */
+    files.close(file);
+    file = must_open("/a", false);
+    assert_true(files.write(file, 3, "two", 3, &error));
+    sim_disk_crash(disk, SIM_LOSE_NONE);
+    expect_content("/a", "onetwo");
+    files.close(file);
+    file = must_open("/a", false);
+    assert_true(files.write(file, 0, "x", 1, &error));
+    sim_disk_kill(disk); /* the machine goes on */
+    files.close(file);
+    expect_content("/a", "xnetwo");
+    sim_disk_crash(disk, SIM_LOSE_ALL);
+    expect_content("/a", "onetwo");
+}
+
+static void test_unsynced_names_are_lost(void **state)
+{
+    (void)state;
+    struct file *file = must_open("/a", true);
+    assert_true(files.write(file, 0, "one", 3, &error));
+    assert_true(files.sync(file, &error)); /* not the name */
+    files.close(file);
+    sim_disk_crash(disk, SIM_LOSE_ALL);
+    assert_false(sim_disk_exists(disk, "/a"));
+
+    sim_disk_set_content(disk, "/a", BYTES_LITERAL("one"));
+    assert_true(files.rename(disk, "/a", "/b", &error));
+    assert_false(sim_disk_exists(disk, "/a"));
+    sim_disk_crash(disk, SIM_LOSE_ALL);
+    expect_content("/a", "one");
+    assert_false(sim_disk_exists(disk, "/b"));
+    assert_true(files.rename(disk, "/a", "/b", &error));
+    assert_true(files.sync_directory(disk, "/", &error));
+    sim_disk_crash(disk, SIM_LOSE_ALL);
+    expect_content("/b", "one");
+    assert_true(files.remove(disk, "/b", &error));
+    sim_disk_crash(disk, SIM_LOSE_ALL);
+    expect_content("/b", "one");
+
+    assert_true(files.make_directory(disk, "/d", &error));
+    file = must_open("/d/x", true);
+    files.close(file);
+    assert_true(files.sync_directory(disk, "/d", &error)); /* but not /d itself */
+    sim_disk_crash(disk, SIM_LOSE_ALL);
+    assert_false(sim_disk_exists(disk, "/d"));
+    assert_false(sim_disk_exists(disk, "/d/x"));
+}
+
+/* Of many crashes some lose a write, some keep it, some tear it, and never anywhere else. */
+static void test_torn_writes(void **state)
+{
+    (void)state;
+    uint8_t data[2000];
+    memset(data, 'n', sizeof data);
+    int kept = 0;
+    int lost = 0;
+    int torn = 0;
+    for (int i = 0; i < 200; i++) {
+        uint8_t before[2500];
+        memset(before, 'o', sizeof before);
+        sim_disk_set_content(disk, "/a", bytes_of(before, sizeof before));
+        struct file *file = must_open("/a", false);
+        assert_true(files.write(file, 300, data, sizeof data, &error));
+        sim_disk_crash(disk, SIM_LOSE_SOME);
+        files.close(file);
+        struct bytes content = sim_disk_content(disk, "/a");
+        assert_int_equal(content.len, sizeof before);
+        size_t new_bytes = 0;
+        for (size_t k = 0; k < content.len; k++) {
+            assert_true(content.data[k] == 'o' ||
+                        (content.data[k] == 'n' && k >= 300 && k < 300 + sizeof data));
+            new_bytes += content.data[k] == 'n';
+        }
+        kept += new_bytes == sizeof data;
+        lost += new_bytes == 0;
+        torn += new_bytes != 0 && new_bytes != sizeof data;
+    }
+    assert_true(kept > 10 && lost > 10 && torn > 50);
+}
+
+static void test_failed_sync_gives_the_bytes_up(void **state)
+{
+    (void)state;
+    int lost = 0;
+    for (int i = 0; i < 50; i++) {
+        sim_disk_set_content(disk, "/a", BYTES_LITERAL("old"));
+        struct file *file = must_open("/a", false);
+        assert_true(files.write(file, 0, "new", 3, &error));
+        sim_disk_fail(disk, SIM_SYNC, 1, EIO);
+        assert_false(files.sync(file, &error));
+        assert_string_equal(error.text, "/a: can't sync it: Input/output error");
+        expect_content("/a", "new");
+        assert_true(files.sync(file, &error)); /* says success, and writes nothing */
+        sim_disk_crash(disk, SIM_LOSE_ALL);
+        files.close(file);
+        lost += bytes_equal(sim_disk_content(disk, "/a"), BYTES_LITERAL("old"));
+    }
+    assert_true(lost > 10 && lost < 50);
+}
+
+static void test_faults(void **state)
+{
+    (void)state;
+    struct file *file = must_open("/a", true);
+    sim_disk_fail(disk, SIM_WRITE, 2, ENOSPC);
+    assert_true(files.write(file, 0, "0123456789", 10, &error));
+    assert_false(files.write(file, 10, "0123456789", 10, &error));
+    assert_string_equal(error.text, "/a: can't write to it: No space left on device");
+    assert_true(sim_disk_content(disk, "/a").len < 20); /* a first part at most */
+    assert_true(files.write(file, 10, "0123456789", 10, &error));
+
+    sim_disk_set_capacity(disk, 30);
+    assert_true(files.allocate(file, 30, &error));
+    assert_false(files.allocate(file, 31, &error));
+    assert_false(files.write(file, 30, "x", 1, &error));
+    assert_true(files.write(file, 29, "x", 1, &error));
+    sim_disk_set_capacity(disk, UINT64_MAX);
+
+    sim_disk_cut_power(disk, 2);
+    assert_true(files.write(file, 0, "y", 1, &error));
+    assert_true(sim_disk_has_power(disk));
+    assert_false(files.sync(file, &error));
+    assert_false(sim_disk_has_power(disk));
+    uint64_t size;
+    assert_false(files.size(file, &size, &error));
+    assert_null(files.open(disk, "/b", true, &error));
+    sim_disk_crash(disk, SIM_LOSE_SOME);
+    assert_true(sim_disk_has_power(disk));
+    files.close(file);
+}
+
+static void test_locks(void **state)
+{
+    (void)state;
+    struct file *one = must_open("/lock", true);
+    struct file *two = must_open("/lock", false);
+    assert_true(files.lock(one, &error));
+    assert_true(files.lock(one, &error));
+    assert_false(files.lock(two, &error));
+    files.close(one);
+    assert_true(files.lock(two, &error));
+    one = must_open("/lock", false);
+    assert_false(files.lock(one, &error));
+    sim_disk_kill(disk);
+    files.close(one);
+    one = must_open("/lock", false);
+    assert_true(files.lock(one, &error));
+    files.close(two);
+    files.close(one);
+}
+
+static void test_same_seed_same_disk(void **state)
+{
+    (void)state;
+    struct buffer results[2] = {{0}, {0}};
+    for (int run = 0; run < 2; run++) {
+        struct sim_disk *own = sim_disk_new(9);
+        struct file_system own_files = sim_disk_files(own);
+        sim_disk_set_content(own, "/a", BYTES_LITERAL(""));
+        for (int i = 0; i < 30; i++) {
+            struct file *file = own_files.open(own, "/a", false, &error);
+            uint8_t data[1500];
+            memset(data, 'a' + i, sizeof data);
+            assert_true(own_files.write(file, (uint64_t)i * 900, data, sizeof data, &error));
+            sim_disk_crash(own, SIM_LOSE_SOME);
+            own_files.close(file);
+        }
+        buffer_append_bytes(&results[run], sim_disk_content(own, "/a"));
+        sim_disk_free(own);
+    }
+    assert_true(bytes_equal(buffer_bytes(&results[0]), buffer_bytes(&results[1])));
+    buffer_free(&results[0]);
+    buffer_free(&results[1]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_unsynced_bytes_are_lost, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_unsynced_names_are_lost, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_torn_writes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_failed_sync_gives_the_bytes_up, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_faults, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_locks, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_same_seed_same_disk, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
