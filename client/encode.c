@@ -241,7 +241,7 @@ static Holdfast__V1__Line **new_lines(struct arena *arena, const hf_line *lines,
     if (count == 0) {
         return NULL;
     }
-    Holdfast__V1__Line **pointers = arena_alloc(arena, count * sizeof(*pointers));
+    Holdfast__V1__Line **pointers = arena_alloc(arena, count * sizeof(void *));
     Holdfast__V1__Line *items = arena_alloc(arena, count * sizeof(*items));
     for (size_t i = 0; i < count; i++) {
         holdfast__v1__line__init(&items[i]);
@@ -438,7 +438,7 @@ bool encode_batch(struct buffer *out, const hf_command *commands, size_t count,
     struct scratch scratch;
     scratch_init(&scratch);
     struct arena *arena = &scratch.arena;
-    Holdfast__V1__Command **pointers = arena_alloc(arena, count * sizeof(*pointers));
+    Holdfast__V1__Command **pointers = arena_alloc(arena, count * sizeof(void *));
     Holdfast__V1__Command *items = arena_alloc(arena, count * sizeof(*items));
     for (size_t i = 0; i < count; i++) {
         give_identity(&commands[i], defaults, &results[i], kept);
@@ -478,7 +478,7 @@ bool encode_get_stocks(struct buffer *out, const hf_stock_key *keys, size_t coun
     assert(count >= 1 && count <= LIMIT_QUERY_ITEMS && keys != NULL);
     struct scratch scratch;
     scratch_init(&scratch);
-    Holdfast__V1__StockKey **pointers = arena_alloc(&scratch.arena, count * sizeof(*pointers));
+    Holdfast__V1__StockKey **pointers = arena_alloc(&scratch.arena, count * sizeof(void *));
     Holdfast__V1__StockKey *items = arena_alloc(&scratch.arena, count * sizeof(*items));
     bool good = true;
     for (size_t i = 0; i < count && good; i++) {

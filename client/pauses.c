@@ -17,7 +17,7 @@ void pauses_push(struct pauses *pauses, struct call *call)
 {
     if (pauses->count == pauses->capacity) {
         pauses->capacity = pauses->capacity == 0 ? 16 : 2 * pauses->capacity;
-        pauses->items = memory_realloc(pauses->items, pauses->capacity * sizeof(pauses->items[0]));
+        pauses->items = memory_realloc(pauses->items, pauses->capacity * sizeof(void *));
     }
     size_t at = pauses->count++;
     while (at > 0 && ends_before(call, pauses->items[(at - 1) / 2])) {

@@ -8,6 +8,7 @@
  * with the same order id: nothing is sold twice. Exit 0: sold; 1: refused; 3: not known, try again.
  */
 #include <inttypes.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include <holdfast/holdfast.h> /* the only header there is */
@@ -58,7 +59,7 @@ static hf_verdict sell(hf_client *client, const char *order_id)
     /* Holds both lines or none, for 15 minutes. The order id is the command's identity: whatever
      * happens on the way, and however often this runs, the order holds its units once. */
     hf_result *result = NULL;
-    hf_verdict verdict = hf_reserve(client, order_id, lines, 2, 15 * 60 * 1000, &result);
+    hf_verdict verdict = hf_reserve(client, order_id, lines, 2, INT64_C(900000), &result);
     if (verdict != HF_OK) {
         print_refusal(result);
         hf_free(result); /* whatever the library hands out is freed so */

@@ -37,9 +37,9 @@
  * calls are in order only if the second begins after the first has returned. A client does not
  * survive fork: open it in the child.
  *
- * Errors. No call sets errno or ends the process for a reason that lies outside of it; memory that
- * can't be had aborts. Bounds: at most options.max_waiting calls are under way; more are refused at
- * once with HF_OVERLOADED.
+ * Errors are verdicts; errno says nothing. Nothing from outside ends the process; memory that can't
+ * be had does. Bounds: at most options.max_waiting calls, and 64 MiB of their requests, are under
+ * way in a client; what is more is refused at once with HF_OVERLOADED.
  *
  * Compatibility. Fields may be added to structs: fill them through hf_*_init, or with an
  * initialiser that leaves the rest zero. The shared library's soname names the layout.

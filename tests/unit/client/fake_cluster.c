@@ -85,7 +85,7 @@ static void answer_execute(struct fake_cluster *cluster, struct rpc_call *call,
     assert(request != NULL);
     size_t count = request->n_commands;
     Holdfast__V1__CommandResult *results = calloc(count, sizeof(*results));
-    Holdfast__V1__CommandResult **pointers = calloc(count, sizeof(*pointers));
+    Holdfast__V1__CommandResult **pointers = calloc(count, sizeof(void *));
     for (size_t i = 0; i < count; i++) {
         results[i] = result_of(cluster, verdict);
         results[i].log_position = (uint32_t)i;
@@ -128,7 +128,7 @@ static void answer_get_stocks(struct fake_cluster *cluster, struct rpc_call *cal
     Holdfast__V1__GetStockResponse item = HOLDFAST__V1__GET_STOCK_RESPONSE__INIT;
     item.verdict = (Holdfast__V1__Verdict)verdict;
     item.stock = verdict == HOLDFAST__V1__VERDICT__OK ? &stock : NULL;
-    Holdfast__V1__GetStockResponse **items = calloc(request->n_keys, sizeof(*items));
+    Holdfast__V1__GetStockResponse **items = calloc(request->n_keys, sizeof(void *));
     for (size_t i = 0; i < request->n_keys; i++) {
         items[i] = &item;
     }

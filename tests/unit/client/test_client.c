@@ -655,18 +655,18 @@ static void many_calls_wait_out_an_outage(void **state)
 {
     struct fixture *fixture = *state;
     struct gathered gathered = GATHERED_INIT;
-    enum { CALLS = 200 };
+    const size_t call_count = 200;
     fake_cluster_always(fixture->nodes, 0, UNAVAILABLE);
     hf_command command = {.kind = HF_DEDUCT, .order_id = "o"};
-    for (int i = 0; i < CALLS; i++) {
+    for (size_t i = 0; i < call_count; i++) {
         assert_int_equal(hf_submit(fixture->client, &command, 1, NULL, on_results, &gathered), 0);
     }
-    fake_cluster_wait(fixture->nodes, 5 * CALLS); /* all of them, again and again */
+    fake_cluster_wait(fixture->nodes, 5 * call_count); /* all of them, again and again */
     fake_cluster_always(fixture->nodes, 0, (struct fake_step){.verdict = HF_OK});
-    gathered_wait(&gathered, CALLS);
-    assert_int_equal(gathered.by_verdict[HF_OK], CALLS);
+    gathered_wait(&gathered, (int)call_count);
+    assert_int_equal(gathered.by_verdict[HF_OK], call_count);
     /* pauses grow: a call is not given again hundreds of times in the second this takes */
-    assert_in_range(fake_cluster_count(fixture->nodes), 6 * CALLS, 40 * CALLS);
+    assert_in_range(fake_cluster_count(fixture->nodes), 6 * call_count, 40 * call_count);
 }
 
 struct read_gathered {
@@ -881,7 +881,7 @@ static void closing_ends_calls_in_flight(void **state)
         assert_int_equal(pthread_create(&workers[i].thread, NULL, wait_for_close, &workers[i]), 0);
         assert_int_equal(hf_submit(fixture->client, &command, 1, NULL, on_results, &gathered), 0);
     }
-    fake_cluster_wait(fixture->nodes, 2 * THREADS);
+    fake_cluster_wait(fixture->nodes, (size_t)2 * THREADS);
     hf_client_close(fixture->client);
     for (int i = 0; i < THREADS; i++) {
         pthread_join(workers[i].thread, NULL);
