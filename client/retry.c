@@ -71,6 +71,9 @@ uint64_t retry_pause_ms(struct retry_backoff backoff, uint32_t attempts, uint64_
                         uint64_t random)
 {
     assert(attempts >= 1);
+    if (left_ms <= RETRY_LAST_ATTEMPT_MS) {
+        return 0;
+    }
     uint64_t pause_ms = backoff.min_ms;
     for (uint32_t i = 1; i < attempts && pause_ms < backoff.max_ms; i++) {
         pause_ms *= 2;
@@ -79,7 +82,8 @@ uint64_t retry_pause_ms(struct retry_backoff backoff, uint32_t attempts, uint64_
         pause_ms = backoff.max_ms;
     }
     pause_ms -= random % (pause_ms / 2 + 1);
-    return pause_ms < left_ms / 2 ? pause_ms : left_ms / 2;
+    uint64_t longest_ms = left_ms - RETRY_LAST_ATTEMPT_MS;
+    return pause_ms < longest_ms ? pause_ms : longest_ms;
 }
 
 uint32_t retry_attempt_timeout_ms(uint32_t timeout_ms, uint32_t chosen_ms)

@@ -43,9 +43,13 @@ struct retry_backoff {
     uint32_t max_ms;
 };
 
+/* What the last attempt of a call is left with. One that has less rarely gets an answer, and one
+ * that gets none makes the outcome unknown where it was known before. */
+#define RETRY_LAST_ATTEMPT_MS 50
+
 /* The pause after `attempts` >= 1 attempts: min * 2^(attempts-1), at most max, of which between
- * half and all by `random`; and at most half of what is left, so that the last moments before the
- * deadline are used. 0: too little is left for another attempt. */
+ * half and all by `random`; shortened so that the last attempt begins RETRY_LAST_ATTEMPT_MS before
+ * the deadline. 0: too little is left for another attempt. */
 uint64_t retry_pause_ms(struct retry_backoff backoff, uint32_t attempts, uint64_t left_ms,
                         uint64_t random);
 

@@ -101,6 +101,25 @@ void request_list_remove(struct rpc_request *request)
     request->previous = NULL;
 }
 
+/* The first one, taken out; NULL when there is none. */
+static struct rpc_request *request_list_take(struct request_list *list)
+{
+    struct rpc_request *request = list->first;
+    if (request == NULL) {
+        return NULL;
+    }
+    list->first = request->next;
+    if (list->first != NULL) {
+        list->first->previous = NULL;
+    } else {
+        list->last = NULL;
+    }
+    list->count--;
+    request->list = NULL;
+    request->next = NULL;
+    return request;
+}
+
 /* ---- requests ---- */
 
 static struct rpc_request *request_new(struct rpc_client *client)
@@ -292,9 +311,7 @@ static void on_ready(struct client_connection_host *host, struct client_connecti
     client->current_ready = true;
     tell_state(client, RPC_CLIENT_CONNECTED, NULL);
     while (client->waiting.first != NULL && client->current_ready) {
-        struct rpc_request *request = client->waiting.first;
-        request_list_remove(request);
-        submit(client, request);
+        submit(client, request_list_take(&client->waiting));
     }
     arm(client);
 }
@@ -321,15 +338,12 @@ static void on_lost(struct client_connection_host *host, struct client_connectio
     client->current_ready = false;
     /* Only those that wait now: callbacks may call again, which waits for another connection. */
     struct request_list ending = {0};
-    while (client->waiting.first != NULL) {
-        struct rpc_request *request = client->waiting.first;
-        request_list_remove(request);
+    struct rpc_request *request;
+    while ((request = request_list_take(&client->waiting)) != NULL) {
         request_list_add(&ending, request);
     }
     tell_state(client, RPC_CLIENT_DISCONNECTED, reason);
-    while (ending.first != NULL) {
-        struct rpc_request *request = ending.first;
-        request_list_remove(request);
+    while ((request = request_list_take(&ending)) != NULL) {
         request_end(request, RPC_UNAVAILABLE, REQUEST_NEVER_SENT, reason);
     }
 }
@@ -357,8 +371,7 @@ static void end_refused(struct turn_item *item)
         (struct rpc_client *)(void *)((char *)item - offsetof(struct rpc_client, refuse_item));
     /* Only those of this turn: callbacks may call again and be refused again. */
     for (size_t left = client->refused.count; left > 0 && client->refused.first != NULL; left--) {
-        struct rpc_request *request = client->refused.first;
-        request_list_remove(request);
+        struct rpc_request *request = request_list_take(&client->refused);
         request_end(request, RPC_RESOURCE_EXHAUSTED, REQUEST_NEVER_SENT,
                     "the client holds as many calls or bytes as it may");
     }
@@ -491,9 +504,8 @@ struct rpc_client *rpc_client_open(uv_loop_t *loop, const struct rpc_client_conf
 
 static void cancel_all(struct request_list *list)
 {
-    while (list->first != NULL) {
-        struct rpc_request *request = list->first;
-        request_list_remove(request);
+    struct rpc_request *request;
+    while ((request = request_list_take(list)) != NULL) {
         request_end(request, RPC_CANCELLED, REQUEST_NEVER_SENT, "the client was closed");
     }
 }

@@ -16,7 +16,6 @@
 
 #include <assert.h>
 #include <netdb.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -122,21 +121,15 @@ static struct client_connection *connection_of_item(struct turn_item *item)
                                                 offsetof(struct client_connection, item));
 }
 
-static void lose(struct client_connection *connection, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void lose(struct client_connection *connection, const char *format, ...)
+/* `detail` may be NULL. */
+static void lose(struct client_connection *connection, const char *what, const char *detail)
 {
     if (connection->state == CONNECTION_CLOSING) {
         return;
     }
     struct error reason;
-    char text[256];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    error_set(&reason, "%s: %s", connection->host->authority, text);
+    error_set(&reason, "%s: %s%s%s", connection->host->authority, what, detail != NULL ? ": " : "",
+              detail != NULL ? detail : "");
     connection->host->on_lost(connection->host, connection, reason.text);
     client_connection_cut(connection, reason.text);
 }
@@ -149,7 +142,7 @@ static void flush(struct client_connection *connection)
     for (int i = 0; i < WRITES_PER_TURN && !connection->wire.busy; i++) {
         if (!http2_client_session_gather(connection->session, &connection->wire.gathered,
                                          LIMIT_WRITE_BYTES, &error)) {
-            lose(connection, "%s", error.text);
+            lose(connection, "the connection failed", error.text);
             return;
         }
         if (connection->state == CONNECTION_CLOSING || connection->wire.gathered.len == 0) {
@@ -158,7 +151,7 @@ static void flush(struct client_connection *connection)
         bool more = connection->wire.gathered.len >= LIMIT_WRITE_BYTES;
         int result = wire_write(&connection->wire);
         if (result != 0) {
-            lose(connection, "the connection is lost: %s", uv_strerror(result));
+            lose(connection, "the connection is lost", uv_strerror(result));
             return;
         }
         if (!more) {
@@ -177,9 +170,9 @@ static void close_if_over(struct client_connection *connection)
     }
     if (connection->state == CONNECTION_RETIRED &&
         http2_client_session_request_count(connection->session) == 0) {
-        lose(connection, "the server went away");
+        lose(connection, "the server went away", NULL);
     } else if (http2_client_session_is_finished(connection->session)) {
-        lose(connection, "the server broke the protocol");
+        lose(connection, "the server broke the protocol", NULL);
     }
 }
 
@@ -218,7 +211,7 @@ static void on_wire_done(struct wire *wire, int status)
         (struct client_connection *)(void *)((char *)wire -
                                              offsetof(struct client_connection, wire));
     if (status != 0) {
-        lose(connection, "the connection is lost: %s", uv_strerror(status));
+        lose(connection, "the connection is lost", uv_strerror(status));
         return;
     }
     wake(connection);
@@ -238,11 +231,11 @@ static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer)
 {
     struct client_connection *connection = stream->data;
     if (len == UV_EOF) {
-        lose(connection, "the server closed the connection");
+        lose(connection, "the server closed the connection", NULL);
         return;
     }
     if (len < 0) {
-        lose(connection, "the connection is lost: %s", uv_strerror((int)len));
+        lose(connection, "the connection is lost", uv_strerror((int)len));
         return;
     }
     if (len == 0 || connection->state == CONNECTION_CLOSING) {
@@ -253,7 +246,7 @@ static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer)
     struct error error;
     if (!http2_client_session_receive(connection->session, bytes_of(buffer->base, (size_t)len),
                                       &error)) {
-        lose(connection, "the server broke the protocol: %s", error.text);
+        lose(connection, "the server broke the protocol", error.text);
         return;
     }
     wake(connection);
@@ -273,7 +266,7 @@ static void on_goodbye(void *owner)
     if (connection->state == CONNECTION_READY) {
         connection->host->on_goodbye(connection->host, connection);
     } else if (connection->state == CONNECTION_GREETING) {
-        lose(connection, "the server takes no calls");
+        lose(connection, "the server takes no calls", NULL);
     }
 }
 
@@ -292,7 +285,7 @@ static void on_attempt_closed(uv_handle_t *handle)
             start_attempt(connection);
             return;
         }
-        lose(connection, "can't connect: %s", uv_strerror(connection->connect_error));
+        lose(connection, "can't connect", uv_strerror(connection->connect_error));
     }
     free_if_over(connection);
 }
@@ -349,7 +342,7 @@ static void on_lookup(uv_getaddrinfo_t *request, int status, struct addrinfo *fo
             start_attempt(connection);
             return;
         }
-        lose(connection, "the name can't be looked up: %s", uv_strerror(status));
+        lose(connection, "the name can't be looked up", uv_strerror(status));
     }
     free_if_over(connection);
 }
@@ -445,18 +438,18 @@ void client_connection_sweep(struct client_connection *connection)
     }
     switch (connection->state) {
     case CONNECTION_LOOKING_UP:
-        lose(connection, "the name could not be looked up in time");
+        lose(connection, "the name could not be looked up in time", NULL);
         return;
     case CONNECTION_CONNECTING:
-        lose(connection, "can't connect: timed out");
+        lose(connection, "can't connect: timed out", NULL);
         return;
     case CONNECTION_GREETING:
-        lose(connection, "connected, but no HTTP/2 server answered in time");
+        lose(connection, "connected, but no HTTP/2 server answered in time", NULL);
         return;
     case CONNECTION_READY:
     case CONNECTION_RETIRED:
         if (connection->asked_ms != 0) {
-            lose(connection, "the server gives no sign of life");
+            lose(connection, "the server gives no sign of life", NULL);
             return;
         }
         connection->asked_ms = now_ms(connection);

@@ -54,7 +54,7 @@ void deadline_queue_add(struct deadline_queue *queue, struct deadline_entry *ent
     assert(entry->place == 0);
     if (queue->count == queue->capacity) {
         queue->capacity = queue->capacity != 0 ? 2 * queue->capacity : 64;
-        queue->heap = memory_realloc(queue->heap, queue->capacity * sizeof(queue->heap[0]));
+        queue->heap = memory_realloc(queue->heap, queue->capacity * sizeof(void *));
     }
     entry->due_ms = due_ms;
     queue->heap[queue->count] = entry;

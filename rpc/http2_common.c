@@ -40,8 +40,8 @@ nghttp2_mem *http2_memory(void)
 nghttp2_nv http2_header(struct bytes name, struct bytes value)
 {
     return (nghttp2_nv){
-        .name = (uint8_t *)(uintptr_t)name.data,
-        .value = (uint8_t *)(uintptr_t)value.data,
+        .name = (uint8_t *)name.data,
+        .value = (uint8_t *)value.data,
         .namelen = name.len,
         .valuelen = value.len,
         .flags = NGHTTP2_NV_FLAG_NONE,

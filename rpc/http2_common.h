@@ -15,9 +15,8 @@ nghttp2_mem *http2_memory(void);
 /* A header whose name and value outlive the frame (literals): nghttp2 keeps pointers only. */
 #define HTTP2_STATIC_HEADER(header_name, header_value)                                             \
     {                                                                                              \
-        .name = (uint8_t *)(uintptr_t)(header_name),                                               \
-        .value = (uint8_t *)(uintptr_t)(header_value), .namelen = sizeof(header_name) - 1,         \
-        .valuelen = sizeof(header_value) - 1,                                                      \
+        .name = (uint8_t *)(header_name), .value = (uint8_t *)(header_value),                      \
+        .namelen = sizeof(header_name) - 1, .valuelen = sizeof(header_value) - 1,                  \
         .flags = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE                      \
     }
 

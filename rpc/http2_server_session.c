@@ -1,10 +1,10 @@
 /*
  * http2_server_session.c - gRPC over one HTTP/2 connection, server's side, on nghttp2; no I/O.
  *
- * The happy path of a call: on_begin_headers (call_begin) -> on_header, on_header, ... ->
- * on_frame_recv HEADERS (the request is looked at: take_request) -> on_data_chunk_recv (message
- * bytes) -> on_frame_recv with END_STREAM (call_handle: the handler runs) -> rpc_call_reply ->
- * http2_server_session_reply -> read_reply (DATA), trailers -> on_stream_close.
+ * The happy path of a call: on_begin_headers (call_begin) -> on_header, ... (call_take_header) ->
+ * on_frame_recv HEADERS (take_headers) -> on_data_chunk_recv (call_take_message) -> on_frame_recv
+ * with END_STREAM (call_handle: the handler runs) -> rpc_call_reply -> http2_server_session_reply
+ * -> read_reply (DATA), trailers -> on_stream_close.
  *
  * What can fail: the request, in ways that each have a status (refuse: one HEADERS frame with
  * END_STREAM, "trailers-only"); the stream (the client resets it: on_stream_close, call_abandon);
@@ -20,9 +20,9 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 
 #include "base/limits.h"
+#include "call_request.h"
 #include "http2_common.h"
 
 /* About what nghttp2 keeps for a frame that waits. */
@@ -53,7 +53,6 @@ struct http2_server_session {
 
 static const nghttp2_nv status_200 = HTTP2_STATIC_HEADER(":status", "200");
 static const nghttp2_nv content_type = HTTP2_STATIC_HEADER("content-type", "application/grpc");
-static const nghttp2_nv accept_encoding = HTTP2_STATIC_HEADER("grpc-accept-encoding", "identity");
 
 /* Appends a handler's headers behind `count` others. */
 static size_t add_headers(nghttp2_nv *out, size_t count, const struct header_list *headers)
@@ -93,16 +92,6 @@ void http2_server_session_refuse(struct http2_server_session *session, int32_t s
     int result = nghttp2_submit_response(session->h2, stream_id, fields, count, NULL);
     assert(result == 0);
     buffer_free(&encoded);
-    session->wake(session->owner);
-}
-
-/* A request that is no gRPC gets a plain HTTP answer, so that no HTTP client takes it for success.
- */
-static void answer_http(struct http2_server_session *session, int32_t stream_id,
-                        const nghttp2_nv *fields, size_t count)
-{
-    int result = nghttp2_submit_response(session->h2, stream_id, fields, count, NULL);
-    assert(result == 0);
     session->wake(session->owner);
 }
 
@@ -159,138 +148,67 @@ void http2_server_session_reply(struct http2_server_session *session, struct rpc
 
 /* ---- requests ---- */
 
-/* Answers a call that has not reached its handler; it is gone afterwards. */
-static void refuse_call(struct http2_server_session *session, struct rpc_call *call,
-                        enum rpc_status status, const char *text)
+/* A request that is no gRPC gets a plain HTTP answer, so that no HTTP client takes it for success.
+ */
+static void answer_in_http(struct http2_server_session *session, int32_t stream_id, int http_status)
 {
-    if (status == RPC_RESOURCE_EXHAUSTED) {
-        session->registry->stats.calls_refused++;
-    }
-    http2_server_session_refuse(session, call->stream_id, status, text, NULL);
-    call_abandon(call);
+    static const nghttp2_nv not_post[] = {HTTP2_STATIC_HEADER(":status", "405"),
+                                          HTTP2_STATIC_HEADER("allow", "POST")};
+    static const nghttp2_nv not_grpc[] = {HTTP2_STATIC_HEADER(":status", "415"),
+                                          HTTP2_STATIC_HEADER("accept", "application/grpc")};
+    assert(http_status == 405 || http_status == 415);
+    int result = nghttp2_submit_response(session->h2, stream_id,
+                                         http_status == 405 ? not_post : not_grpc, 2, NULL);
+    assert(result == 0);
+    session->wake(session->owner);
 }
 
-static void refuse_encoding(struct http2_server_session *session, struct rpc_call *call,
-                            enum rpc_status status, const char *text)
+/* Answers a call that has not reached its handler; it is gone afterwards. */
+static void refuse_call(struct http2_server_session *session, struct rpc_call *call,
+                        const struct call_refusal *why)
 {
+    if (why->http_status != 0) {
+        answer_in_http(session, call->stream_id, why->http_status);
+        call_abandon(call);
+        return;
+    }
+    if (why->status == RPC_RESOURCE_EXHAUSTED) {
+        session->registry->stats.calls_refused++;
+    }
     struct header_list headers = {0};
-    header_list_add(&headers, bytes_of(accept_encoding.name, accept_encoding.namelen),
-                    bytes_of(accept_encoding.value, accept_encoding.valuelen));
-    http2_server_session_refuse(session, call->stream_id, status, text, &headers);
+    if (why->tell_encodings) {
+        header_list_add(&headers, BYTES_LITERAL("grpc-accept-encoding"), BYTES_LITERAL("identity"));
+    }
+    http2_server_session_refuse(session, call->stream_id, why->status, why->text, &headers);
     header_list_free(&headers);
     call_abandon(call);
 }
 
-static void refuse_unknown_method(struct http2_server_session *session, struct rpc_call *call)
+static void take_headers(struct http2_server_session *session, struct rpc_call *call)
 {
-    /* The path is what the client said: shown as far as it is readable. */
-    const char *path = header_list_find(&call->headers.list, ":path");
-    char text[300];
-    snprintf(text, sizeof text, "unknown method %.200s", path != NULL ? path : "");
-    for (char *at = text; *at != '\0'; at++) {
-        if ((unsigned char)*at < 0x20 || (unsigned char)*at > 0x7e) {
-            *at = '?';
-        }
-    }
-    refuse_call(session, call, RPC_UNIMPLEMENTED, text);
-}
-
-/* The headers are whole: may this call go on? The call is gone when not. */
-static bool take_request(struct http2_server_session *session, struct rpc_call *call)
-{
-    char text[160];
-    call->headers.complete = true;
-    if (!call->headers.is_post) {
-        static const nghttp2_nv fields[] = {HTTP2_STATIC_HEADER(":status", "405"),
-                                            HTTP2_STATIC_HEADER("allow", "POST")};
-        answer_http(session, call->stream_id, fields, 2);
-        call_abandon(call);
-        return false;
-    }
-    if (!call->headers.is_grpc) {
-        static const nghttp2_nv fields[] = {HTTP2_STATIC_HEADER(":status", "415"),
-                                            HTTP2_STATIC_HEADER("accept", "application/grpc")};
-        answer_http(session, call->stream_id, fields, 2);
-        call_abandon(call);
-        return false;
-    }
-    if (call->headers.too_large) {
-        snprintf(text, sizeof text, "the request's headers exceed %zu fields or %zu bytes",
-                 session->registry->limits.headers, session->registry->limits.header_bytes);
-        refuse_call(session, call, RPC_RESOURCE_EXHAUSTED, text);
-        return false;
-    }
-    if (call->method == NULL) {
-        refuse_unknown_method(session, call);
-        return false;
-    }
-    if (call->headers.encoding_unknown) {
-        refuse_encoding(session, call, RPC_UNIMPLEMENTED,
-                        "this grpc-encoding is not supported: send messages uncompressed");
-        return false;
-    }
-    if (call->headers.timeout_malformed) {
-        refuse_call(session, call, RPC_INVALID_ARGUMENT,
-                    "grpc-timeout is not at most 8 digits and one of H, M, S, m, u, n");
-        return false;
+    struct call_refusal why;
+    if (!call_check_headers(call, &why)) {
+        refuse_call(session, call, &why);
+        return;
     }
     if (session->reply_bytes > session->registry->limits.send_bytes_per_connection) {
-        refuse_call(session, call, RPC_RESOURCE_EXHAUSTED,
-                    "too many bytes of earlier replies wait to be taken on this connection");
-        return false;
+        why = (struct call_refusal){
+            .status = RPC_RESOURCE_EXHAUSTED,
+            .text = "too many bytes of earlier replies wait to be taken on this connection"};
+        refuse_call(session, call, &why);
+        return;
     }
     call_start_clock(call);
-    return true;
-}
-
-static void take_message_bytes(struct http2_server_session *session, struct rpc_call *call,
-                               struct bytes data)
-{
-    char text[160];
-    size_t limit = session->registry->limits.message_bytes;
-    size_t before = call->message.body.len;
-    if (!call_hold(call, data.len)) {
-        refuse_call(session, call, RPC_RESOURCE_EXHAUSTED,
-                    "the server holds as many bytes of calls as it may: try again later");
-        return;
-    }
-    switch (grpc_message_reader_feed(&call->message, data, limit)) {
-    case GRPC_MESSAGE_INCOMPLETE:
-    case GRPC_MESSAGE_COMPLETE:
-        call_unhold(call, data.len - (call->message.body.len - before)); /* the prefix */
-        return;
-    case GRPC_MESSAGE_COMPRESSED:
-        refuse_encoding(session, call, RPC_INTERNAL,
-                        "the message is marked compressed, but no grpc-encoding is named");
-        return;
-    case GRPC_MESSAGE_BAD_FLAG:
-        refuse_call(session, call, RPC_INTERNAL, "the message's first byte is neither 0 nor 1");
-        return;
-    case GRPC_MESSAGE_TOO_LARGE:
-        snprintf(text, sizeof text, "the message has %u bytes, the limit is %zu",
-                 call->message.announced_bytes, limit);
-        refuse_call(session, call, RPC_RESOURCE_EXHAUSTED, text);
-        return;
-    case GRPC_MESSAGE_SECOND:
-        refuse_call(session, call, RPC_UNIMPLEMENTED,
-                    "a unary method takes one message: more came");
-        return;
-    }
 }
 
 static void end_request(struct http2_server_session *session, struct rpc_call *call)
 {
-    if (!grpc_message_reader_begun(&call->message)) {
-        refuse_call(session, call, RPC_UNIMPLEMENTED,
-                    "a unary method takes one message: none came");
-        return;
+    struct call_refusal why;
+    if (call_check_message(call, &why)) {
+        call_handle(call);
+    } else {
+        refuse_call(session, call, &why);
     }
-    if (grpc_message_reader_feed(&call->message, (struct bytes){NULL, 0}, SIZE_MAX) !=
-        GRPC_MESSAGE_COMPLETE) {
-        refuse_call(session, call, RPC_INTERNAL, "the message is cut short");
-        return;
-    }
-    call_handle(call);
 }
 
 /* ---- nghttp2's callbacks ---- */
@@ -316,36 +234,6 @@ static int on_begin_headers(nghttp2_session *h2, const nghttp2_frame *frame, voi
     return 0;
 }
 
-static bool is(const uint8_t *name, size_t len, const char *wanted, size_t wanted_len)
-{
-    return len == wanted_len && memcmp(name, wanted, len) == 0;
-}
-#define IS(name, len, wanted) is(name, len, wanted, sizeof(wanted) - 1)
-
-static void take_header(struct rpc_call *call, struct bytes name, struct bytes value)
-{
-    const struct rpc_server_limits *limits = &call->registry->limits;
-    bool keep = name.data[0] != ':';
-    if (IS(name.data, name.len, ":path")) {
-        call->method = call_registry_find_method(call->registry, value);
-        keep = call->method == NULL; /* to say what is unknown */
-    } else if (IS(name.data, name.len, ":method")) {
-        call->headers.is_post = IS(value.data, value.len, "POST");
-    } else if (IS(name.data, name.len, "content-type")) {
-        call->headers.is_grpc = grpc_content_type_matches(value);
-    } else if (IS(name.data, name.len, "grpc-timeout")) {
-        call->headers.timeout_malformed = !grpc_timeout_parse(value, &call->headers.timeout_ms);
-    } else if (IS(name.data, name.len, "grpc-encoding")) {
-        call->headers.encoding_unknown = !IS(value.data, value.len, "identity");
-    }
-    call->headers.bytes += name.len + value.len;
-    if (call->headers.list.count >= limits->headers || call->headers.bytes > limits->header_bytes) {
-        call->headers.too_large = true;
-    } else if (keep) {
-        header_list_add(&call->headers.list, name, value);
-    }
-}
-
 static int on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint8_t *name,
                      size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
                      void *user_data)
@@ -353,8 +241,8 @@ static int on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint
     (void)flags;
     (void)user_data;
     struct rpc_call *call = call_of_stream(h2, frame->hd.stream_id);
-    if (call != NULL && !call->headers.complete && name_len > 0) { /* trailers say nothing to us */
-        take_header(call, bytes_of(name, name_len), bytes_of(value, value_len));
+    if (call != NULL && !call->headers.complete) { /* trailers say nothing to us */
+        call_take_header(call, bytes_of(name, name_len), bytes_of(value, value_len));
     }
     return 0;
 }
@@ -369,8 +257,11 @@ static int on_data_chunk_recv(nghttp2_session *h2, uint8_t flags, int32_t stream
     }
     struct rpc_call *call = call_of_stream(h2, stream_id);
     if (call != NULL && call->state == CALL_RECEIVING) {
-        take_message_bytes(session, call, bytes_of(data, len));
-        call = call_of_stream(h2, stream_id);
+        struct call_refusal why;
+        if (!call_take_message(call, bytes_of(data, len), &why)) {
+            refuse_call(session, call, &why);
+            call = NULL;
+        }
     }
     int result = call != NULL ? nghttp2_session_consume(h2, stream_id, len)
                               : nghttp2_session_consume_connection(h2, len);
@@ -387,7 +278,7 @@ static void on_request_headers(struct http2_server_session *session, int32_t str
                                     NULL);
         return;
     }
-    take_request(session, call);
+    take_headers(session, call);
 }
 
 static int on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *user_data)

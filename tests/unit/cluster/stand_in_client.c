@@ -78,13 +78,23 @@ static __thread char last_error[256];
 
 /* ---- names ---- */
 
-#define VERDICTS(X)                                                                                \
-    X(OK)                                                                                          \
-    X(SKU_NOT_FOUND)                                                                               \
-    X(INSUFFICIENT_STOCK)                                                                          \
-    X(BELOW_RESERVED)                                                                              \
-    X(OVERFLOW) X(ORDER_NOT_FOUND) X(ORDER_CONFLICT) X(ORDER_EXPIRED) X(ORDER_RELEASED)            \
-        X(ORDER_DEDUCTED) X(UNREACHABLE) X(OUTCOME_UNKNOWN) X(INVALID_ARGUMENT) X(OVERLOADED)
+/* clang-format off */
+#define VERDICTS(X) \
+    X(OK) \
+    X(SKU_NOT_FOUND) \
+    X(INSUFFICIENT_STOCK) \
+    X(BELOW_RESERVED) \
+    X(OVERFLOW) \
+    X(ORDER_NOT_FOUND) \
+    X(ORDER_CONFLICT) \
+    X(ORDER_EXPIRED) \
+    X(ORDER_RELEASED) \
+    X(ORDER_DEDUCTED) \
+    X(UNREACHABLE) \
+    X(OUTCOME_UNKNOWN) \
+    X(INVALID_ARGUMENT) \
+    X(OVERLOADED)
+/* clang-format on */
 
 const char *hf_verdict_name(hf_verdict verdict)
 {
