@@ -170,6 +170,7 @@ static void verify_all(struct verb *verb, const struct endpoints *endpoints)
     struct table table;
     hf_verification *verifications[ENDPOINTS_MOST] = {NULL};
     bool sound = true;
+    size_t answered = 0;
     table_begin(&table, stdout, verify_headings);
     for (size_t i = 0; i < endpoints->count; i++) {
         hf_verification *answer;
@@ -178,12 +179,13 @@ static void verify_all(struct verb *verb, const struct endpoints *endpoints)
         if (verdict == HF_OK) {
             sound = check_node(verb, endpoints->each[i], answer) && sound;
             verifications[i] = answer;
+            answered++;
         } else {
             note_silent_node(verb, endpoints->each[i], verdict, answer->message);
             hf_free(answer);
         }
     }
-    if (verb->output == OUTPUT_TABLE) {
+    if (verb->output == OUTPUT_TABLE && answered > 0) {
         table_flush(&table);
     }
     buffer_free(&table.cells);
