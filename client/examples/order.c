@@ -27,8 +27,8 @@ static hf_verdict create_stock(hf_client *client, const char *sku)
     /* The last two: time limits (NULL: the client's), and where to put the details (NULL: nowhere).
      */
     hf_verdict verdict = hf_call(client, &command, NULL, NULL);
-    /* The verdict is the return value. Refused for its version: it exists, which is as good. */
-    return verdict == HF_VERSION_MISMATCH ? HF_OK : verdict;
+    /* The verdict is the return value. It exists already: as good. */
+    return verdict == HF_ALREADY_EXISTS ? HF_OK : verdict;
 }
 
 /* Stands for a payment service; yours may take minutes, and the hold lasts as long as its ttl. */
