@@ -8,7 +8,7 @@
 
 #include "base/bytes.h"
 
-#define CHUNK_BYTES (64 * 1024)
+#define CHUNK_BYTES ((size_t)64 << 10)
 
 struct arena_chunk {
     struct arena_chunk *older;

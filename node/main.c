@@ -61,11 +61,13 @@ int main(int argc, char **argv)
         log_fatal("start", "the event loop can't be set up");
     }
     struct daemon *daemon = memory_zalloc(sizeof *daemon);
+    /* Before the start: whoever sees the line "started" may stop the node, and sees it end with 0.
+     * Signals are looked at when the loop runs, so the node is complete by then. */
+    watch(daemon, &loop, &daemon->terminate, SIGTERM);
+    watch(daemon, &loop, &daemon->interrupt, SIGINT);
     if (!node_start(&daemon->node, &loop, &options, &error)) {
         log_fatal("start", error.text);
     }
-    watch(daemon, &loop, &daemon->terminate, SIGTERM);
-    watch(daemon, &loop, &daemon->interrupt, SIGINT);
     uv_run(&loop, UV_RUN_DEFAULT);
     int status = uv_loop_close(&loop);
     free(daemon);

@@ -14,7 +14,7 @@
 #include "base/address.h"
 #include "base/bytes.h"
 
-#define CONFIG_FILE_BYTES (64 * 1024)
+#define CONFIG_FILE_BYTES ((size_t)64 << 10)
 
 enum option_name {
     OPTION_ID,

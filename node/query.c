@@ -339,7 +339,7 @@ static enum query_outcome run_list_stock(struct run *run,
                                          const Holdfast__V1__ListStockRequest *request)
 {
     struct page page = page_of(run, request->page_size);
-    struct bytes cursor;
+    struct bytes cursor = {0};
     if (!token_decode(request->page_token, run->arena, &cursor, run->error)) {
         return QUERY_REFUSED;
     }
@@ -360,7 +360,7 @@ static enum query_outcome run_list_history(struct run *run,
 {
     Holdfast__V1__ListHistoryResponse response = HOLDFAST__V1__LIST_HISTORY_RESPONSE__INIT;
     struct page page = page_of(run, request->page_size);
-    struct bytes cursor;
+    struct bytes cursor = {0};
     struct bytes sku = bytes_of_string(request->sku);
     if (!token_decode(request->page_token, run->arena, &cursor, run->error)) {
         return QUERY_REFUSED;

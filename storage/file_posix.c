@@ -131,7 +131,7 @@ static bool write_zeros(struct file *file, uint64_t from, uint64_t to, struct er
 
 static bool posix_allocate(struct file *file, uint64_t size, struct error *error)
 {
-    uint64_t now;
+    uint64_t now = 0;
     if (!posix_size(file, &now, error)) {
         return false;
     }
@@ -168,14 +168,14 @@ static bool posix_sync(struct file *file, struct error *error)
 /* The process id that a holder left in the file, or 0. */
 static long holder_of(struct file *file)
 {
-    char text[24];
-    size_t got;
+    char text[24] = "";
+    size_t got = 0;
     struct error ignored; /* the id only makes a refusal clearer */
     if (!posix_read(file, 0, text, sizeof text - 1, &got, &ignored)) {
         return 0;
     }
     text[got] = '\0';
-    char *end;
+    char *end = text;
     long pid = strtol(text, &end, 10);
     return end != text && *end == '\n' && pid > 0 ? pid : 0;
 }

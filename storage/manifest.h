@@ -32,7 +32,7 @@
 #include "base/error.h"
 
 #define MANIFEST_FORMAT     1u
-#define MANIFEST_SLOT_BYTES 4096u
+#define MANIFEST_SLOT_BYTES ((size_t)4096)
 #define MANIFEST_BYTES      (2 * MANIFEST_SLOT_BYTES)
 
 struct manifest {

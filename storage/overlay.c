@@ -26,6 +26,7 @@
 struct overlay_entry {
     struct overlay_record record;
     uint64_t hash;
+    uint8_t *value_memory; /* what record.value views */
     size_t value_capacity;
     struct overlay_entry *next_of_kind;
 };
@@ -232,15 +233,12 @@ void overlay_put(struct overlay *overlay, uint8_t kind, struct bytes key, struct
         size_t capacity = value.len + value.len / 4;
         uint8_t *copy = arena_take(overlay, capacity);
         memcpy(copy, value.data, value.len);
-        entry->record.value = bytes_of(copy, value.len);
+        entry->value_memory = copy;
         entry->value_capacity = capacity;
-    } else {
-        uint8_t *own = (uint8_t *)(uintptr_t)entry->record.value.data; /* our arena's */
-        if (value.len > 0) {
-            memmove(own, value.data, value.len);
-        }
-        entry->record.value.len = value.len;
+    } else if (value.len > 0) {
+        memmove(entry->value_memory, value.data, value.len);
     }
+    entry->record.value = bytes_of(entry->value_memory, value.len);
     entry->record.removed = false;
 }
 
@@ -266,17 +264,6 @@ size_t overlay_count(const struct overlay *overlay)
     return overlay->count;
 }
 
-void overlay_each(const struct overlay *overlay,
-                  void (*visit)(void *context, const struct overlay_record *record), void *context)
-{
-    for (size_t kind = 0; kind < KINDS; kind++) {
-        for (const struct overlay_entry *entry = overlay->of_kind[kind]; entry != NULL;
-             entry = entry->next_of_kind) {
-            visit(context, &entry->record);
-        }
-    }
-}
-
 static int compare_records(const void *a, const void *b)
 {
     const struct overlay_record *const *left = a;
@@ -297,14 +284,27 @@ size_t overlay_range(struct overlay *overlay, uint8_t kind, struct bytes from, s
         }
         if (count == overlay->range_capacity) {
             overlay->range_capacity = count == 0 ? 64 : count * 2;
-            overlay->range =
-                memory_realloc(overlay->range, overlay->range_capacity * sizeof *overlay->range);
+            overlay->range = memory_realloc(
+                overlay->range, overlay->range_capacity * sizeof(const struct overlay_record *));
         }
         overlay->range[count++] = &entry->record;
     }
     if (count > 1) {
-        qsort(overlay->range, count, sizeof *overlay->range, compare_records);
+        qsort(overlay->range, count, sizeof(const struct overlay_record *), compare_records);
     }
     *records = overlay->range;
     return count;
+}
+
+void overlay_each(struct overlay *overlay,
+                  void (*visit)(void *context, const struct overlay_record *record), void *context)
+{
+    for (unsigned kind = 0; kind < KINDS; kind++) {
+        const struct overlay_record *const *records;
+        size_t count =
+            overlay_range(overlay, (uint8_t)kind, (struct bytes){0}, (struct bytes){0}, &records);
+        for (size_t i = 0; i < count; i++) {
+            visit(context, records[i]);
+        }
+    }
 }

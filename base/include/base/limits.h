@@ -209,6 +209,34 @@
  * memory is kept for the next one. */
 #define STATE_OVERLAY_KEPT_BYTES (8u << 20)
 
+/* ---- the holdfast command ---- */
+
+/* A file of orders, as text, and one record of it: what a mistaken argument may cost. The rows are
+ * held in memory, 32 bytes each. */
+#define LIMIT_CSV_BYTES        (UINT64_C(1) << 30)
+#define LIMIT_CSV_RECORD_BYTES (64u << 10)
+#define LIMIT_CSV_ROWS         (1u << 24)
+/* Callers at once of replay and bench, as many as a client takes calls; and commands that all of
+ * them together may have under way (250 bytes each); SKUs of bench. */
+#define LIMIT_LOAD_CALLERS  16384
+#define LIMIT_LOAD_COMMANDS (1 << 20)
+#define LIMIT_LOAD_SKUS     1000000
+
+/* ---- client library ---- */
+
+/* Endpoints that a program may name, and all that a client keeps a connection for: those, leaders
+ * that nodes named, and nodes that were asked for their status. */
+#define LIMIT_CLIENT_GIVEN_ENDPOINTS 16
+#define LIMIT_CLIENT_ENDPOINTS       32
+#define LIMIT_CLIENT_BACKOFF_MS      60000
+#define DEFAULT_BACKOFF_MIN_MS       10
+#define DEFAULT_BACKOFF_MAX_MS       500
+/* An endpoint that failed is left alone, while another can be tried, for this long at first,
+ * doubled with each further failure. */
+#define CLIENT_SUSPECT_MIN_MS 100
+#define CLIENT_SUSPECT_MAX_MS 10000
+
+_Static_assert(LIMIT_CLIENT_GIVEN_ENDPOINTS < LIMIT_CLIENT_ENDPOINTS, "leaders need places");
 _Static_assert(LIMIT_MESSAGE_BYTES < LIMIT_ENTRY_BYTES, "an Execute must fit an entry");
 _Static_assert(TARGET_ENTRY_BYTES < LIMIT_ENTRY_BYTES, "the target lies below the limit");
 _Static_assert(LIMIT_APPEND_BYTES + LIMIT_ENTRY_BYTES < LIMIT_PEER_FRAME_BYTES,

@@ -6,8 +6,10 @@
  * once committed, and entries behind it are applied again. Hence the one rule: all changes of an
  * entry and its index are written in one atomic batch (state_db_commit).
  *
- * Threads: one at a time for everything but views. A view (a snapshot of the database) may be read
- * by another thread. Errors: any failed write is final: the node must stop.
+ * Memory: bounded by base/limits.h, but for the changes between two commits. Threads: one at a time
+ * for everything but views. A view (a snapshot of the database) may be read and closed by another
+ * thread. Errors: a damaged or newer database, and a disk without room for one write buffer, are
+ * refused with what to do; any failed write is final: the node must stop.
  */
 #ifndef STORAGE_STATE_DB_H
 #define STORAGE_STATE_DB_H
@@ -30,7 +32,8 @@ bool state_db_close(struct state_db *db, struct error *error);
 /* The store that the ledger works on: changes are seen at once by get and scan, and written by
  * commit. */
 struct ledger_store state_db_store(struct state_db *db);
-/* Writes all changes since the last commit and the applied index, atomically. */
+/* Writes all changes since the last commit and the applied index, atomically. The index grows with
+ * each commit (asserted). Durable once RocksDB flushes it; until then the log has it. */
 bool state_db_commit(struct state_db *db, uint64_t applied_index, struct error *error);
 /* Forgets all changes since the last commit. */
 void state_db_rollback(struct state_db *db);

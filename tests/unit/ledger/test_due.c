@@ -4,6 +4,7 @@
  */
 #include "fixture.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -267,6 +268,51 @@ static void trimming_is_bounded(void **state)
     fixture_close(&fixture);
 }
 
+/* Records may be large: bytes are bounded too. */
+static void trimming_is_bounded_in_bytes(void **state)
+{
+    (void)state;
+    enum { ORDERS = 6, LINES = LIMIT_LINES };
+    struct fixture fixture;
+    struct ledger_line *lines = calloc(LINES, sizeof *lines);
+    char sku[101];
+    fixture_open(&fixture);
+    memset(sku, 'x', sizeof sku - 1);
+    sku[sizeof sku - 1] = '\0';
+    for (uint32_t i = 0; i < LINES; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "s%" PRIu32, i);
+        lines[i] = (struct ledger_line){bytes_of_string(sku), i + 1, 1};
+        struct ledger_command set = {.kind = LEDGER_SET_STOCK,
+                                     .request_id = bytes_of_string(id),
+                                     .sku = bytes_of_string(sku),
+                                     .warehouse = i + 1,
+                                     .quantity = 1};
+        fixture_apply(&fixture, &set, NULL, NULL);
+    }
+    for (int i = 0; i < ORDERS; i++) { /* each record: 10,000 lines of 146 bytes */
+        char id[16];
+        snprintf(id, sizeof id, "o%d", i);
+        struct ledger_command command = {.kind = LEDGER_RESERVE,
+                                         .order_id = bytes_of_string(id),
+                                         .lines = lines,
+                                         .line_count = LINES};
+        fixture_apply(&fixture, &command, NULL, NULL);
+        command = (struct ledger_command){.kind = LEDGER_RELEASE, .order_id = bytes_of_string(id)};
+        fixture_apply(&fixture, &command, NULL, NULL);
+    }
+    fixture_run(&fixture, "wait 2d\n");
+    for (int i = 0; i < LINES / LIMIT_TRIMMED_RECORDS_PER_ENTRY; i++) {
+        fixture_run(&fixture, "tick\n");
+    }
+    fixture_run(&fixture, "count R => 0\ncount O => 6\nwait 90d\n"
+                          "tick\ncount O => 4\ncount P => 4\n"
+                          "tick\ncount O => 2\n"
+                          "tick\ncount O => 0\ncount P => 0\n");
+    free(lines);
+    fixture_close(&fixture);
+}
+
 /* Entries with many commands must not outrun the sweep. */
 static void large_batches_keep_pace(void **state)
 {
@@ -327,6 +373,19 @@ static void expires_at_is_in_ledger_time_as_of_now(void **state)
     fixture_close(&fixture);
 }
 
+/* A leader that knows of no time before it credits without bound: nobody's hold was waiting. */
+static void the_first_entry_credits_nothing(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_open(&fixture);
+    fixture_run(&fixture, "credit 60s\ntick\n");
+    assert_int_equal(ledger_credits_ms(fixture.ledger), 0);
+    fixture_run(&fixture, "wait 5s\ncredit 60s\ntick\n");
+    assert_int_equal(ledger_credits_ms(fixture.ledger), 5000);
+    fixture_close(&fixture);
+}
+
 /* The cache of the next due is one of the store: a ledger that was closed knows the same. */
 static void what_is_due_survives_a_restart(void **state)
 {
@@ -348,8 +407,10 @@ int main(void)
         cmocka_unit_test(a_late_entry_finds_orders_behind_the_clock_alive),
         cmocka_unit_test(one_entry_expires_a_bounded_number_of_lines),
         cmocka_unit_test(trimming_is_bounded),
+        cmocka_unit_test(trimming_is_bounded_in_bytes),
         cmocka_unit_test(large_batches_keep_pace),
         cmocka_unit_test(expires_at_is_in_ledger_time_as_of_now),
+        cmocka_unit_test(the_first_entry_credits_nothing),
         cmocka_unit_test(what_is_due_survives_a_restart),
     };
     return fixture_run_cases("ledger/due", cases, sizeof cases / sizeof cases[0], tests,

@@ -36,6 +36,11 @@ static void stocks_and_orders(void **state)
     assert_int_equal(stock.on_hand, 9);
     assert_int_equal(stock.created_ms, FIXTURE_START_MS);
     assert_int_equal(stock.last_index, fixture.index);
+    fixture_run(&fixture, "wait 5ms\nadjust A +1 => OK 10/0 v3\nset B 41 => OK 41/0 v2\n");
+    assert_true(ledger_get_stock(fixture.ledger, TEXT("A"), 1, &stock, &found, &error));
+    assert_int_equal(stock.created_ms, FIXTURE_START_MS);
+    assert_int_equal(stock.updated_ms, FIXTURE_START_MS + 5);
+    assert_int_equal(stock.last_index, fixture.index - 2);
     assert_true(ledger_get_order(fixture.ledger, TEXT("o"), &order, &found, &error));
     assert_true(found);
     assert_int_equal(order.line_count, 1);

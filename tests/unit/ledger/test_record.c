@@ -340,6 +340,11 @@ static void keys_come_apart_again(void **state)
     assert_true(ledger_key_read_purge(ledger_key_bytes(&key), &when, &kind, &id));
     assert_true(when == 99 && kind == LEDGER_KIND_REQUEST && bytes_equal(id, TEXT("r")));
 
+    /* Warehouse 0 is no warehouse, and a NUL is in no SKU. */
+    assert_false(ledger_key_read_stock(TEXT("A\0\0\0\0\0"), &sku, &warehouse));
+    assert_false(ledger_key_read_stock(TEXT("A\0B\0\0\0\0\1"), &sku, &warehouse));
+    assert_true(ledger_key_read_stock(TEXT("A\0\0\0\0\1"), &sku, &warehouse));
+
     /* No cut of a key is one of its kind with an empty id, and none reads outside. */
     for (size_t len = 0; len < 9; len++) {
         void *cut = memory_copy(key.data + 1, len);

@@ -132,6 +132,12 @@ static const struct fixture_case cases[] = {
                                                      "wait 1ms\n"
                                                      "tick\n"
                                                      "count R => 0\n"},
+    {"an old whole deduct or release goes by the order's state",
+     "set A 10               => OK 10/0 v1\n"
+     "reserve o A=1          => OK ACTIVE\n"
+     "deduct o at=-30h       => OK DEDUCTED\n"
+     "release o at=-30h      => ORDER_DEDUCTED DEDUCTED existed\n"
+     "release p at=-30h      => OK RELEASED\n"},
     {"a reserve whose tombstone may be gone", "set A 10 => OK 10/0 v1\n"
                                               "reserve o A=1 at=-82800001ms => REQUEST_EXPIRED\n"
                                               "reserve o A=1 at=2h => REQUEST_EXPIRED\n"

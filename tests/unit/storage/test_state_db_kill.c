@@ -247,7 +247,7 @@ static void run_child(const char *path, struct model *model, _Atomic uint64_t *c
     const struct state_db_options options = {.path = path, .write_buffer_bytes = 64u << 10};
     struct report report = {0};
     struct error error = {""};
-    struct hash128 digest;
+    struct hash128 digest = {0, 0};
     struct state_db *db = state_db_open(&options, &error);
     if (db != NULL) {
         report.applied_index = state_db_applied_index(db);
@@ -298,7 +298,8 @@ static struct report kill_one(const char *path, struct model *model, _Atomic uin
     close(ends[0]);
     if (got == (ssize_t)sizeof report && report.failure[0] == '\0') {
         /* The moment of the kill is what this test varies. */
-        const struct timespec pause = {.tv_nsec = (long)(mix(round) % (LONGEST_MS * 1000000))};
+        const struct timespec pause = {.tv_nsec =
+                                           (long)(mix(round) % (LONGEST_MS * UINT64_C(1000000)))};
         nanosleep(&pause, NULL);
     }
     assert_int_equal(kill(child, SIGKILL), 0);
