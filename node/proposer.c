@@ -186,7 +186,7 @@ static uint32_t gather(struct proposer *proposer, struct flight *flight)
     while (proposer->waiting.first != NULL) {
         struct pending *pending = proposer->waiting.first;
         bool fits =
-            commands == 0 || (lines + pending->line_count <= LIMIT_LINES &&
+            commands == 0 || (lines + pending->line_count <= TARGET_ENTRY_LINES &&
                               proposer->entry.len + pending->data.len <= TARGET_ENTRY_BYTES);
         if (pending->kind != PENDING_READ && !pending->cancelled && !fits) {
             break;
