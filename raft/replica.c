@@ -223,6 +223,7 @@ void replica_status_get(const struct replica *replica, struct replica_status *st
         .applied_index = replica->applied_index,
         .last_index = replica->last_index,
         .durable_index = replica->durable_index,
+        .refused_count = replica->refused_count,
         .barrier_applied = replica->state == REPLICA_LEADER &&
                            replica->barrier_term == replica->term &&
                            replica->applied_index >= replica->barrier_index,

@@ -144,6 +144,7 @@ struct replica_status {
     uint64_t applied_index;
     uint64_t last_index;
     uint64_t durable_index;
+    uint64_t refused_count; /* messages that were malformed, or came from no member */
     bool barrier_applied; /* leader whose own barrier is applied: reads and commands may be answered
                            */
 };
