@@ -258,9 +258,7 @@ static void on_turn(uv_check_t *turn)
     }
     uint64_t now = monotonic_ms();
     note_slow_turn(node, now);
-    if (now >= replica_next_ms(node->replica)) {
-        must(replica_tick(node->replica, now, &error), &error);
-    }
+    must(replica_tick(node->replica, now, &error), &error);
     proposer_flush(node->proposer);
     arm_replica_timer(node);
 }
