@@ -401,7 +401,7 @@ static void run_command(struct fixture *fixture, struct words *words, const char
     assert_true(fixture->entry_count < sizeof fixture->lines / sizeof fixture->lines[0]);
     assert_true(strlen(words->expected) < sizeof fixture->expected[0]);
     memcpy(fixture->expected[fixture->entry_count], words->expected, strlen(words->expected) + 1);
-    fixture->lines[fixture->entry_count] = line;
+    memcpy(fixture->lines[fixture->entry_count], line, strlen(line) + 1);
     fixture->entry_count++;
     if (more) {
         return;
