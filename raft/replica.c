@@ -158,7 +158,7 @@ static bool tick(struct replica *replica, struct error *error)
 bool replica_tick(struct replica *replica, uint64_t now_ms, struct error *error)
 {
     assert(replica->started);
-    /* A new turn of the owner's loop: so much may be applied in it, in this and in all other calls. */
+    /* A new turn of the owner's loop: a new allowance for this call and the others. */
     replica->applied_entries = 0;
     replica->applied_bytes = 0;
     return turn_begin(replica, now_ms, error) && turn_end(replica, tick(replica, error), error);

@@ -141,7 +141,8 @@
  * slow disk can't fill the memory. */
 #define LIMIT_UNSYNCED_BYTES   (32u << 20)
 #define LIMIT_UNSYNCED_ENTRIES 8192
-/* What one turn of the loop applies before it looks at the network again: no entry is begun beyond it. About 30 ms of orders with one line. */
+/* What one turn of the loop applies before it looks at the network again: no entry is begun beyond
+ * it. About 30 ms of orders with one line. */
 #define LIMIT_APPLY_TURN_ENTRIES 256
 #define LIMIT_APPLY_TURN_BYTES   (64u << 10)
 /* Terms and indexes above it are nobody's: arithmetic on them could overflow. */
