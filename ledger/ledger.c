@@ -123,7 +123,7 @@ static bool execute(struct ledger *ledger, const struct ledger_command *command,
     case LEDGER_REGISTER_NODE:
         return ledger_register_node(ledger, command, result, error);
     }
-    assert(!"ledger_command_check lets no other kind pass");
+    assert(false && "ledger_command_check lets no other kind pass");
     return false;
 }
 

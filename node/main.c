@@ -7,12 +7,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-#include "base/limits.h"
 #include "node.h"
-
-/* Descriptors beside clients' and table files': log, manifest, lock, peers both ways, the loop's.
- */
-#define OWN_FILES 128
 
 struct daemon {
     struct node node;
@@ -41,21 +36,21 @@ static void watch(struct daemon *daemon, uv_loop_t *loop, uv_signal_t *handle, i
     uv_signal_start(handle, on_signal, number);
 }
 
-/* A login shell's 1024 descriptors are fewer than the clients a node takes. */
-static void raise_file_limit(void)
+/* A login shell usually gives 1,024 descriptors: less than the connections a node takes. Take what
+ * is allowed, and say so if it is little. */
+static void allow_descriptors(void)
 {
-    const rlim_t wanted = LIMIT_CONNECTIONS + STATE_OPEN_FILES + OWN_FILES;
+    const rlim_t wanted = LIMIT_CONNECTIONS + NODE_OWN_DESCRIPTORS;
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) {
         return;
     }
     limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted) {
-        log_warning("limits",
-                    LOG_TEXT("message",
-                             "this process may open too few files for as many clients as "
-                             "a node takes: raise the limit (ulimit -n, LimitNOFILE=)"),
-                    LOG_NUMBER("allowed", limit.rlim_cur), LOG_NUMBER("wanted", wanted));
+        log_warning(
+            "descriptors", LOG_NUMBER("allowed", limit.rlim_cur), LOG_NUMBER("wanted", wanted),
+            LOG_TEXT("message",
+                     "fewer clients than the limit can connect: raise the limit of open files"));
     }
 }
 
@@ -79,7 +74,7 @@ int main(int argc, char **argv)
     }
     log_configure(options.log_level, options.id);
     signal(SIGPIPE, SIG_IGN);
-    raise_file_limit();
+    allow_descriptors();
 
     uv_loop_t loop;
     if (uv_loop_init(&loop) != 0) {

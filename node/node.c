@@ -220,9 +220,17 @@ static void proposer_submit(void *context, struct entry *entry, uint64_t *index,
 
 /* ---- events of the loop ---- */
 
-static void on_replica_timer(uv_timer_t *timer);
+/* Wakes the loop when the replica wants to be called; the call itself is on_turn's, behind the
+ * turn's messages. A leader or follower that was kept busy must read what the others said meanwhile
+ * before it concludes that they said nothing. */
+static void on_replica_timer(uv_timer_t *timer)
+{
+    /* Due still, and the loop does not sleep over it. Not 0: libuv before 1.45 would run it again
+     * at once, for ever. */
+    uv_timer_start(timer, on_replica_timer, 1, 0);
+}
 
-/* Sets the timer to when the replica wants to be called; never early (Raft rule 14). */
+/* Never early (Raft rule 14). */
 static void arm_replica_timer(struct node *node)
 {
     uint64_t now = monotonic_ms();
@@ -231,24 +239,26 @@ static void arm_replica_timer(struct node *node)
     uv_timer_start(&node->replica_timer, on_replica_timer, next > now ? next - now : 0, 0);
 }
 
-static void on_replica_timer(uv_timer_t *timer)
+/* A turn that takes as long as this endangers the leadership: an operator should see it. */
+static void note_slow_turn(struct node *node, uint64_t now)
 {
-    struct node *node = timer->data;
-    struct error error;
-    if (node->closing > 0) {
-        return;
+    uint64_t since = uv_now(node->loop); /* when this turn's events were fetched */
+    if (now - since >= node->options->election_timeout_ms / 3 && now - node->last_slow_ms >= 1000) {
+        node->last_slow_ms = now;
+        log_warning("slow-turn", LOG_NUMBER("ms", now - since));
     }
-    uint64_t now = monotonic_ms();
-    if (now >= replica_next_ms(node->replica)) {
-        must(replica_tick(node->replica, now, &error), &error);
-        proposer_flush(node->proposer);
-    }
-    arm_replica_timer(node);
 }
 
 static void on_turn(uv_check_t *turn)
 {
     struct node *node = turn->data;
+    struct error error;
+    if (node->closing > 0) {
+        return;
+    }
+    uint64_t now = monotonic_ms();
+    note_slow_turn(node, now);
+    must(replica_tick(node->replica, now, &error), &error);
     proposer_flush(node->proposer);
     arm_replica_timer(node);
 }

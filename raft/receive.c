@@ -192,6 +192,7 @@ bool replica_receive_message(struct replica *replica, uint64_t peer_id,
     struct error why;
     struct replica_peer *peer = replica_peer_slot(replica, peer_id);
     if (peer == NULL || !filter_message_is_sound(peer_id, message, &why)) {
+        replica->refused_count++;
         return true;
     }
     switch (message->type) {

@@ -92,6 +92,12 @@
 #define LIMIT_HOST_BYTES    253
 #define LIMIT_ADDRESS_BYTES (LIMIT_HOST_BYTES + 6)
 
+/* Reading from clients stops for this turn of the loop when it has taken this long: heartbeats and
+ * other nodes' messages must not wait behind a flood. */
+#define TURN_READ_MS 10
+/* Descriptors that a node needs besides its clients': peers, log, database. */
+#define NODE_OWN_DESCRIPTORS 1024
+
 /* ---- admission ---- */
 
 /* Nested messages of one request, and the memory that decoding it may take. */
@@ -114,8 +120,6 @@
  * command alone may be larger. */
 #define LIMIT_ENTRY_BYTES  (6u << 20)
 #define TARGET_ENTRY_BYTES (512u << 10)
-/* And lines (a command without lines counts as one): applying them keeps a node from everything
- * else, heartbeats included, for about 10 ms. */
 #define TARGET_ENTRY_LINES 1000
 /* Entries and bytes submitted and not yet applied on the leader. */
 #define LIMIT_INFLIGHT_ENTRIES 64
@@ -138,11 +142,9 @@
  * slow disk can't fill the memory. */
 #define LIMIT_UNSYNCED_BYTES   (32u << 20)
 #define LIMIT_UNSYNCED_ENTRIES 8192
-/* What one turn of the loop applies before it looks at the network again: the bytes are those of a
- * few thousand commands, some tens of milliseconds. At least one entry, so a full Execute is a turn
- * of its own. */
-#define LIMIT_APPLY_TURN_ENTRIES 1024
-#define LIMIT_APPLY_TURN_BYTES   (128u << 10)
+/* What one turn of the loop applies before it looks at the network again: no entry is begun beyond it. About 30 ms of orders with one line. */
+#define LIMIT_APPLY_TURN_ENTRIES 256
+#define LIMIT_APPLY_TURN_BYTES   (64u << 10)
 /* Terms and indexes above it are nobody's: arithmetic on them could overflow. */
 #define LIMIT_RAFT_NUMBER (UINT64_C(1) << 62)
 /* One frame between nodes, and what may wait for one peer; what does not fit is dropped (Raft sends
@@ -245,7 +247,6 @@
 _Static_assert(LIMIT_CLIENT_GIVEN_ENDPOINTS < LIMIT_CLIENT_ENDPOINTS, "leaders need places");
 _Static_assert(LIMIT_MESSAGE_BYTES < LIMIT_ENTRY_BYTES, "an Execute must fit an entry");
 _Static_assert(TARGET_ENTRY_BYTES < LIMIT_ENTRY_BYTES, "the target lies below the limit");
-_Static_assert(TARGET_ENTRY_LINES < LIMIT_LINES, "the target lies below the limit");
 _Static_assert(LIMIT_APPEND_BYTES + LIMIT_ENTRY_BYTES < LIMIT_PEER_FRAME_BYTES,
                "an entry must fit a frame");
 _Static_assert(LIMIT_PEER_FRAME_BYTES < LIMIT_PEER_SEND_BYTES, "a frame must fit the queue");
