@@ -44,6 +44,7 @@ class Expiry(harness.TestCase):
         self.assertVerdict(granted, "OK", Order.ACTIVE)
         self.assertEqual(self.ledger.GetStock(get_stock(self.sku)).stock.reserved, 4)
         # Verify writes nothing, as a read would: the leader must come to it by itself, and each node hear of it.
+        self.cluster.wait_equal_digests()
         rows = self.cluster.verify()[0].history_rows
         wait_until(
             lambda: all(each.history_rows == rows + 1 for each in self.cluster.verify()), lambda: f"nothing expires: {self.cluster.describe()}"

@@ -104,8 +104,9 @@
 #define LIMIT_MESSAGE_PARTS 65536
 #define LIMIT_DECODE_BYTES  (32u << 20)
 
-/* Commands and bytes that wait for a place in the log; beyond it a request is refused at once with
- * RESOURCE_EXHAUSTED. */
+/* Commands, reads and bytes that wait for a place in the log. While one of them is reached every
+ * request is refused at once, unread, with RESOURCE_EXHAUSTED; one request may go beyond the number
+ * of commands. */
 #define LIMIT_WAITING_COMMANDS 16384
 #define LIMIT_WAITING_BYTES    (32u << 20)
 #define LIMIT_WAITING_READS    16384
