@@ -348,7 +348,7 @@ static void quiet_spell(struct cluster *cluster, struct cluster_result *result)
             world_fail(&cluster->world, "a quiet leader refuses a proposal");
         }
         proposed++;
-        world_run_until(&cluster->world, cluster->world.now_us + QUIET_GAP_MS * 1000);
+        world_run_until(&cluster->world, cluster->world.now_us + UINT64_C(1000) * QUIET_GAP_MS);
     }
     if (cluster->world.failed) {
         return;
@@ -367,7 +367,7 @@ static void quiet_spell(struct cluster *cluster, struct cluster_result *result)
                    "a quiet cluster acknowledged %" PRIu64 " of %" PRIu64 " proposals",
                    acknowledged_count(cluster) - before, proposed);
     }
-    if (leader->worst_ack_us > QUIET_ACK_MS * 1000) {
+    if (leader->worst_ack_us > UINT64_C(1000) * QUIET_ACK_MS) {
         world_fail(&cluster->world, "a proposal to a quiet cluster waited %" PRIu64 " us",
                    leader->worst_ack_us);
     }

@@ -166,7 +166,7 @@ static void writes_in_flight_are_bounded(void **state)
     (void)state;
     struct fixture *fixture = fixture_new();
     fixture_start_follower(fixture, 3, 1);
-    for (uint64_t i = 0; i < 2 * LIMIT_LOG_WRITES; i++) {
+    for (uint64_t i = 0; i < UINT64_C(2) * LIMIT_LOG_WRITES; i++) {
         struct peer_message append = fixture_append(1, fixture->log_last, 1, 1);
         fixture_append_entry(&append, 1, ENTRY_CHANGE, fixture_configuration(3));
         fixture_append_entry(&append, 1, ENTRY_CHANGE, fixture_configuration(3));
