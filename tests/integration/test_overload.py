@@ -216,10 +216,10 @@ class Overload(harness.TestCase):
         self.assertLess(slowest, seconds(6))
         self.assertLess(peak, RESIDENT_LIMIT_BYTES)
         self.assertLess(peak_follower, RESIDENT_LIMIT_BYTES)
-        # It does not creep up either: the second half needs hardly more than the first.
+        # It does not creep up either: the second half needs hardly more than the first. (AddressSanitizer keeps what is freed.)
         half = len(samples) // 2
         first, second = (max(leader_bytes for leader_bytes, _ in part) for part in (samples[:half], samples[half:]))
-        self.assertLess(second, first * 1.3 + (64 << 20), f"{first >> 20} MiB, then {second >> 20} MiB")
+        self.assertLess(second, first * 1.3 + ((300 if SANITIZED else 64) << 20), f"{first >> 20} MiB, then {second >> 20} MiB")
 
         # Afterwards: normal service, on every node.
         cluster.wait_ready()

@@ -223,7 +223,7 @@ static void one_entry_expires_a_bounded_number_of_lines(void **state)
     enum { ORDERS = 3, LINES = 4000 };
     struct fixture fixture;
     struct ledger_line *lines = calloc(LINES, sizeof *lines);
-    char ids[ORDERS][8];
+    char ids[ORDERS][16];
     fixture_open(&fixture);
     for (uint32_t i = 0; i < LINES; i++) {
         lines[i] = (struct ledger_line){TEXT("A"), i + 1, 1};
