@@ -631,6 +631,7 @@ bool node_start(struct node *node, uv_loop_t *loop, const struct node_options *o
     *node = (struct node){.options = options, .loop = loop, .state = REPLICA_FOLLOWER};
     node->admission = admission_new();
     arena_init(&node->arena, LIMIT_DECODE_BYTES);
+    arena_init(&node->replies, LIMIT_REPLY_ARENA_BYTES);
     struct buffer bootstrap = {0};
     bool ok = replica_bootstrap_entry(options->members, options->member_count, &bootstrap,
                                       &node->cluster_id, error);
@@ -682,6 +683,7 @@ static void part_closed(void *context)
     data_directory_close(node->directory);
     admission_free(node->admission);
     arena_free(&node->arena);
+    arena_free(&node->replies);
     log_info("stopped", LOG_NUMBER("term", node->term));
     node->stopped(node->stopped_context);
 }

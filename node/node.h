@@ -42,7 +42,8 @@ struct node {
     struct forwarder *forwarder;
     struct proposer *proposer;
     struct admission *admission;
-    struct arena arena; /* for reads and their replies */
+    struct arena arena;   /* for reads, as they were sent */
+    struct arena replies; /* for their answers */
     struct ledger_clock clock;
 
     enum replica_state state;

@@ -90,7 +90,7 @@ struct proposer *proposer_new(const struct proposer_env *env)
 {
     struct proposer *proposer = memory_zalloc(sizeof *proposer);
     proposer->env = *env;
-    arena_init(&proposer->arena, LIMIT_DECODE_BYTES);
+    arena_init(&proposer->arena, LIMIT_REPLY_ARENA_BYTES);
     return proposer;
 }
 

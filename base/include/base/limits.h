@@ -97,6 +97,9 @@
 /* Nested messages of one request, and the memory that decoding it may take. */
 #define LIMIT_MESSAGE_PARTS 65536
 #define LIMIT_DECODE_BYTES  (32u << 20)
+/* What one answer is laid out in before it is packed. Nothing an answer holds comes near: the
+ * largest has 10,000 rows of about 600 bytes, ids of 255 included. */
+#define LIMIT_REPLY_ARENA_BYTES (32u << 20)
 
 /* Commands and bytes that wait for a place in the log; beyond it a request is refused at once with
  * RESOURCE_EXHAUSTED. */
