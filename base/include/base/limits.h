@@ -137,9 +137,11 @@
  * slow disk can't fill the memory. */
 #define LIMIT_UNSYNCED_BYTES   (32u << 20)
 #define LIMIT_UNSYNCED_ENTRIES 8192
-/* What one turn of the loop applies before it looks at the network again. */
+/* What one turn of the loop applies before it looks at the network again: both bounds, but always
+ * at least one entry. An entry of LIMIT_LINES lines has more bytes than this and takes a third of
+ * an election timeout: two of them in one turn could cost the leadership. */
 #define LIMIT_APPLY_TURN_ENTRIES 1024
-#define LIMIT_APPLY_TURN_BYTES   (8u << 20)
+#define LIMIT_APPLY_TURN_BYTES   (128u << 10)
 /* Terms and indexes above it are nobody's: arithmetic on them could overflow. */
 #define LIMIT_RAFT_NUMBER (UINT64_C(1) << 62)
 /* One frame between nodes, and what may wait for one peer; what does not fit is dropped (Raft sends
