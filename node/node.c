@@ -22,6 +22,9 @@
 #define UPKEEP_MS     50
 #define DRAIN_MS      10000
 #define READ_LOG_MOST 1024
+/* What a turn of the loop spends on answering reads: small beside a heartbeat's interval, large
+ * beside what a turn costs. */
+#define READ_TURN_NS 10000000
 
 static uint64_t monotonic_ms(void)
 {
@@ -220,35 +223,47 @@ static void proposer_submit(void *context, struct entry *entry, uint64_t *index,
 
 /* ---- events of the loop ---- */
 
-static void on_replica_timer(uv_timer_t *timer);
+/* The timer only ends the loop's waiting: what is due is done in on_turn, behind what has come from
+ * the network. A turn may have taken long (a large entry to apply, a machine short of processors),
+ * and then the deadline has passed while the leader's heartbeats lie unread: a follower that looked
+ * at its clock first would stand for election against a leader that is well. */
+static void on_replica_timer(uv_timer_t *timer)
+{
+    uv_timer_start(timer, on_replica_timer, 1, 0);
+}
 
-/* Sets the timer to when the replica wants to be called; never early (Raft rule 14). */
+/* Sets the timer to when there is something to do. */
 static void arm_replica_timer(struct node *node)
 {
     uint64_t now = monotonic_ms();
-    uint64_t next = replica_next_ms(node->replica);
+    uint64_t next = proposer_has_answers(node->proposer) ? now : replica_next_ms(node->replica);
     uv_update_time(node->loop);
     uv_timer_start(&node->replica_timer, on_replica_timer, next > now ? next - now : 0, 0);
 }
 
-static void on_replica_timer(uv_timer_t *timer)
+/* As many reads as fit a turn; at least one, so that it goes on. */
+static void answer_reads(struct node *node)
 {
-    struct node *node = timer->data;
-    struct error error;
-    if (node->closing > 0) {
-        return;
+    uint64_t end = uv_hrtime() + READ_TURN_NS;
+    while (proposer_answer_read(node->proposer) && uv_hrtime() < end) {
     }
+}
+
+/* Never early: Raft rule 14. */
+static void tick_if_due(struct node *node)
+{
+    struct error error;
     uint64_t now = monotonic_ms();
     if (now >= replica_next_ms(node->replica)) {
         must(replica_tick(node->replica, now, &error), &error);
-        proposer_flush(node->proposer);
     }
-    arm_replica_timer(node);
 }
 
 static void on_turn(uv_check_t *turn)
 {
     struct node *node = turn->data;
+    tick_if_due(node);
+    answer_reads(node);
     proposer_flush(node->proposer);
     arm_replica_timer(node);
 }
