@@ -447,6 +447,9 @@ static void on_upkeep(uv_timer_t *timer)
     follow_leader(node);
     struct replica_status status;
     replica_status_get(node->replica, &status);
+    if (node_leads(node)) {
+        ledger_clock_leading(&node->clock, monotonic_ms());
+    }
     if (node_leads(node) && status.barrier_applied) {
         register_nodes(node);
         if (ledger_next_due_ms(node->ledger) <= ledger_clock_peek(&node->clock, monotonic_ms()) &&
