@@ -343,6 +343,10 @@ static bool admit_peer(void *context, uint64_t peer_id, uint64_t incarnation, st
     if (!ledger_node_incarnation(node->ledger, peer_id, &registered, &found, &error)) {
         log_fatal("state", error.text);
     }
+    if (!found) {
+        registered = registrations_find(&node->logged, peer_id, node_applied_index(node));
+        found = registered != 0;
+    }
     if (found && registered != incarnation) {
         return error_set(
             why,
@@ -466,6 +470,9 @@ struct loading {
     struct entry **entries;
     size_t count;
     size_t capacity;
+    uint64_t applied_index;
+    struct registrations *logged; /* by entries behind applied_index */
+    struct ledger_command_lines lines;
 };
 
 static bool load_record(void *context, const struct log_record *record, struct error *error)
@@ -480,6 +487,10 @@ static bool load_record(void *context, const struct log_record *record, struct e
         while (loading->count >= record->index) {
             entry_release(loading->entries[--loading->count]);
         }
+        registrations_truncate(loading->logged, record->index);
+    }
+    if (record->type == ENTRY_COMMAND && record->index > loading->applied_index) {
+        registrations_note(loading->logged, record->index, record->data, &loading->lines);
     }
     if (loading->count == loading->capacity) {
         loading->capacity = loading->capacity != 0 ? loading->capacity * 2 : 1024;
@@ -499,6 +510,7 @@ static void loading_free(struct loading *loading)
         entry_release(loading->entries[i]);
     }
     free(loading->entries);
+    ledger_command_lines_free(&loading->lines);
 }
 
 static bool open_storage(struct node *node, struct loading *loading, struct error *error)
@@ -520,6 +532,13 @@ static bool open_storage(struct node *node, struct loading *loading, struct erro
     if (node->directory == NULL) {
         return false;
     }
+    struct state_db_options state = {.path = data_directory_state_path(node->directory)};
+    node->db = state_db_open(&state, error);
+    if (node->db == NULL) {
+        return false;
+    }
+    loading->applied_index = state_db_applied_index(node->db);
+    loading->logged = &node->logged;
     struct log_store_options log = {
         .files = &file_system_posix,
         .directory = data_directory_log_path(node->directory),
@@ -532,11 +551,6 @@ static bool open_storage(struct node *node, struct loading *loading, struct erro
     }
     if (torn.text[0] != '\0') {
         log_warning("log", LOG_TEXT("message", torn.text));
-    }
-    struct state_db_options state = {.path = data_directory_state_path(node->directory)};
-    node->db = state_db_open(&state, error);
-    if (node->db == NULL) {
-        return false;
     }
     if (state_db_applied_index(node->db) > loading->count) {
         return error_set(

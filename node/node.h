@@ -21,6 +21,7 @@
 #include "proposer.h"
 #include "raft/replica.h"
 #include "raft/transport.h"
+#include "registrations.h"
 #include "rpc/server.h"
 #include "storage/data_directory.h"
 #include "storage/log_store.h"
@@ -49,6 +50,7 @@ struct node {
     enum replica_state state;
     uint64_t term;
     uint64_t leader_id;
+    struct registrations logged;      /* in the log that was found, and not applied */
     uint64_t registered[LIMIT_NODES]; /* node ids whose incarnation is registered, or proposed in
                                          this term */
     size_t registered_count;
