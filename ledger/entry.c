@@ -148,7 +148,7 @@ void ledger_command_encode(struct buffer *out, const struct ledger_command *comm
         write_u64(out, command->incarnation);
         return;
     }
-    assert(!"a command of this kind can't be encoded");
+    assert(false && "a command of this kind can't be encoded");
 }
 
 void ledger_command_lines_free(struct ledger_command_lines *lines)

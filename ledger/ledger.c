@@ -123,7 +123,7 @@ static bool execute(struct ledger *ledger, const struct ledger_command *command,
     case LEDGER_REGISTER_NODE:
         return ledger_register_node(ledger, command, result, error);
     }
-    assert(!"ledger_command_check lets no other kind pass");
+    assert(false && "ledger_command_check lets no other kind pass");
     return false;
 }
 
@@ -165,11 +165,14 @@ static bool judge(struct ledger *ledger, const struct ledger_command *command,
 
 /* ---- one entry ---- */
 
+/* A leader may not know when the last entry was stamped - it has it in its log, and not yet applied
+ * - and says how long it knows of no leader; what has passed since that entry is known here. Before
+ * the first entry nothing has passed. */
 static void advance_clock(struct clock_record *clock, const struct ledger_entry_header *header,
                           uint64_t index)
 {
     int64_t time_ms = header->time_ms > clock->time_ms ? header->time_ms : clock->time_ms;
-    int64_t passed_ms = time_ms - clock->time_ms;
+    int64_t passed_ms = clock->time_ms != 0 ? time_ms - clock->time_ms : 0;
     clock->credits_ms +=
         header->outage_credit_ms < passed_ms ? header->outage_credit_ms : passed_ms;
     clock->time_ms = time_ms;

@@ -105,9 +105,11 @@ struct buffer *ledger_value(struct ledger *ledger);
 /* Does this META record count in the digest? All that the ledger writes, but the digest itself; not
  * what the store's owner keeps there (the applied index), for that is no part of the state. */
 bool ledger_meta_in_digest(struct bytes name);
-/* Sets the text "the state database contradicts itself: ...". Returns false. */
-bool ledger_contradiction(struct error *error, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+/* Sets the text "the state database contradicts itself ...: " and what was found. False. */
+#define ledger_contradiction(error, ...)                                                           \
+    (error_set(error, __VA_ARGS__),                                                                \
+     error_wrap(error,                                                                             \
+                "the state database contradicts itself (rebuild this node from its peers)"))
 
 /* ---- stock.c ---- */
 

@@ -129,7 +129,7 @@ enum ledger_verdict ledger_closed_verdict(enum order_state state)
     case ORDER_STATE_NONE:
         break;
     }
-    assert(!"the order is not closed");
+    assert(false && "the order is not closed");
     return LEDGER_VERDICT_UNSPECIFIED;
 }
 

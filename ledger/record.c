@@ -110,7 +110,7 @@ static struct bytes read_line_stock(struct reader *in, uint32_t *warehouse)
 
 static enum order_state read_state(struct reader *in, enum order_state first)
 {
-    return (enum order_state)read_enum(in, first, ORDER_RETURNED);
+    return (enum order_state)read_enum(in, (int)first, ORDER_RETURNED);
 }
 
 static enum ledger_verdict read_verdict(struct reader *in)

@@ -8,9 +8,6 @@
  */
 #include "machine.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
 bool ledger_load(struct ledger *ledger, const struct ledger_key *key, struct bytes *value,
                  bool *found, struct error *error)
 {
@@ -78,14 +75,4 @@ struct buffer *ledger_value(struct ledger *ledger)
 bool ledger_meta_in_digest(struct bytes name)
 {
     return bytes_equal(name, BYTES_LITERAL("clock"));
-}
-
-bool ledger_contradiction(struct error *error, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(error->text, sizeof error->text, format, arguments);
-    va_end(arguments);
-    return error_wrap(error, "the state database contradicts itself (rebuild this node from its "
-                             "peers)");
 }

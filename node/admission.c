@@ -131,8 +131,9 @@ static bool fill_release(struct admission *admission, const Holdfast__V1__Releas
 static bool admit(const struct ledger_command *command, struct admitted *admitted,
                   struct error *error)
 {
-    if (!ledger_command_check(command, NULL, error)) {
-        return false;
+    enum ledger_verdict verdict;
+    if (!ledger_command_check(command, &verdict, error) && verdict != LEDGER_OVERFLOW) {
+        return false; /* a sum that overflows is the ledger's to answer, with a verdict */
     }
     ledger_command_encode(&admitted->encoded, command);
     admitted->command_count++;

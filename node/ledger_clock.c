@@ -16,13 +16,8 @@ void ledger_clock_lead(struct ledger_clock *clock, uint64_t monotonic_ms, int64_
                        int64_t ledger_time_ms, int64_t *stamp_ms, int64_t *credit_ms)
 {
     *stamp_ms = wall_ms > ledger_time_ms ? wall_ms : ledger_time_ms;
-    int64_t since_stamp = ledger_time_ms != 0 ? *stamp_ms - ledger_time_ms : 0;
-    int64_t gap = since_stamp;
-    if (clock->contact_known) {
-        gap = (int64_t)(monotonic_ms - clock->last_contact_ms);
-    }
-    /* Never more than has passed on the ledger's own clock: hold time must not run back. */
-    *credit_ms = gap < since_stamp ? gap : since_stamp;
+    *credit_ms =
+        clock->contact_known ? (int64_t)(monotonic_ms - clock->last_contact_ms) : *stamp_ms;
     clock->last_stamp_ms = *stamp_ms;
     clock->base_ms = *stamp_ms;
     clock->base_monotonic_ms = monotonic_ms;

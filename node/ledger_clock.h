@@ -32,8 +32,10 @@ void ledger_clock_contact(struct ledger_clock *clock, uint64_t monotonic_ms);
 void ledger_clock_leading(struct ledger_clock *clock, uint64_t monotonic_ms);
 
 /* Becoming leader: sets the base, and gives stamp and credit of the term's first entry.
- * `ledger_time_ms` is the last stamp that was applied (0: a new ledger). A node that has heard of
- * no leader since it started credits all the time since that stamp. */
+ * `ledger_time_ms` is the last stamp that was applied (0: none); later ones may stand in the log,
+ * not yet known to be committed. So the credit is what this node knows: the time since it last
+ * heard of a leader, or, when it has heard of none since it started, no bound at all (the stamp
+ * itself). The ledger takes of it what has passed since the entry before. */
 void ledger_clock_lead(struct ledger_clock *clock, uint64_t monotonic_ms, int64_t wall_ms,
                        int64_t ledger_time_ms, int64_t *stamp_ms, int64_t *credit_ms);
 

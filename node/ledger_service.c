@@ -36,6 +36,16 @@ static void refuse_full(struct rpc_call *call)
                   "too many requests wait for the log; nothing was executed, try again later");
 }
 
+/* Refuses before anything is decoded: under overload most requests come this far only. */
+static bool refused_unread(struct node *node, struct rpc_call *call, struct bytes message)
+{
+    if (!proposer_is_full(node->proposer, message.len)) {
+        return false;
+    }
+    refuse_full(call);
+    return true;
+}
+
 static void propose(struct node *node, struct rpc_call *call, struct admitted *admitted,
                     enum proposer_shape shape)
 {
@@ -47,7 +57,7 @@ static void propose(struct node *node, struct rpc_call *call, struct admitted *a
 static void command(struct node *node, struct rpc_call *call, enum ledger_command_kind kind,
                     struct bytes message)
 {
-    if (passed_on(node, call, message, false)) {
+    if (passed_on(node, call, message, false) || refused_unread(node, call, message)) {
         return;
     }
     struct admitted admitted = {0};
@@ -63,7 +73,7 @@ static void command(struct node *node, struct rpc_call *call, enum ledger_comman
 static void query(struct node *node, struct rpc_call *call, enum query_kind kind,
                   struct bytes message)
 {
-    if (passed_on(node, call, message, true)) {
+    if (passed_on(node, call, message, true) || refused_unread(node, call, message)) {
         return;
     }
     struct error error;
@@ -102,7 +112,7 @@ void ledger_service_release(void *context, struct rpc_call *call, struct bytes m
 void ledger_service_execute(void *context, struct rpc_call *call, struct bytes message)
 {
     struct node *node = context;
-    if (passed_on(node, call, message, false)) {
+    if (passed_on(node, call, message, false) || refused_unread(node, call, message)) {
         return;
     }
     struct admitted admitted = {0};

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "node.h"
 
@@ -35,6 +36,24 @@ static void watch(struct daemon *daemon, uv_loop_t *loop, uv_signal_t *handle, i
     uv_signal_start(handle, on_signal, number);
 }
 
+/* A login shell usually gives 1,024 descriptors: less than the connections a node takes. Take what
+ * is allowed, and say so if it is little. */
+static void allow_descriptors(void)
+{
+    const rlim_t wanted = LIMIT_CONNECTIONS + NODE_OWN_DESCRIPTORS;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) {
+        return;
+    }
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted) {
+        log_warning(
+            "descriptors", LOG_NUMBER("allowed", limit.rlim_cur), LOG_NUMBER("wanted", wanted),
+            LOG_TEXT("message",
+                     "fewer clients than the limit can connect: raise the limit of open files"));
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct node_options options;
@@ -55,6 +74,7 @@ int main(int argc, char **argv)
     }
     log_configure(options.log_level, options.id);
     signal(SIGPIPE, SIG_IGN);
+    allow_descriptors();
 
     uv_loop_t loop;
     if (uv_loop_init(&loop) != 0) {

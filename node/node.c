@@ -223,16 +223,17 @@ static void proposer_submit(void *context, struct entry *entry, uint64_t *index,
 
 /* ---- events of the loop ---- */
 
-/* The timer only ends the loop's waiting: what is due is done in on_turn, behind what has come from
- * the network. A turn may have taken long (a large entry to apply, a machine short of processors),
- * and then the deadline has passed while the leader's heartbeats lie unread: a follower that looked
- * at its clock first would stand for election against a leader that is well. */
+/* Wakes the loop when the replica wants to be called; the call itself is on_turn's, behind the
+ * turn's messages. A leader or follower that was kept busy must read what the others said meanwhile
+ * before it concludes that they said nothing. */
 static void on_replica_timer(uv_timer_t *timer)
 {
+    /* Due still, and the loop does not sleep over it. Not 0: libuv before 1.45 would run it again
+     * at once, for ever. */
     uv_timer_start(timer, on_replica_timer, 1, 0);
 }
 
-/* Sets the timer to when there is something to do. */
+/* Never early (Raft rule 14). */
 static void arm_replica_timer(struct node *node)
 {
     uint64_t now = monotonic_ms();
@@ -249,20 +250,26 @@ static void answer_reads(struct node *node)
     }
 }
 
-/* Never early: Raft rule 14. */
-static void tick_if_due(struct node *node)
+/* A turn that takes as long as this endangers the leadership: an operator should see it. */
+static void note_slow_turn(struct node *node, uint64_t now)
 {
-    struct error error;
-    uint64_t now = monotonic_ms();
-    if (now >= replica_next_ms(node->replica)) {
-        must(replica_tick(node->replica, now, &error), &error);
+    uint64_t since = uv_now(node->loop); /* when this turn's events were fetched */
+    if (now - since >= node->options->election_timeout_ms / 3 && now - node->last_slow_ms >= 1000) {
+        node->last_slow_ms = now;
+        log_warning("slow-turn", LOG_NUMBER("ms", now - since));
     }
 }
 
 static void on_turn(uv_check_t *turn)
 {
     struct node *node = turn->data;
-    tick_if_due(node);
+    struct error error;
+    if (node->closing > 0) {
+        return;
+    }
+    uint64_t now = monotonic_ms();
+    note_slow_turn(node, now);
+    must(replica_tick(node->replica, now, &error), &error);
     answer_reads(node);
     proposer_flush(node->proposer);
     arm_replica_timer(node);

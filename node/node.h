@@ -59,6 +59,7 @@ struct node {
     bool refused[LIMIT_NODES];          /* by place: this member refuses us */
     bool serving;                       /* as grpc.health.v1 was last told */
     uint64_t last_notice_ms;
+    uint64_t last_slow_ms;
 
     uv_timer_t replica_timer; /* Raft's timeouts */
     uv_timer_t upkeep_timer;  /* ticks, registrations, health */

@@ -301,10 +301,10 @@ static bool fill(struct node_options *options, struct found *found, struct error
         }
         options->heartbeat_ms = (uint32_t)number;
     }
-    if (options->heartbeat_ms * 2 > options->election_timeout_ms) {
+    if (options->heartbeat_ms * 4 > options->election_timeout_ms) {
         return error_set(error,
-                         "--heartbeat-ms %u must be at most half of --election-timeout-ms %u, or "
-                         "one late heartbeat starts an election",
+                         "--heartbeat-ms %u must be at most a quarter of --election-timeout-ms %u, "
+                         "or a few late heartbeats start an election",
                          options->heartbeat_ms, options->election_timeout_ms);
     }
     options->log_level = LOG_INFO;

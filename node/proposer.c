@@ -133,11 +133,17 @@ static struct pending *pending_new(struct rpc_call *call, enum pending_kind kind
     return pending;
 }
 
+bool proposer_is_full(const struct proposer *proposer, size_t message_bytes)
+{
+    return proposer->waiting_commands >= LIMIT_WAITING_COMMANDS ||
+           proposer->waiting_reads >= LIMIT_WAITING_READS ||
+           proposer->waiting_bytes + message_bytes > LIMIT_WAITING_BYTES;
+}
+
 bool proposer_add_commands(struct proposer *proposer, struct rpc_call *call,
                            struct admitted *admitted, enum proposer_shape shape)
 {
-    if (proposer->waiting_commands + admitted->command_count > LIMIT_WAITING_COMMANDS ||
-        proposer->waiting_bytes + admitted->encoded.len > LIMIT_WAITING_BYTES) {
+    if (proposer_is_full(proposer, admitted->encoded.len)) {
         return false;
     }
     struct pending *pending =
@@ -155,8 +161,7 @@ bool proposer_add_commands(struct proposer *proposer, struct rpc_call *call,
 bool proposer_add_read(struct proposer *proposer, struct rpc_call *call, enum query_kind kind,
                        struct bytes request)
 {
-    if (proposer->waiting_reads == LIMIT_WAITING_READS ||
-        proposer->waiting_bytes + request.len > LIMIT_WAITING_BYTES) {
+    if (proposer_is_full(proposer, request.len)) {
         return false;
     }
     struct pending *pending = pending_new(call, PENDING_READ);
@@ -189,7 +194,7 @@ static uint32_t gather(struct proposer *proposer, struct flight *flight)
     while (proposer->waiting.first != NULL) {
         struct pending *pending = proposer->waiting.first;
         bool fits =
-            commands == 0 || (lines + pending->line_count <= LIMIT_LINES &&
+            commands == 0 || (lines + pending->line_count <= TARGET_ENTRY_LINES &&
                               proposer->entry.len + pending->data.len <= TARGET_ENTRY_BYTES);
         if (pending->kind != PENDING_READ && !pending->cancelled && !fits) {
             break;

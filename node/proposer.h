@@ -46,6 +46,9 @@ enum proposer_shape { PROPOSER_SINGLE, PROPOSER_BATCH };
 struct proposer *proposer_new(const struct proposer_env *env);
 void proposer_free(struct proposer *proposer);
 
+/* True while nothing more is taken: a request of so many bytes need not be read any further.
+ * Refusing unread is what keeps a node under overload at its work. */
+bool proposer_is_full(const struct proposer *proposer, size_t message_bytes);
 /* Takes the admitted commands (the buffer is left empty). call may be NULL: a command of the node's
  * own. False: the queue is full, the call is not taken. */
 bool proposer_add_commands(struct proposer *proposer, struct rpc_call *call,

@@ -143,9 +143,7 @@ bool configuration_encode(const struct replica_member *members, size_t count, st
 
 bool configuration_decode(struct bytes encoded, struct raft_configuration *out, struct error *error)
 {
-    /* libraft only reads the bytes (configuration.c, configurationDecode), but asks for a void *.
-     */
-    struct raft_buffer buffer = {(void *)(uintptr_t)encoded.data, encoded.len};
+    struct raft_buffer buffer = configuration_raft_buffer(encoded);
     int rv = raft_configuration_decode(&buffer, out);
     if (rv != 0) {
         return error_set(error, "decoding a configuration: %s", raft_strerror(rv));

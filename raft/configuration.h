@@ -29,6 +29,15 @@ bool configuration_encode(const struct replica_member *members, size_t count, st
 bool configuration_decode(struct bytes encoded, struct raft_configuration *out,
                           struct error *error);
 
+/* Bytes as libraft takes them: it only reads them (configuration.c, configurationDecode), but asks
+ * for a pointer to what may be written. */
+static inline struct raft_buffer configuration_raft_buffer(struct bytes encoded)
+{
+    struct raft_buffer buffer = {NULL, encoded.len};
+    memcpy(&buffer.base, &encoded.data, sizeof buffer.base);
+    return buffer;
+}
+
 size_t configuration_voter_count(const struct raft_configuration *configuration);
 bool configuration_has(const struct raft_configuration *configuration, uint64_t id);
 

@@ -77,8 +77,7 @@ struct raft_entry *replica_raft_entries(struct replica *replica, struct entry *c
             .batch = batch,
         };
         if (entries[i]->type == ENTRY_CHANGE) {
-            replica->scratch[i].buf.base = (void *)(uintptr_t)entries[i]->data.data;
-            replica->scratch[i].buf.len = entries[i]->data.len;
+            replica->scratch[i].buf = configuration_raft_buffer(entries[i]->data);
         }
     }
     return replica->scratch;

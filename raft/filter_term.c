@@ -9,8 +9,9 @@
  *
  * Replies. Every reply echoes the term at which its question was sent. A reply to an earlier term
  * counts for nothing: it speaks of another election, or of a log that has changed since. A vote
- * result reaches only a candidate: libraft takes the term from it before it looks at its own state
- * (recv_request_vote_result.c), and would leave a healthy leader for the term of a late pre-vote. A
+ * result reaches only a candidate: libraft looks at candidate_state, and may take the term from the
+ * result, before it looks whether it is one (recv_request_vote_result.c), and would leave a healthy
+ * leader for the term of a late reply. A
  * rejection of what the peer is known to have is older than that knowledge: on a probed follower
  * libraft would set next_index behind match_index and from then on send it empty messages for ever
  * (progress.c, progressMaybeDecrement; replication.c, the unsigned difference in

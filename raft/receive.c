@@ -50,7 +50,9 @@ static bool feed_message(struct replica *replica, uint64_t peer_id, struct raft_
     message->server_id = peer_id;
     message->server_address = address;
     struct raft_event event = {.type = RAFT_RECEIVE, .receive = {.message = message}};
-    return replica_feed(replica, &event, source, source_count, error);
+    bool fed = replica_feed(replica, &event, source, source_count, error);
+    message->server_address = NULL;
+    return fed;
 }
 
 static bool feed_append_part(struct replica *replica, uint64_t peer_id,
@@ -192,6 +194,7 @@ bool replica_receive_message(struct replica *replica, uint64_t peer_id,
     struct error why;
     struct replica_peer *peer = replica_peer_slot(replica, peer_id);
     if (peer == NULL || !filter_message_is_sound(peer_id, message, &why)) {
+        replica->refused_count++;
         return true;
     }
     switch (message->type) {

@@ -32,8 +32,6 @@ static bool turn_begin(struct replica *replica, uint64_t now_ms, struct error *e
     }
     replica->now_ms = now_ms;
     replica->in_turn = true;
-    replica->applied_entries = 0;
-    replica->applied_bytes = 0;
     return true;
 }
 
@@ -160,6 +158,9 @@ static bool tick(struct replica *replica, struct error *error)
 bool replica_tick(struct replica *replica, uint64_t now_ms, struct error *error)
 {
     assert(replica->started);
+    /* A new turn of the owner's loop: a new allowance for this call and the others. */
+    replica->applied_entries = 0;
+    replica->applied_bytes = 0;
     return turn_begin(replica, now_ms, error) && turn_end(replica, tick(replica, error), error);
 }
 
@@ -223,6 +224,7 @@ void replica_status_get(const struct replica *replica, struct replica_status *st
         .applied_index = replica->applied_index,
         .last_index = replica->last_index,
         .durable_index = replica->durable_index,
+        .refused_count = replica->refused_count,
         .barrier_applied = replica->state == REPLICA_LEADER &&
                            replica->barrier_term == replica->term &&
                            replica->applied_index >= replica->barrier_index,

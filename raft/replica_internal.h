@@ -90,6 +90,8 @@ struct replica {
 
     struct replica_peer peers[LIMIT_NODES];
 
+    uint64_t refused_count; /* messages (rule 15) */
+
     /* During one turn. */
     const struct peer_message *answering; /* the request that is being fed: its echo */
     bool rejected;                        /* an AppendEntries was answered with a rejection */

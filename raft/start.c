@@ -168,8 +168,7 @@ static bool feed_start(struct replica *replica, struct entry *const *entries, si
         array[i].term = entries[i]->term;
         array[i].type = (enum raft_entry_type)entries[i]->type;
         if (entries[i]->type == ENTRY_CHANGE) {
-            array[i].buf.base = (void *)(uintptr_t)entries[i]->data.data;
-            array[i].buf.len = entries[i]->data.len;
+            array[i].buf = configuration_raft_buffer(entries[i]->data);
         }
         array[i].batch = batch;
     }

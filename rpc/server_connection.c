@@ -222,17 +222,37 @@ static void on_wire_done(struct wire *wire, int status)
 
 /* ---- receiving ---- */
 
+/* Has this turn of the loop read enough? uv_now stands still while a turn's events are handled. The
+ * first read of a turn is always made, so that clients get on even where others keep the loop busy.
+ */
+static bool turn_is_over(struct server_connection_host *host, uv_loop_t *loop)
+{
+    uint64_t turn_ms = uv_now(loop);
+    if (turn_ms != host->turn_ms) {
+        host->turn_ms = turn_ms;
+        return false;
+    }
+    return uv_hrtime() / 1000000 >= turn_ms + TURN_READ_MS;
+}
+
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 {
     (void)suggested;
     struct server_connection *connection = handle->data;
-    *out =
-        uv_buf_init(connection->host->read_buffer, (unsigned)connection->host->read_buffer_bytes);
+    struct server_connection_host *host = connection->host;
+    if (turn_is_over(host, handle->loop)) {
+        *out = uv_buf_init(NULL, 0); /* what came stays in the socket until the next turn */
+        return;
+    }
+    *out = uv_buf_init(host->read_buffer, (unsigned)host->read_buffer_bytes);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer)
 {
     struct server_connection *connection = stream->data;
+    if (len == UV_ENOBUFS) {
+        return; /* on_alloc put it off */
+    }
     if (len < 0) {
         server_connection_cut(connection, NULL); /* the client closed, or its machine did */
         return;

@@ -19,6 +19,7 @@ struct server_connection_host {
     struct loop_turn turn;
     char *read_buffer; /* libuv reads one connection at a time */
     size_t read_buffer_bytes;
+    uint64_t turn_ms; /* uv_now of the turn that was last read in */
     struct server_connection *connections;
     /* Something was received: deadlines may have come. */
     void (*on_received)(struct server_connection_host *host);

@@ -264,17 +264,6 @@ size_t overlay_count(const struct overlay *overlay)
     return overlay->count;
 }
 
-void overlay_each(const struct overlay *overlay,
-                  void (*visit)(void *context, const struct overlay_record *record), void *context)
-{
-    for (size_t kind = 0; kind < KINDS; kind++) {
-        for (const struct overlay_entry *entry = overlay->of_kind[kind]; entry != NULL;
-             entry = entry->next_of_kind) {
-            visit(context, &entry->record);
-        }
-    }
-}
-
 static int compare_records(const void *a, const void *b)
 {
     const struct overlay_record *const *left = a;
@@ -305,4 +294,17 @@ size_t overlay_range(struct overlay *overlay, uint8_t kind, struct bytes from, s
     }
     *records = overlay->range;
     return count;
+}
+
+void overlay_each(struct overlay *overlay,
+                  void (*visit)(void *context, const struct overlay_record *record), void *context)
+{
+    for (unsigned kind = 0; kind < KINDS; kind++) {
+        const struct overlay_record *const *records;
+        size_t count =
+            overlay_range(overlay, (uint8_t)kind, (struct bytes){0}, (struct bytes){0}, &records);
+        for (size_t i = 0; i < count; i++) {
+            visit(context, records[i]);
+        }
+    }
 }

@@ -36,8 +36,8 @@ struct overlay_record {
 const struct overlay_record *overlay_find(const struct overlay *overlay, uint8_t kind,
                                           struct bytes key);
 size_t overlay_count(const struct overlay *overlay);
-/* All changes, in no order. */
-void overlay_each(const struct overlay *overlay,
+/* All changes, in the database's order: neighbours go into its memory table for less. */
+void overlay_each(struct overlay *overlay,
                   void (*visit)(void *context, const struct overlay_record *record), void *context);
 /* The changes of a kind with from <= key, and key < to unless `to` is empty, sorted by key. Costs
  * nothing where the kind has no changes. Returns how many; valid until the next change or range. */

@@ -5,7 +5,8 @@
  *     ./order 127.0.0.1:7070 order-17
  *
  * Takes two units of the SKU "mug" and one of "plate", and says what became of them. Run it again
- * with the same order id: nothing is sold twice. Exit 0: sold; 1: refused; 3: not known, try again.
+ * with the same order id: ORDER_DEDUCTED, for nothing is sold twice. Exit 0: sold; 1: refused; 3:
+ * not known, try again.
  */
 #include <inttypes.h>
 #include <stdint.h>
@@ -28,8 +29,8 @@ static hf_verdict create_stock(hf_client *client, const char *sku)
     /* The last two: time limits (NULL: the client's), and where to put the details (NULL: nowhere).
      */
     hf_verdict verdict = hf_call(client, &command, NULL, NULL);
-    /* The verdict is the return value. Refused for its version: it exists, which is as good. */
-    return verdict == HF_VERSION_MISMATCH ? HF_OK : verdict;
+    /* The verdict is the return value. Refused because it exists: that is as good. */
+    return verdict == HF_ALREADY_EXISTS ? HF_OK : verdict;
 }
 
 /* Stands for a payment service; yours may take minutes, and the hold lasts as long as its ttl. */
@@ -42,7 +43,7 @@ static bool pay(const char *order_id)
 /* Details of a refusal: which lines could not be had. */
 static void print_refusal(const hf_result *result)
 {
-    printf("refused, %s: %s\n", hf_verdict_name(result->verdict), result->message);
+    printf("not held: %s\n", result->message);
     for (size_t i = 0; i < result->failed_line_count; i++) {
         const hf_failed_line *line = &result->failed_lines[i];
         printf("  %s: %" PRId64 " wanted, %" PRId64 " available\n", line->sku, line->requested,
@@ -123,8 +124,8 @@ int main(int argc, char **argv)
         print_stock(client, "plate");
     }
 
-    /* Positive verdicts are answers, negative ones say that there is none. */
-    if (verdict < 0) {
+    /* Positive verdicts are answers, negative ones say that there is none. Both have words. */
+    if (verdict != HF_OK) {
         fprintf(stderr, "%s: %s\n", hf_verdict_name(verdict), hf_verdict_text(verdict));
     }
     hf_client_close(client);

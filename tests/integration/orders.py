@@ -7,6 +7,7 @@ and not from the program, so that the two can be held against each other.
 import collections
 import csv
 import gzip
+import itertools
 import random
 
 HEADER = ["time", "invoice", "stock_code", "quantity"]
@@ -48,30 +49,35 @@ def outcome(rows, on_hand):
 
 
 def made_rows(seed, orders, skus):
-    """Rows (time, invoice, stock code, quantity) of so many invoices over so many SKUs.
+    """Rows (time, invoice, stock code, quantity) of so many orders, returns not counted, over so many SKUs.
 
     As in a real shop: few SKUs are wanted by many (Zipf), most invoices are short, some lines stand twice in one invoice, now and then lines
-    of two invoices are interleaved, one invoice in twelve is a return, some lines are stock corrections of zero or less.
+    of two invoices are interleaved, one invoice in twelve is a return, some lines, and some whole invoices, are stock corrections of zero or
+    less. The last order takes one of each SKU that nobody has wanted before.
     """
     chance = random.Random(seed)
     codes = [f"{20000 + number}{chance.choice(['', '', '', 'A', 'B', 'a', 'b'])}" for number in range(skus)]
     weights = [1 / (rank + 1) for rank in range(skus)]
     rows = []
     pending = []
-    for number in range(orders):
-        invoice = str(536365 + number)
-        is_return = chance.random() < 1 / 12
-        if is_return:
-            invoice = "C" + invoice
+    made = 0
+    for number in itertools.count():
+        kind = chance.random()
+        is_return, is_correction = kind < 0.08, 0.08 <= kind < 0.09
+        if not is_return and not is_correction:
+            made += 1
+            if made == orders:
+                break
+        invoice = ("C" if is_return else "") + str(536365 + number)
         time = f"2010-12-{1 + number // 100 % 28:02d} {8 + number // 10 % 10:02d}:{number % 60:02d}:00"
         count = min(1 + int(chance.expovariate(1 / 5)), 40)
         lines = []
         for sku in chance.choices(codes, weights, k=count):
             quantity = chance.choice([1, 1, 1, 2, 2, 3, 4, 6, 12, 24])
-            oddity = chance.random()
+            oddity = chance.random() if lines else 0.5  # the first line makes an order an order, and a return a return
             if oddity < 0.01:
                 quantity = 0
-            elif oddity < 0.03:
+            elif oddity < 0.03 or is_correction:
                 quantity = -quantity
             lines.append((time, invoice, sku, -quantity if is_return else quantity))
             if oddity > 0.97:
@@ -80,7 +86,10 @@ def made_rows(seed, orders, skus):
         late = len(lines) // 2 if chance.random() < 0.1 else len(lines)
         rows += lines[:late] + pending
         pending = lines[late:]
-    return rows + pending
+    rows += pending
+    wanted = {row[2] for row in rows}
+    unwanted = [code for code in codes if code not in wanted] or codes[-1:]
+    return rows + [("2010-12-31 18:00:00", "999999", code, 1) for code in unwanted]
 
 
 def write_csv(path, rows):

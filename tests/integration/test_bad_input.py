@@ -188,9 +188,12 @@ class BadInput(harness.TestCase):
             self.refused("SetStock", set_stock("sku", on_hand, "new"), words="on_hand")
         for change in (0, LARGEST + 1, -LARGEST - 1, 2**63 - 1, -(2**63)):
             self.refused("AdjustStock", adjust_stock("sku", change, "new"), words="change")
-        # Each fine by itself, too large together.
-        self.refused("Reserve", reserve("new", ("sku", LARGEST), ("sku", 1)), words="sum")
-        self.refused("Reserve", reserve("new", *[("sku", LARGEST)] * 3000), words="sum")
+        # Each fine by itself, too large together: an answer of the ledger.
+        for lines in ([("sku", LARGEST), ("sku", 1)], [("sku", LARGEST)] * 3000):
+            for node in self.targets:
+                self.assertEqual(verdict_name(node.stubs.ledger.Reserve(reserve("new", *lines)).verdict), "OVERFLOW")
+                check = node.stubs.ledger.CheckStock(ledger_pb2.CheckStockRequest(lines=reserve("new", *lines).lines))
+                self.assertEqual([verdict_name(each.reason) for each in check.failed_lines], ["OVERFLOW"])
 
     def test_times(self):
         request = reserve("new", ("sku", 1))

@@ -193,19 +193,18 @@ class Faults(ReplayCase):
         self.addCleanup(process.kill)
         # An order of the middle is there: half of it is done, half of it is to come.
         granted = orders.outcome(rows, on_hand).granted_orders
-        middle = granted[len(granted) // 2] if "1" in map(str, arguments) else None
+        middle = granted[len(granted) // 2]
         leader = cluster.leader()
 
         def halfway():
             self.assertIsNone(process.poll(), "the replay ended before its middle")
-            if middle is not None:
-                return verdict_name(leader.stubs.ledger.GetOrder(get_order(middle)).verdict) == "OK"
-            return leader.status().commit_index > count
+            return verdict_name(leader.stubs.ledger.GetOrder(get_order(middle)).verdict) == "OK"
 
         wait_until(halfway, "the replay does not come to its middle", timeout=60)
         leader.kill()
         self.assertIsNone(process.poll(), "the replay ended before its leader was killed")
-        out, err = process.communicate(timeout=seconds(60))
+        with process.stdout, process.stderr:
+            out, err = process.communicate(timeout=seconds(60))
         self.assertEqual(process.returncode, 0, err)
         leader.start()
         cluster.wait_ready()

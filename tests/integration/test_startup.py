@@ -228,13 +228,12 @@ class Refused(harness.TestCase):
         # The order of the members does not matter: it is the same cluster.
         self.start_and_stop(self.flags(initial_cluster=f"2={other},1={self.peer}"))
 
-
     def test_a_directory_in_use(self):
         with running_node(self.flags()):
             self.refused(self.flags(client_address=new_address()), str(self.data), "locked")
 
-    def damaged(self, damage, *words):
-        """Makes a node's directory with many log batches, damages it, and expects a refusal that leaves everything as it is."""
+    def make_node(self):
+        """A node by itself that runs and has taken some commands, one log batch each."""
         cluster = Cluster(1, name="damaged")
         self._clusters.append(cluster)
         cluster.start()
@@ -242,7 +241,11 @@ class Refused(harness.TestCase):
         for number in range(60):
             node.stubs.ledger.SetStock(set_stock("sku", number))
         node.close_stubs()
-        # Killed, so that the log is needed.
+        return node
+
+    def damaged(self, damage, *words):
+        """Damages the directory of a node that was killed, and expects a refusal that leaves everything as it is."""
+        node = self.make_node()
         node.kill()
         damage(node.data)
         before = contents(node.data)
@@ -266,10 +269,11 @@ class Refused(harness.TestCase):
 
     def test_a_lost_log(self):
         """The state has applied more than the log holds: the node would deny what it acknowledged."""
-        self.start_and_stop()
-        for segment in (self.data / "log").iterdir():
+        node = self.make_node()
+        self.assertEqual(node.terminate(), 0)  # so that the state is on disk
+        for segment in (node.data / "log").iterdir():
             segment.unlink()
-        self.refused(self.flags(), str(self.data), "log")
+        self.refused([str(each) for each in node.command()[1:]], str(node.data), "log", "missing")
 
     def test_a_damaged_manifest(self):
         for damage in (

@@ -31,8 +31,8 @@ struct memory_store {
 static void node_free(struct node *node)
 {
     if (node != NULL) {
-        free((void *)(uintptr_t)node->key.data);
-        free((void *)(uintptr_t)node->value.data);
+        free((void *)node->key.data);
+        free((void *)node->value.data);
         free(node);
     }
 }
@@ -248,12 +248,12 @@ static bool store_put(void *context, enum ledger_kind kind, struct bytes key, st
     struct bytes copy = bytes_of(memory_copy(value.data, value.len), value.len);
     struct bytes full = full_key(kind, key, room, sizeof room);
     if (!enter(store, error)) {
-        free((void *)(uintptr_t)copy.data);
+        free((void *)copy.data);
         return false;
     }
     struct node *node = tree_find(store->root, full);
     if (node != NULL) {
-        free((void *)(uintptr_t)node->value.data);
+        free((void *)node->value.data);
         node->value = copy;
         return true;
     }

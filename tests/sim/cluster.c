@@ -6,7 +6,7 @@
  * have slow disks. Clients propose to whoever thinks it leads.
  *
  * Healed: everything is mended at one moment. Within RECOVERY_MS the cluster must serve and all
- * nodes must have the same state.
+ * nodes must have the same state; at first, in half of the runs, with a bare majority of its nodes.
  *
  * Quiet: nothing is wrong and a proposal comes now and then. No term may change, and none may wait
  * for a heartbeat.
@@ -227,9 +227,35 @@ static void client(void *owner, void *payload)
 
 /* ---- healing ---- */
 
+/* Takes all but a bare majority down, or nobody: those who are left must do. */
+static void hold_a_minority_down(struct cluster *cluster)
+{
+    size_t held = 0;
+    if (sim_random_chance(&cluster->world.random, 500)) {
+        return;
+    }
+    while (held < (cluster->node_count - 1) / 2) {
+        size_t i = (size_t)sim_random_below(&cluster->world.random, cluster->node_count);
+        if (!cluster->nodes[i].held_down) {
+            cluster->nodes[i].held_down = true;
+            sim_node_crash(&cluster->nodes[i]);
+            held++;
+        }
+    }
+}
+
+static void start_all(struct cluster *cluster)
+{
+    for (size_t i = 0; i < cluster->node_count; i++) {
+        cluster->nodes[i].held_down = false;
+        sim_node_start(&cluster->nodes[i]);
+    }
+}
+
 static void heal(struct cluster *cluster)
 {
     cluster->stormy = false;
+    hold_a_minority_down(cluster);
     cluster->net.weather = calm();
     for (size_t a = 0; a < cluster->node_count; a++) {
         cluster->nodes[a].calls_to_crash = 0;
@@ -238,7 +264,9 @@ static void heal(struct cluster *cluster)
         for (size_t b = 0; b < cluster->node_count; b++) {
             sim_net_cut(&cluster->net, a, b, false);
         }
-        sim_node_start(&cluster->nodes[a]);
+        if (!cluster->nodes[a].held_down) {
+            sim_node_start(&cluster->nodes[a]);
+        }
     }
     world_note(&cluster->world, "healed", 0, 0, 0);
 }
@@ -255,7 +283,7 @@ static struct sim_node *leader_of(struct cluster *cluster)
     return leader;
 }
 
-/* One leader, all in its term, everything applied everywhere. */
+/* One leader, all that are not held down in its term, everything applied everywhere. */
 static bool has_settled(struct cluster *cluster)
 {
     const struct sim_node *leader = leader_of(cluster);
@@ -269,6 +297,9 @@ static bool has_settled(struct cluster *cluster)
     }
     for (size_t i = 0; i < cluster->node_count; i++) {
         const struct sim_node *node = &cluster->nodes[i];
+        if (cluster->nodes[i].held_down) {
+            continue;
+        }
         if (node->replica == NULL || cluster->world.now_us < node->paused_until_us ||
             node->disk.term != leader->disk.term ||
             node->state.applied_index != leader->state.applied_index) {
@@ -278,7 +309,7 @@ static bool has_settled(struct cluster *cluster)
     return true;
 }
 
-static void recover(struct cluster *cluster, struct cluster_result *result)
+static void wait_until_settled(struct cluster *cluster, struct cluster_result *result)
 {
     uint64_t begin_us = cluster->world.now_us;
     while (!cluster->world.failed && !has_settled(cluster)) {
@@ -289,7 +320,8 @@ static void recover(struct cluster *cluster, struct cluster_result *result)
         }
         world_run_until(&cluster->world, cluster->world.now_us + 10000);
     }
-    result->recovered_ms = (cluster->world.now_us - begin_us) / 1000;
+    uint64_t took_ms = (cluster->world.now_us - begin_us) / 1000;
+    result->recovered_ms = took_ms > result->recovered_ms ? took_ms : result->recovered_ms;
 }
 
 static uint64_t acknowledged_count(const struct cluster *cluster)
@@ -316,7 +348,7 @@ static void quiet_spell(struct cluster *cluster, struct cluster_result *result)
             world_fail(&cluster->world, "a quiet leader refuses a proposal");
         }
         proposed++;
-        world_run_until(&cluster->world, cluster->world.now_us + QUIET_GAP_MS * 1000);
+        world_run_until(&cluster->world, cluster->world.now_us + UINT64_C(1000) * QUIET_GAP_MS);
     }
     if (cluster->world.failed) {
         return;
@@ -335,7 +367,7 @@ static void quiet_spell(struct cluster *cluster, struct cluster_result *result)
                    "a quiet cluster acknowledged %" PRIu64 " of %" PRIu64 " proposals",
                    acknowledged_count(cluster) - before, proposed);
     }
-    if (leader->worst_ack_us > QUIET_ACK_MS * 1000) {
+    if (leader->worst_ack_us > UINT64_C(1000) * QUIET_ACK_MS) {
         world_fail(&cluster->world, "a proposal to a quiet cluster waited %" PRIu64 " us",
                    leader->worst_ack_us);
     }
@@ -401,7 +433,9 @@ void cluster_run(const struct cluster_options *options, struct cluster_result *r
     world_run_until(&cluster->world, options->ticks_ms * 1000);
     if (!cluster->world.failed) {
         heal(cluster);
-        recover(cluster, result);
+        wait_until_settled(cluster, result);
+        start_all(cluster);
+        wait_until_settled(cluster, result);
     }
     if (!cluster->world.failed) {
         quiet_spell(cluster, result);

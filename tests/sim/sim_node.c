@@ -352,6 +352,11 @@ bool sim_node_submit(struct sim_node *node, uint64_t id, size_t bytes)
         !replica_can_submit(node->replica)) {
         return false;
     }
+    if (node->pending_count == SIM_PENDING) {
+        world_fail(node->world, "node %zu takes more than %d proposals at once", node->number,
+                   SIM_PENDING);
+        return false;
+    }
     write_u32(&data, PROPOSAL_MARK);
     write_u64(&data, id);
     memset(buffer_reserve(&data, bytes), (int)(id & 0xff), bytes);
@@ -408,7 +413,7 @@ void sim_node_start(struct sim_node *node)
     struct replica_member members[LIMIT_NODES];
     char addresses[LIMIT_NODES][32];
     struct error error;
-    if (node->replica != NULL || node->world->failed) {
+    if (node->replica != NULL || node->held_down || node->world->failed) {
         return;
     }
     for (size_t i = 0; i < node->node_count; i++) {

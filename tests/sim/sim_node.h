@@ -40,6 +40,7 @@ struct sim_node {
     size_t node_count;
     struct sim_disk disk;
     struct replica *replica; /* NULL: down */
+    bool held_down;          /* does not start */
     uint64_t life;
     uint64_t clock_offset_us;
     uint64_t paused_until_us;

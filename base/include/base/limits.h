@@ -92,6 +92,12 @@
 #define LIMIT_HOST_BYTES    253
 #define LIMIT_ADDRESS_BYTES (LIMIT_HOST_BYTES + 6)
 
+/* Reading from clients stops for this turn of the loop when it has taken this long: heartbeats and
+ * other nodes' messages must not wait behind a flood. */
+#define TURN_READ_MS 10
+/* Descriptors that a node needs besides its clients': peers, log, database. */
+#define NODE_OWN_DESCRIPTORS 1024
+
 /* ---- admission ---- */
 
 /* Nested messages of one request, and the memory that decoding it may take. */
@@ -101,8 +107,9 @@
  * largest has 10,000 rows of about 600 bytes, ids of 255 included. */
 #define LIMIT_REPLY_ARENA_BYTES (32u << 20)
 
-/* Commands and bytes that wait for a place in the log; beyond it a request is refused at once with
- * RESOURCE_EXHAUSTED. */
+/* Commands, reads and bytes that wait for a place in the log. While one of them is reached every
+ * request is refused at once, unread, with RESOURCE_EXHAUSTED; one request may go beyond the number
+ * of commands. */
 #define LIMIT_WAITING_COMMANDS 16384
 #define LIMIT_WAITING_BYTES    (32u << 20)
 #define LIMIT_WAITING_READS    16384
@@ -116,6 +123,7 @@
  * command alone may be larger. */
 #define LIMIT_ENTRY_BYTES  (6u << 20)
 #define TARGET_ENTRY_BYTES (512u << 10)
+#define TARGET_ENTRY_LINES 1000
 /* Entries and bytes submitted and not yet applied on the leader. */
 #define LIMIT_INFLIGHT_ENTRIES 64
 #define LIMIT_INFLIGHT_BYTES   (32u << 20)
@@ -137,11 +145,10 @@
  * slow disk can't fill the memory. */
 #define LIMIT_UNSYNCED_BYTES   (32u << 20)
 #define LIMIT_UNSYNCED_ENTRIES 8192
-/* What one turn of the loop applies before it looks at the network again: both bounds, but always
- * at least one entry. An entry of LIMIT_LINES lines has more bytes than this and takes a third of
- * an election timeout: two of them in one turn could cost the leadership. */
-#define LIMIT_APPLY_TURN_ENTRIES 1024
-#define LIMIT_APPLY_TURN_BYTES   (128u << 10)
+/* What one turn of the loop applies before it looks at the network again: no entry is begun beyond
+ * it. About 30 ms of orders with one line. */
+#define LIMIT_APPLY_TURN_ENTRIES 256
+#define LIMIT_APPLY_TURN_BYTES   (64u << 10)
 /* Terms and indexes above it are nobody's: arithmetic on them could overflow. */
 #define LIMIT_RAFT_NUMBER (UINT64_C(1) << 62)
 /* One frame between nodes, and what may wait for one peer; what does not fit is dropped (Raft sends

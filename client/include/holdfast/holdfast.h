@@ -216,7 +216,7 @@ typedef struct hf_command {
     uint32_t warehouse;
     int64_t quantity; /* SetStock: on hand, 0 and up. AdjustStock: the change, + or -, not 0 */
     bool has_expected_version; /* refuse with VERSION_MISMATCH unless the stock has this version */
-    uint64_t expected_version; /* 0: it must not exist yet */
+    uint64_t expected_version; /* 0: it must not exist yet, else ALREADY_EXISTS */
     /* every kind; NULL: none */
     const char *request_id; /* NULL: made by the library where the kind needs one */
     int64_t

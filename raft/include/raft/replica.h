@@ -122,8 +122,9 @@ void replica_peer_connected(struct replica *replica, uint64_t peer_id);
 /* The write of this generation is synced up to last_index. */
 bool replica_log_written(struct replica *replica, uint64_t generation, uint64_t last_index,
                          uint64_t now_ms, struct error *error);
-/* Timers, and what is left to apply of a long log. Call it at replica_next_ms or later; a call that
- * comes earlier does no harm. */
+/* Timers, and what is left to apply. Call it once in each turn of the owner's loop, and at
+ * replica_next_ms at the latest: from one call to the next a bounded amount is applied, by this and
+ * all other calls together, so that the owner hears the others in between. */
 bool replica_tick(struct replica *replica, uint64_t now_ms, struct error *error);
 /* When replica_tick wants to be called next. */
 uint64_t replica_next_ms(const struct replica *replica);
@@ -144,6 +145,7 @@ struct replica_status {
     uint64_t applied_index;
     uint64_t last_index;
     uint64_t durable_index;
+    uint64_t refused_count; /* messages that were malformed, or came from no member */
     bool barrier_applied; /* leader whose own barrier is applied: reads and commands may be answered
                            */
 };

@@ -70,8 +70,8 @@ static void an_order_is_sold(void **state)
 static void a_stock_that_exists_is_fine(void **state)
 {
     for (int node = 0; node < FAKE_NODES; node++) { /* wherever the client begins, it stays */
-        fake_cluster_next(*state, node, (struct fake_step){.verdict = HF_VERSION_MISMATCH});
-        fake_cluster_next(*state, node, (struct fake_step){.verdict = HF_VERSION_MISMATCH});
+        fake_cluster_next(*state, node, (struct fake_step){.verdict = HF_ALREADY_EXISTS});
+        fake_cluster_next(*state, node, (struct fake_step){.verdict = HF_ALREADY_EXISTS});
     }
     assert_int_equal(run_order(*state), 0);
     assert_says("order-17: sold");
@@ -85,7 +85,8 @@ static void a_refusal_is_told(void **state)
         fake_cluster_next(*state, node, (struct fake_step){.verdict = HF_INSUFFICIENT_STOCK});
     }
     assert_int_equal(run_order(*state), 1);
-    assert_says("refused, INSUFFICIENT_STOCK: as the script says");
+    assert_says("not held: as the script says");
+    assert_says("INSUFFICIENT_STOCK: not enough stock is available");
     assert_int_equal(fake_cluster_count(*state), 3);
 }
 

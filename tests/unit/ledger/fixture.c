@@ -107,17 +107,15 @@ struct text {
     size_t len;
 };
 
-static void add(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void add(struct text *text, const char *format, ...)
+static void note_added(struct text *text, int len)
 {
-    va_list arguments;
-    va_start(arguments, format);
-    int len = vsnprintf(text->data + text->len, sizeof text->data - text->len, format, arguments);
-    va_end(arguments);
     assert_true(len >= 0 && (size_t)len < sizeof text->data - text->len);
     text->len += (size_t)len;
 }
+
+#define add(text, ...)                                                                             \
+    note_added(                                                                                    \
+        text, snprintf((text)->data + (text)->len, sizeof(text)->data - (text)->len, __VA_ARGS__))
 
 static void add_sku(struct text *text, struct bytes sku, uint32_t warehouse)
 {
@@ -194,7 +192,7 @@ static void split(struct words *words, const char *line)
     words->next = 0;
     words->expected = "";
     assert_true(strlen(line) < sizeof words->room);
-    strcpy(words->room, line);
+    memcpy(words->room, line, strlen(line) + 1);
     char *arrow = strstr(words->room, "=>");
     if (arrow != NULL) {
         *arrow = '\0';
@@ -207,10 +205,13 @@ static void split(struct words *words, const char *line)
     }
 }
 
+static char none[] = ""; /* instead of a word that is not there */
+
 static char *next_word(struct words *words)
 {
     if (words->next == words->count) {
         fail_msg("a word is missing: %s", words->line);
+        return none;
     }
     return words->items[words->next++];
 }
@@ -308,12 +309,12 @@ static bool read_option(struct fixture *fixture, const struct words *words, cons
     return true;
 }
 
-static void read_stock_command(const struct words *words, const char *first, char *const *rest,
+static void read_stock_command(const struct words *words, char *first, char *const *rest,
                                size_t rest_count, struct script_command *into)
 {
     struct ledger_command *command = &into->command;
     assert_int_equal(rest_count, 1);
-    command->sku = read_sku(words, (char *)(uintptr_t)first, &command->warehouse);
+    command->sku = read_sku(words, first, &command->warehouse);
     command->quantity = number(words, rest[0]);
     if (command->kind == LEDGER_ADJUST_STOCK && command->reason.len == 0 && !into->no_reason) {
         command->reason = TEXT("TEST");
@@ -363,6 +364,9 @@ static void read_command(struct fixture *fixture, struct words *words,
     *into = (struct script_command){.command = {.kind = kind}};
     char *rest[WORDS];
     size_t rest_count = 0;
+    for (size_t i = 0; i < WORDS; i++) {
+        rest[i] = none;
+    }
     while (words->next < words->count) {
         char *word = next_word(words);
         if (!read_option(fixture, words, word, into)) {
@@ -396,8 +400,8 @@ static void run_command(struct fixture *fixture, struct words *words, const char
     ledger_entry_append(&fixture->entry, &read.command);
     assert_true(fixture->entry_count < sizeof fixture->lines / sizeof fixture->lines[0]);
     assert_true(strlen(words->expected) < sizeof fixture->expected[0]);
-    strcpy(fixture->expected[fixture->entry_count], words->expected);
-    fixture->lines[fixture->entry_count] = line;
+    memcpy(fixture->expected[fixture->entry_count], words->expected, strlen(words->expected) + 1);
+    memcpy(fixture->lines[fixture->entry_count], line, strlen(line) + 1);
     fixture->entry_count++;
     if (more) {
         return;
@@ -476,7 +480,7 @@ static void ask_due(struct fixture *fixture, struct text *answer)
 
 static void run_line(struct fixture *fixture, const char *line)
 {
-    struct words words;
+    struct words words = {0};
     split(&words, line);
     const char *verb = next_word(&words);
     bool more = strcmp(verb, "+") == 0;
@@ -561,7 +565,7 @@ int fixture_run_cases(const char *group, const struct fixture_case *cases, size_
     for (size_t i = 0; i < count; i++) {
         tests[i].name = cases[i].name;
         tests[i].test_func = run_case;
-        tests[i].initial_state = (void *)(uintptr_t)&cases[i];
+        tests[i].initial_state = (void *)&cases[i];
     }
     if (other_count > 0) {
         memcpy(tests + count, others, other_count * sizeof *tests);

@@ -41,7 +41,7 @@ struct fixture {
     struct buffer entry; /* being built */
     uint32_t entry_count;
     char expected[16][1024]; /* of the commands in it */
-    const char *lines[16];
+    char lines[16][2048];    /* the steps they came from */
     uint32_t visited;
 };
 

@@ -223,7 +223,7 @@ static void one_entry_expires_a_bounded_number_of_lines(void **state)
     enum { ORDERS = 3, LINES = 4000 };
     struct fixture fixture;
     struct ledger_line *lines = calloc(LINES, sizeof *lines);
-    char ids[ORDERS][8];
+    char ids[ORDERS][16];
     fixture_open(&fixture);
     for (uint32_t i = 0; i < LINES; i++) {
         lines[i] = (struct ledger_line){TEXT("A"), i + 1, 1};
@@ -373,6 +373,19 @@ static void expires_at_is_in_ledger_time_as_of_now(void **state)
     fixture_close(&fixture);
 }
 
+/* A leader that knows of no time before it credits without bound: nobody's hold was waiting. */
+static void the_first_entry_credits_nothing(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_open(&fixture);
+    fixture_run(&fixture, "credit 60s\ntick\n");
+    assert_int_equal(ledger_credits_ms(fixture.ledger), 0);
+    fixture_run(&fixture, "wait 5s\ncredit 60s\ntick\n");
+    assert_int_equal(ledger_credits_ms(fixture.ledger), 5000);
+    fixture_close(&fixture);
+}
+
 /* The cache of the next due is one of the store: a ledger that was closed knows the same. */
 static void what_is_due_survives_a_restart(void **state)
 {
@@ -397,6 +410,7 @@ int main(void)
         cmocka_unit_test(trimming_is_bounded_in_bytes),
         cmocka_unit_test(large_batches_keep_pace),
         cmocka_unit_test(expires_at_is_in_ledger_time_as_of_now),
+        cmocka_unit_test(the_first_entry_credits_nothing),
         cmocka_unit_test(what_is_due_survives_a_restart),
     };
     return fixture_run_cases("ledger/due", cases, sizeof cases / sizeof cases[0], tests,

@@ -92,7 +92,7 @@ static void test_refusals(void **state)
     REFUSED("given twice", GOOD, "--id", "3");
     REFUSED("not a number", GOOD, "--election-timeout-ms", "-5");
     REFUSED("not a number", GOOD, "--election-timeout-ms", "5 s");
-    REFUSED("at most half", GOOD, "--heartbeat-ms", "200");
+    REFUSED("at most a quarter", GOOD, "--heartbeat-ms", "76");
     REFUSED("is not debug", GOOD, "--log-level", "loud");
     REFUSED("--client-address", GOOD, "--client-address", "nowhere");
     REFUSED("--advertise-peer", GOOD, "--advertise-peer", "10.0.0.1:5");

@@ -120,6 +120,7 @@ static void state_changed(void *context, enum replica_state state, uint64_t term
     fixture->state = state;
     fixture->state_term = term;
     fixture->leader_id = leader_id;
+    fixture->could_submit = replica_can_submit(fixture->replica);
 }
 
 struct fixture *fixture_new(void)

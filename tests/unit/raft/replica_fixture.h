@@ -63,6 +63,7 @@ struct fixture {
     uint64_t state_term;
     uint64_t leader_id;
     size_t barriers;
+    bool could_submit; /* at the last change of state */
 
     bool fail_store;
     bool fail_apply;

@@ -20,6 +20,7 @@ static void a_new_leader_submits_a_barrier(void **state)
     assert_false(replica_can_submit(fixture->replica));
     assert_true(fixture_receive(fixture, 2, fixture_vote_result(2, 2, true, false)));
     assert_int_equal(fixture->state, REPLICA_LEADER);
+    assert_false(fixture->could_submit); /* nothing comes before the barrier */
     assert_int_equal(fixture->barriers, 1);
     assert_int_equal(fixture->log_last, 2);
     assert_int_equal(fixture->log[2]->type, ENTRY_COMMAND);
@@ -165,7 +166,7 @@ static void writes_in_flight_are_bounded(void **state)
     (void)state;
     struct fixture *fixture = fixture_new();
     fixture_start_follower(fixture, 3, 1);
-    for (uint64_t i = 0; i < 2 * LIMIT_LOG_WRITES; i++) {
+    for (uint64_t i = 0; i < UINT64_C(2) * LIMIT_LOG_WRITES; i++) {
         struct peer_message append = fixture_append(1, fixture->log_last, 1, 1);
         fixture_append_entry(&append, 1, ENTRY_CHANGE, fixture_configuration(3));
         fixture_append_entry(&append, 1, ENTRY_CHANGE, fixture_configuration(3));
@@ -264,6 +265,28 @@ static void a_timeout_is_never_early(void **state)
     fixture->now_ms = deadline;
     assert_true(replica_tick(fixture->replica, fixture->now_ms, &fixture->error));
     assert_int_equal(fixture->state, REPLICA_CANDIDATE);
+    fixture_free(fixture);
+}
+
+/* At a leader's TIMEOUT libraft asks who has answered since the last one. */
+static void a_leaders_timeout_is_never_early(void **state)
+{
+    (void)state;
+    struct fixture *fixture = fixture_new();
+    fixture_start_leader(fixture, 3, 1);
+    assert_true(fixture_tick(fixture));
+    const uint64_t begin = fixture->now_ms;
+    const uint64_t checked = fixture->replica->raft.election_timer_start;
+    assert_int_equal(checked, begin);
+    while (fixture->now_ms < begin + 74) {
+        fixture->now_ms++;
+        assert_true(replica_tick(fixture->replica, fixture->now_ms, &fixture->error));
+        assert_true(fixture_receive(fixture, 2, fixture_append_success(2, 2)));
+        assert_int_equal(fixture->replica->raft.election_timer_start, checked);
+    }
+    fixture->now_ms++;
+    assert_true(replica_tick(fixture->replica, fixture->now_ms, &fixture->error));
+    assert_int_equal(fixture->replica->raft.election_timer_start, fixture->now_ms);
     fixture_free(fixture);
 }
 
@@ -388,6 +411,7 @@ int main(void)
         cmocka_unit_test(long_appends_leave_in_frames),
         cmocka_unit_test(big_entries_leave_in_frames),
         cmocka_unit_test(a_timeout_is_never_early),
+        cmocka_unit_test(a_leaders_timeout_is_never_early),
         cmocka_unit_test(a_deadline_in_the_past_does_not_spin),
         cmocka_unit_test(a_stream_of_events_does_not_starve_the_timer),
         cmocka_unit_test(staggered_heartbeats_do_not_lose_followers),

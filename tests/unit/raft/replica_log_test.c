@@ -276,7 +276,7 @@ static void a_long_replay_is_cut_into_turns(void **state)
 {
     (void)state;
     struct fixture *fixture = fixture_new();
-    const uint64_t last = 3 * LIMIT_APPLY_TURN_ENTRIES;
+    const uint64_t last = UINT64_C(3) * LIMIT_APPLY_TURN_ENTRIES;
     fixture_found(fixture, 3);
     while (fixture->log_last < last) {
         fixture_disk_append(fixture, 1, ENTRY_COMMAND, BYTES_LITERAL("x"));

@@ -77,18 +77,26 @@ static void replies_from_before_the_connection_do_not_count(void **state)
     fixture_free(fixture);
 }
 
-/* A late pre-vote reply would make a follower leave a healthy leader for its term. */
+/* A late answer to an election that another has won: libraft takes the term from it before it looks
+ * at its own state, and a follower would leave its healthy leader. */
 static void a_follower_ignores_late_vote_results(void **state)
 {
     (void)state;
     struct fixture *fixture = fixture_new();
     fixture_start_follower(fixture, 3, 4);
-    assert_true(fixture_tick(fixture)); /* asks for pre-votes for term 5 */
+    assert_true(fixture_tick(fixture));
+    assert_true(fixture_receive(fixture, 2, fixture_vote_result(4, 5, true, true)));
     assert_int_equal(fixture->state, REPLICA_CANDIDATE);
-    assert_true(fixture_receive(fixture, 2, fixture_append(4, 1, 1, 1)));
+    assert_int_equal(fixture->term, 5);
+    assert_true(fixture_receive(fixture, 2, fixture_append(5, 1, 1, 1)));
     assert_int_equal(fixture->state, REPLICA_FOLLOWER);
-    assert_true(fixture_receive(fixture, 3, fixture_vote_result(4, 5, true, true)));
-    assert_int_equal(fixture->term, 4);
+    /* Whether libraft falls for it hangs on a byte of a heap address (it reads candidate_state of a
+     * follower), so look at whether it is asked at all. */
+    const uint64_t last_step_ms = fixture->replica->raft.now;
+    fixture->now_ms += 10;
+    assert_true(fixture_receive(fixture, 3, fixture_vote_result(5, 6, false, false)));
+    assert_int_equal(fixture->replica->raft.now, last_step_ms);
+    assert_int_equal(fixture->term, 5);
     assert_int_equal(fixture->state, REPLICA_FOLLOWER);
     assert_int_equal(fixture->leader_id, 2);
     fixture_free(fixture);
@@ -210,6 +218,9 @@ static void malformed_messages_are_ignored(void **state)
     assert_int_equal(fixture->term, 1);
     assert_int_equal(fixture->sent_count, 0);
     assert_int_equal(fixture->write_count, 0);
+    struct replica_status status;
+    replica_status_get(fixture->replica, &status);
+    assert_int_equal(status.refused_count, 5);
     fixture_free(fixture);
 }
 
@@ -242,6 +253,8 @@ static void a_second_leader_of_our_term_is_ignored(void **state)
     fixture_append_entry(&append, 2, ENTRY_COMMAND, BYTES_LITERAL("x"));
     assert_true(fixture_receive(fixture, 2, append));
     assert_int_equal(fixture->state, REPLICA_LEADER);
+    assert_int_equal(fixture->sent_count, 0);
+    assert_int_equal(fixture->replica->raft.leader_state.promotee_id, 0);
     uint64_t index = fixture_submit(fixture, "y");
     assert_true(fixture_sync_all(fixture));
     assert_true(fixture_receive(fixture, 3, fixture_append_success(2, index)));

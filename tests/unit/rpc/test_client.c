@@ -4,6 +4,7 @@
  */
 #include "cmocka_all.h"
 
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -155,7 +156,6 @@ static void host_names_are_looked_up(void **state)
     struct loop_fixture fixture;
     loop_fixture_open(&fixture, NULL);
     char address[64];
-    /* localhost may stand for ::1 first, where nobody listens: the next address is tried. */
     snprintf(address, sizeof address, "localhost:%u", rpc_server_port(fixture.server));
     struct rpc_client *client = open_client(&fixture.loop, address, NULL);
     struct result result;
@@ -174,6 +174,63 @@ static void host_names_are_looked_up(void **state)
     assert_null(
         rpc_client_open(&fixture.loop, &(struct rpc_client_config){.address = "no-port"}, &error));
     assert_true(error.text[0] != '\0');
+    loop_fixture_close(&fixture);
+}
+
+/* A name that stands for two addresses, whatever this machine's names stand for: linked in place of
+ * libuv's (--wrap). Nobody listens at the first. */
+int __real_uv_getaddrinfo(uv_loop_t *loop, uv_getaddrinfo_t *request, uv_getaddrinfo_cb done,
+                          const char *node, const char *service, const struct addrinfo *hints);
+int __wrap_uv_getaddrinfo(uv_loop_t *loop, uv_getaddrinfo_t *request, uv_getaddrinfo_cb done,
+                          const char *node, const char *service, const struct addrinfo *hints);
+
+static struct {
+    uv_getaddrinfo_cb done;
+    char service[16];
+} two;
+
+static void add_second_address(uv_getaddrinfo_t *request, int status, struct addrinfo *first)
+{
+    assert_int_equal(status, 0);
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    uv_getaddrinfo_t second;
+    assert_int_equal(
+        __real_uv_getaddrinfo(request->loop, &second, NULL, "127.0.0.1", two.service, &hints), 0);
+    assert_null(first->ai_next);
+    first->ai_next = second.addrinfo;
+    two.done(request, status, first);
+}
+
+int __wrap_uv_getaddrinfo(uv_loop_t *loop, uv_getaddrinfo_t *request, uv_getaddrinfo_cb done,
+                          const char *node, const char *service, const struct addrinfo *hints)
+{
+    if (done != NULL && strcmp(node, "two.test") == 0) {
+        two.done = done;
+        snprintf(two.service, sizeof two.service, "%s", service);
+        return __real_uv_getaddrinfo(loop, request, add_second_address, "127.0.0.1", "1", hints);
+    }
+    return __real_uv_getaddrinfo(loop, request, done, node, service, hints);
+}
+
+static void every_address_of_a_name_is_tried(void **state)
+{
+    (void)state;
+    struct loop_fixture fixture;
+    loop_fixture_open(&fixture, NULL);
+    char address[64];
+    snprintf(address, sizeof address, "two.test:%u", rpc_server_port(fixture.server));
+    struct rpc_client *client = open_client(&fixture.loop, address, NULL);
+    struct result result;
+    call(client, "/test.Test/Echo", BYTES_LITERAL("x"), 0, &result);
+    run_until(&fixture.loop, flag_is_set, &result.done);
+    assert_outcome(&result, RPC_OK, false);
+    buffer_free(&result.body);
+    close_client(&fixture.loop, client);
+    client = open_client(&fixture.loop, "two.test:1", NULL);
+    call(client, "/test.Test/Echo", BYTES_LITERAL("x"), 0, &result);
+    run_until(&fixture.loop, flag_is_set, &result.done);
+    assert_outcome(&result, RPC_UNAVAILABLE, true);
+    close_client(&fixture.loop, client);
     loop_fixture_close(&fixture);
 }
 
@@ -634,6 +691,27 @@ static bool message_has_come(void *context)
                0;
 }
 
+static bool has_come(const struct hand_server *server, struct bytes wanted)
+{
+    struct bytes all = buffer_bytes(&server->peer.received);
+    for (size_t at = 0; at + wanted.len <= all.len; at++) {
+        if (memcmp(all.data + at, wanted.data, wanted.len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool request_has_come(void *context)
+{
+    return has_come(context, RAW(1, 4, 0, 0, 0, 1)); /* HEADERS, END_HEADERS, stream 1 */
+}
+
+static bool reset_has_come(void *context)
+{
+    return has_come(context, RAW(0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 0));
+}
+
 /* Greets, waits for the whole request, answers with raw bytes. */
 static void answer_by_hand(struct bytes answer, bool close_after, enum rpc_status status,
                            bool never_sent, const char *words)
@@ -778,6 +856,29 @@ static void calls_beyond_the_servers_streams_wait_here(void **state)
     assert_outcome(&results[0], RPC_NOT_FOUND, false);
     assert_outcome(&results[1], RPC_UNAVAILABLE, true);
     assert_outcome(&results[2], RPC_UNAVAILABLE, true);
+    for (int i = 1; i < 3; i++) {
+        assert_non_null(strstr(results[i].message, "takes no more calls"));
+    }
+    close_hand_server(&server);
+}
+
+/* The server answers while it lets nothing of the message in: the stream must not stay open. */
+static void early_answer_lets_the_stream_go(void **state)
+{
+    (void)state;
+    struct hand_server server;
+    open_hand_server(&server, 0, 0);
+    struct result result;
+    call(server.client, "/test.Test/Echo", BYTES_LITERAL("x"), 0, &result);
+    run_until(&server.loop, flag_is_set, &server.accepted);
+    /* SETTINGS_INITIAL_WINDOW_SIZE = 0. */
+    socket_peer_send(&server.peer, RAW(0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0));
+    run_until(&server.loop, request_has_come, &server);
+    socket_peer_send(&server.peer, RAW(0, 0, 16, 1, 5, 0, 0, 0, 1, STATUS_200, GRPC_STATUS, '8'));
+    run_until(&server.loop, flag_is_set, &result.done);
+    assert_outcome(&result, RPC_RESOURCE_EXHAUSTED, false);
+    assert_true(result.answered);
+    run_until(&server.loop, reset_has_come, &server);
     close_hand_server(&server);
 }
 
@@ -852,6 +953,7 @@ int main(void)
         cmocka_unit_test(call_brings_the_reply),
         cmocka_unit_test(metadata_goes_both_ways),
         cmocka_unit_test(host_names_are_looked_up),
+        cmocka_unit_test(every_address_of_a_name_is_tried),
         cmocka_unit_test(large_messages_and_no_larger),
         cmocka_unit_test(deadline_is_kept_here_too),
         cmocka_unit_test(cancelled_call_ends_at_once),
@@ -870,6 +972,7 @@ int main(void)
         cmocka_unit_test(goodbye_says_which_calls_were_taken),
         cmocka_unit_test(lost_and_broken_connections_leave_the_outcome_open),
         cmocka_unit_test(calls_beyond_the_servers_streams_wait_here),
+        cmocka_unit_test(early_answer_lets_the_stream_go),
         cmocka_unit_test(server_without_http2_is_never_sent_to),
         cmocka_unit_test(silent_server_is_given_up),
         cmocka_unit_test(slow_server_that_lives_is_waited_for),

@@ -12,6 +12,31 @@
 
 /* ---- bounds ---- */
 
+static void what_is_thrown_away_does_not_use_up_the_window(void **state)
+{
+    (void)state;
+    struct fixture *fixture = fixture_open(&(struct rpc_server_limits){.message_bytes = 1000});
+    pump(fixture);
+    struct buffer body = {0};
+    size_t len = 900000;
+    uint8_t *data = memory_zalloc(len);
+    frame_message(&body, bytes_of(data, len));
+    /* All of it leaves before the peer hears that nobody wants it: twice the connection's window.
+     */
+    for (size_t sent = 0; sent < 2 * LIMIT_WINDOW_BYTES_PER_CONNECTION; sent += len) {
+        struct peer_stream *stream =
+            send_raw(fixture, (struct peer_request){.body = buffer_bytes(&body)});
+        assert_true(stream->ended);
+        assert_string_equal(peer_header(stream, "grpc-status"), "8");
+    }
+    struct peer_stream *stream = send_message(fixture, NULL, BYTES_LITERAL("x"), NULL, NULL);
+    pump(fixture);
+    assert_reply(stream, BYTES_LITERAL("x"));
+    free(data);
+    buffer_free(&body);
+    fixture_close(fixture);
+}
+
 static void calls_over_the_total_are_refused_at_once(void **state)
 {
     (void)state;
@@ -325,6 +350,7 @@ static void floods_are_cut(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_thrown_away_does_not_use_up_the_window),
         cmocka_unit_test(calls_over_the_total_are_refused_at_once),
         cmocka_unit_test(bytes_over_the_total_are_refused_at_once),
         cmocka_unit_test(client_that_leaves_replies_lying_gets_no_more),

@@ -308,6 +308,11 @@ static void long_and_broken_words_are_made_presentable(void **state)
     pump(fixture);
     assert_trailers_only(stream, "14");
     assert_int_equal(strlen(peer_header(stream, "grpc-message")), LIMIT_STATUS_MESSAGE_BYTES - 1);
+    char *long_words = memory_zalloc(100000);
+    stream = send_message(fixture, "/test.Test/Fail", bytes_of(long_words, 100000), NULL, NULL);
+    pump(fixture);
+    assert_trailers_only(stream, "14");
+    free(long_words);
     stream = send_message(fixture, "/test.Test/Fail", BYTES_LITERAL("a\xff\xfeg"), NULL, NULL);
     pump(fixture);
     assert_string_equal(peer_header(stream, "grpc-message"), "a??g");

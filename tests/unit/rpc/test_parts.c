@@ -139,6 +139,50 @@ static void turn_runs_what_was_added_before_the_loop_waits(void **state)
     assert_int_equal(uv_loop_close(&loop), 0);
 }
 
+static void add_in_prepare(uv_prepare_t *prepare)
+{
+    struct counted *counted = prepare->data;
+    if (counted->runs == 0) {
+        loop_turn_add(counted->turn, &counted->item);
+    }
+}
+
+static void ring(uv_timer_t *timer)
+{
+    *(bool *)timer->data = true;
+}
+
+/* The loop is about to wait when the item is added, and must not. */
+static void turn_item_added_in_the_last_moment_is_not_waited_over(void **state)
+{
+    (void)state;
+    uv_loop_t loop;
+    uv_loop_init(&loop);
+    struct loop_turn turn;
+    loop_turn_open(&turn, &loop);
+    struct counted item = {.item.run = count_run, .turn = &turn, .runs_wanted = 1};
+    bool rang = false;
+    uv_timer_t timer;
+    uv_timer_init(&loop, &timer);
+    timer.data = &rang;
+    uv_timer_start(&timer, ring, 5000, 0);
+    uv_prepare_t prepare;
+    uv_prepare_init(&loop, &prepare);
+    prepare.data = &item;
+    uv_prepare_start(&prepare, add_in_prepare);
+    while (item.runs == 0) {
+        uv_run(&loop, UV_RUN_ONCE);
+    }
+    assert_false(rang);
+    bool closed = false;
+    loop_turn_close(&turn, set_flag, &closed);
+    uv_close((uv_handle_t *)&timer, NULL);
+    uv_close((uv_handle_t *)&prepare, NULL);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_true(closed);
+    assert_int_equal(uv_loop_close(&loop), 0);
+}
+
 static void turn_items_that_add_each_other_do_not_keep_the_loop(void **state)
 {
     (void)state;
@@ -167,6 +211,7 @@ int main(void)
         cmocka_unit_test(deadlines_come_out_in_order),
         cmocka_unit_test(headers_are_found_by_name),
         cmocka_unit_test(turn_runs_what_was_added_before_the_loop_waits),
+        cmocka_unit_test(turn_item_added_in_the_last_moment_is_not_waited_over),
         cmocka_unit_test(turn_items_that_add_each_other_do_not_keep_the_loop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
