@@ -19,9 +19,10 @@
 
 #include "service.h"
 
-#define UPKEEP_MS     50
-#define DRAIN_MS      10000
-#define READ_LOG_MOST 1024
+#define UPKEEP_MS      50
+#define DRAIN_MS       10000
+#define READ_LOG_MOST  1024
+#define READ_LOG_BYTES (4u << 20)
 /* What a turn of the loop spends on answering reads: small beside a heartbeat's interval, large
  * beside what a turn costs. */
 #define READ_TURN_NS 10000000
@@ -477,9 +478,6 @@ struct loading {
     struct entry **entries;
     size_t count;
     size_t capacity;
-    uint64_t applied_index;
-    struct registrations *logged; /* by entries behind applied_index */
-    struct ledger_command_lines lines;
 };
 
 static bool load_record(void *context, const struct log_record *record, struct error *error)
@@ -494,10 +492,6 @@ static bool load_record(void *context, const struct log_record *record, struct e
         while (loading->count >= record->index) {
             entry_release(loading->entries[--loading->count]);
         }
-        registrations_truncate(loading->logged, record->index);
-    }
-    if (record->type == ENTRY_COMMAND && record->index > loading->applied_index) {
-        registrations_note(loading->logged, record->index, record->data, &loading->lines);
     }
     if (loading->count == loading->capacity) {
         loading->capacity = loading->capacity != 0 ? loading->capacity * 2 : 1024;
@@ -517,7 +511,30 @@ static void loading_free(struct loading *loading)
         entry_release(loading->entries[i]);
     }
     free(loading->entries);
-    ledger_command_lines_free(&loading->lines);
+}
+
+/* Who is registered by what the log holds behind the state (registrations.h). */
+static bool read_registrations(struct node *node, struct error *error)
+{
+    struct ledger_command_lines lines = {0};
+    struct buffer memory = {0};
+    struct log_record records[READ_LOG_MOST];
+    uint64_t next = state_db_applied_index(node->db) + 1;
+    bool ok = true;
+    while (ok && next <= log_store_last_index(node->log)) {
+        size_t count =
+            log_store_read(node->log, next, READ_LOG_MOST, READ_LOG_BYTES, records, &memory, error);
+        ok = count > 0;
+        for (size_t i = 0; i < count; i++) {
+            if (records[i].type == ENTRY_COMMAND) {
+                registrations_note(&node->logged, records[i].index, records[i].data, &lines);
+            }
+        }
+        next += count;
+    }
+    buffer_free(&memory);
+    ledger_command_lines_free(&lines);
+    return ok;
 }
 
 static bool open_storage(struct node *node, struct loading *loading, struct error *error)
@@ -539,13 +556,6 @@ static bool open_storage(struct node *node, struct loading *loading, struct erro
     if (node->directory == NULL) {
         return false;
     }
-    struct state_db_options state = {.path = data_directory_state_path(node->directory)};
-    node->db = state_db_open(&state, error);
-    if (node->db == NULL) {
-        return false;
-    }
-    loading->applied_index = state_db_applied_index(node->db);
-    loading->logged = &node->logged;
     struct log_store_options log = {
         .files = &file_system_posix,
         .directory = data_directory_log_path(node->directory),
@@ -559,6 +569,11 @@ static bool open_storage(struct node *node, struct loading *loading, struct erro
     if (torn.text[0] != '\0') {
         log_warning("log", LOG_TEXT("message", torn.text));
     }
+    struct state_db_options state = {.path = data_directory_state_path(node->directory)};
+    node->db = state_db_open(&state, error);
+    if (node->db == NULL) {
+        return false;
+    }
     if (state_db_applied_index(node->db) > loading->count) {
         return error_set(
             error,
@@ -568,7 +583,7 @@ static bool open_storage(struct node *node, struct loading *loading, struct erro
             state.path, state_db_applied_index(node->db), loading->count);
     }
     node->ledger = ledger_open(state_db_store(node->db), error);
-    return node->ledger != NULL;
+    return node->ledger != NULL && read_registrations(node, error);
 }
 
 static bool open_network(struct node *node, struct error *error)
