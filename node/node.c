@@ -19,10 +19,9 @@
 
 #include "service.h"
 
-#define UPKEEP_MS      50
-#define DRAIN_MS       10000
-#define READ_LOG_MOST  1024
-#define READ_LOG_BYTES (4u << 20)
+#define UPKEEP_MS     50
+#define DRAIN_MS      10000
+#define READ_LOG_MOST 1024
 /* What a turn of the loop spends on answering reads: small beside a heartbeat's interval, large
  * beside what a turn costs. */
 #define READ_TURN_NS 10000000
@@ -234,21 +233,14 @@ static void on_replica_timer(uv_timer_t *timer)
     uv_timer_start(timer, on_replica_timer, 1, 0);
 }
 
-/* Never early (Raft rule 14). */
+/* When the replica wants to be called, never early (Raft rule 14); or at once, for reads that wait.
+ */
 static void arm_replica_timer(struct node *node)
 {
     uint64_t now = monotonic_ms();
     uint64_t next = proposer_has_answers(node->proposer) ? now : replica_next_ms(node->replica);
     uv_update_time(node->loop);
     uv_timer_start(&node->replica_timer, on_replica_timer, next > now ? next - now : 0, 0);
-}
-
-/* As many reads as fit a turn; at least one, so that it goes on. */
-static void answer_reads(struct node *node)
-{
-    uint64_t end = uv_hrtime() + READ_TURN_NS;
-    while (proposer_answer_read(node->proposer) && uv_hrtime() < end) {
-    }
 }
 
 /* A turn that takes as long as this endangers the leadership: an operator should see it. */
@@ -258,6 +250,14 @@ static void note_slow_turn(struct node *node, uint64_t now)
     if (now - since >= node->options->election_timeout_ms / 3 && now - node->last_slow_ms >= 1000) {
         node->last_slow_ms = now;
         log_warning("slow-turn", LOG_NUMBER("ms", now - since));
+    }
+}
+
+/* As many reads as fit a turn; at least one, so that it goes on. */
+static void answer_reads(struct node *node)
+{
+    uint64_t end = uv_hrtime() + READ_TURN_NS;
+    while (proposer_answer_read(node->proposer) && uv_hrtime() < end) {
     }
 }
 
@@ -478,6 +478,9 @@ struct loading {
     struct entry **entries;
     size_t count;
     size_t capacity;
+    size_t member_count;
+    struct registrations *logged; /* the first of each member */
+    struct ledger_command_lines lines;
 };
 
 static bool load_record(void *context, const struct log_record *record, struct error *error)
@@ -492,6 +495,12 @@ static bool load_record(void *context, const struct log_record *record, struct e
         while (loading->count >= record->index) {
             entry_release(loading->entries[--loading->count]);
         }
+        registrations_truncate(loading->logged, record->index);
+    }
+    /* They stand near the log's beginning: once each member has one, no entry is decoded any more.
+     */
+    if (record->type == ENTRY_COMMAND && loading->logged->count < loading->member_count) {
+        registrations_note(loading->logged, record->index, record->data, &loading->lines);
     }
     if (loading->count == loading->capacity) {
         loading->capacity = loading->capacity != 0 ? loading->capacity * 2 : 1024;
@@ -511,30 +520,7 @@ static void loading_free(struct loading *loading)
         entry_release(loading->entries[i]);
     }
     free(loading->entries);
-}
-
-/* Who is registered by what the log holds behind the state (registrations.h). */
-static bool read_registrations(struct node *node, struct error *error)
-{
-    struct ledger_command_lines lines = {0};
-    struct buffer memory = {0};
-    struct log_record records[READ_LOG_MOST];
-    uint64_t next = state_db_applied_index(node->db) + 1;
-    bool ok = true;
-    while (ok && next <= log_store_last_index(node->log)) {
-        size_t count =
-            log_store_read(node->log, next, READ_LOG_MOST, READ_LOG_BYTES, records, &memory, error);
-        ok = count > 0;
-        for (size_t i = 0; i < count; i++) {
-            if (records[i].type == ENTRY_COMMAND) {
-                registrations_note(&node->logged, records[i].index, records[i].data, &lines);
-            }
-        }
-        next += count;
-    }
-    buffer_free(&memory);
-    ledger_command_lines_free(&lines);
-    return ok;
+    ledger_command_lines_free(&loading->lines);
 }
 
 static bool open_storage(struct node *node, struct loading *loading, struct error *error)
@@ -556,6 +542,9 @@ static bool open_storage(struct node *node, struct loading *loading, struct erro
     if (node->directory == NULL) {
         return false;
     }
+    loading->logged = &node->logged;
+    loading->member_count = node->options->member_count;
+    /* The log before the state: a node that refuses a damaged log has changed nothing. */
     struct log_store_options log = {
         .files = &file_system_posix,
         .directory = data_directory_log_path(node->directory),
@@ -583,7 +572,7 @@ static bool open_storage(struct node *node, struct loading *loading, struct erro
             state.path, state_db_applied_index(node->db), loading->count);
     }
     node->ledger = ledger_open(state_db_store(node->db), error);
-    return node->ledger != NULL && read_registrations(node, error);
+    return node->ledger != NULL;
 }
 
 static bool open_network(struct node *node, struct error *error)

@@ -1,6 +1,6 @@
 /*
- * registrations.h - the incarnations that the log on disk registers and the state does not know
- * yet.
+ * registrations.h - the incarnations that the log on disk registers, for those that the state does
+ * not know yet.
  *
  * After a crash the state lies behind the log and catches up only when a leader says how far the
  * log is committed. But who may vote for that leader must be known before: a member whose directory
@@ -32,6 +32,8 @@ struct registrations {
  * read is left out: apply stops the node if it ever commits. */
 void registrations_note(struct registrations *registrations, uint64_t index, struct bytes entry,
                         struct ledger_command_lines *lines);
+/* The log is truncated: entries from `index` on are gone. */
+void registrations_truncate(struct registrations *registrations, uint64_t index);
 /* The incarnation that an entry behind applied_index registers for the node; 0: none does. */
 uint64_t registrations_find(const struct registrations *registrations, uint64_t node_id,
                             uint64_t applied_index);

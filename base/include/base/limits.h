@@ -146,7 +146,9 @@
 #define LIMIT_UNSYNCED_BYTES   (32u << 20)
 #define LIMIT_UNSYNCED_ENTRIES 8192
 /* What one turn of the loop applies before it looks at the network again: no entry is begun beyond
- * it. About 30 ms of orders with one line. */
+ * it, but one always is. About 30 ms of orders with one line. An entry of LIMIT_LINES lines has
+ * more bytes than this and takes a third of an election timeout: two of them in one turn could cost
+ * the leadership. */
 #define LIMIT_APPLY_TURN_ENTRIES 256
 #define LIMIT_APPLY_TURN_BYTES   (64u << 10)
 /* Terms and indexes above it are nobody's: arithmetic on them could overflow. */

@@ -126,9 +126,9 @@ int main(void)
         cmocka_unit_test(test_first_leader_of_a_new_ledger),
         cmocka_unit_test(test_wall_behind_the_last_stamp_does_not_take_time_back),
         cmocka_unit_test(test_credit_is_the_time_without_a_leader),
+        cmocka_unit_test(test_a_restart_credits_without_bound),
         cmocka_unit_test(test_an_idle_leader_is_no_outage),
         cmocka_unit_test(test_a_stopped_leader_does_not_lead),
-        cmocka_unit_test(test_a_restart_credits_without_bound),
         cmocka_unit_test(test_a_jump_of_the_wall_clock_is_slewed),
         cmocka_unit_test(test_small_drift_is_followed),
     };
