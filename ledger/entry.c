@@ -29,7 +29,6 @@ enum {
     HEADER_TIME_AT = 4, /* offsets in the header */
     HEADER_COUNT_AT = 20,
     HEADER_BYTES = 24,
-    LINE_LEAST_BYTES = 2 + 4 + 8,
     COMMAND_LEAST_BYTES = 1 + 1 + 2 + 8 + 4 * 2 + (2 + 8 + 1 + 4), /* a Release */
 };
 
@@ -204,7 +203,7 @@ static void decode_order_fields(struct reader *in, struct ledger_command *comman
     uint32_t count = read_u32(in);
     /* The count is believed only as far as the bytes can carry it: no room is made for more. */
     if (in->failed || mode > LEDGER_RESERVE_ADD_LINES ||
-        count > reader_left(in) / LINE_LEAST_BYTES) {
+        count > reader_left(in) / LEDGER_LINE_LEAST_BYTES) {
         in->failed = true;
         return;
     }
