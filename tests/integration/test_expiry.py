@@ -160,7 +160,7 @@ class Outage(harness.TestCase):
         # Neither more than the time that was lost, nor much less: a leader that has lost its quorum takes up to two election
         # timeouts (of 300 ms) to notice, and until then believes that it leads.
         self.assertLessEqual(moved, outage + 0.1)
-        self.assertGreaterEqual(moved, lasts + 0.5 - 0.6)
+        self.assertGreaterEqual(moved, lasts + 0.5 - seconds(0.6))
         cluster.wait_ready()
         cluster.check_sound()
 
