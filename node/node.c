@@ -568,7 +568,7 @@ static bool open_storage(struct node *node, struct loading *loading, struct erro
             error,
             "the state in %s has applied entry %" PRIu64
             ", but the log ends at %zu: parts of the log are missing; bring them back, "
-            "or rebuild this node from its peers under a new id",
+            "or replace this node by one with a new id",
             state.path, state_db_applied_index(node->db), loading->count);
     }
     node->ledger = ledger_open(state_db_store(node->db), error);

@@ -6,6 +6,7 @@
  * key, the overlay's counts. What can fail: reading the disk, and a block whose checksum is wrong.
  */
 #include "state_read.h"
+#include "way_back.h"
 
 #include <assert.h>
 
@@ -13,7 +14,7 @@ bool state_fail(struct error *error, const char *path, const char *what, char *w
 {
     bool corrupt = strncmp(words, "Corruption", strlen("Corruption")) == 0;
     error_set(error, "the state database %s can't be %s: %.300s%s", path, what, words,
-              corrupt ? "; rebuild this node from its peers with an empty data directory" : "");
+              corrupt ? "; " WAY_BACK_STATE : "");
     rocksdb_free(words);
     return false;
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Two processes race for the last unit, 10,000 times over: each time exactly one of them gets it.
 
-Every SKU has one unit. Both processes walk through the SKUs in the same order, each through a node of its own, with as many calls in flight
-as the other, so that they meet at most of them. A third run has both ask for orders of two SKUs in opposite order of lines: still all or
+Every SKU has one unit. Both processes walk through the SKUs in the same order, with as many calls in flight as the other. They meet anew at each
+block of SKUs, where the one that is started first changes: else a process that is ahead by a moment would win them all. A third run has both ask for orders of two SKUs in opposite order of lines: still all or
 nothing.
 """
 
@@ -19,33 +19,30 @@ from harness import seconds
 
 SKUS = 10_000
 IN_FLIGHT = 64
+BLOCK = 250
 
 
-def race(address, name, skus):
-    """One of the two processes: reserves the one unit of each SKU, IN_FLIGHT calls at a time. Prints the verdicts in order."""
+def race(address, name):
+    """One of the two processes: for each block it is told of, reserves the one unit of each SKU, IN_FLIGHT calls at a time, and prints the verdicts."""
     stubs = Stubs(address)
     grpc.channel_ready_future(stubs.channel).result(timeout=seconds(10))
     print("ready", flush=True)
-    sys.stdin.readline()
-    waiting = collections.deque()
-    verdicts = []
-
-    def take():
-        verdicts.append(verdict_name(waiting.popleft().result().verdict))
-
-    for number in range(skus):
-        if len(waiting) == IN_FLIGHT:
-            take()
-        waiting.append(stubs.ledger.Reserve.future(reserve(f"{name}-{number}", (f"sku-{number}", 1)), timeout=seconds(60)))
-    while waiting:
-        take()
-    print(json.dumps(verdicts), flush=True)
+    for line in sys.stdin:
+        begin, end = map(int, line.split())
+        waiting = collections.deque()
+        verdicts = []
+        for number in range(begin, end):
+            if len(waiting) == IN_FLIGHT:
+                verdicts.append(verdict_name(waiting.popleft().result().verdict))
+            waiting.append(stubs.ledger.Reserve.future(reserve(f"{name}-{number}", (f"sku-{number}", 1)), timeout=seconds(60)))
+        verdicts += [verdict_name(each.result().verdict) for each in waiting]
+        print(json.dumps(verdicts), flush=True)
 
 
 class LastUnit(harness.TestCase):
-    def start_racer(self, node, name, skus):
+    def start_racer(self, node, name):
         racer = harness.subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "--", sys.executable, __file__, "--race", node.client_address, name, str(skus)],
+            ["setpriv", "--pdeathsig", "KILL", "--", sys.executable, __file__, "--race", node.client_address, name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -61,12 +58,15 @@ class LastUnit(harness.TestCase):
         self.addCleanup(client.close)
         for begin in range(0, skus, 1000):
             client.call("Execute", execute(*(set_stock(f"sku-{number}", 1) for number in range(begin, begin + 1000))))
-        # One through the leader, one through a follower; each waits for the other at the start.
-        racers = [self.start_racer(node, name, skus) for node, name in ((cluster.leader(), "a"), (cluster.followers()[0], "b"))]
-        for racer in racers:
-            racer.stdin.write("go\n")
-            racer.stdin.flush()
-        told = [json.loads(racer.stdout.readline()) for racer in racers]
+        # Each through a follower of its own: as far from the leader as the other.
+        racers = [self.start_racer(node, name) for node, name in zip(cluster.followers(), "ab")]
+        told = [[], []]
+        for block, begin in enumerate(range(0, skus, BLOCK)):
+            for racer in racers if block % 2 == 0 else reversed(racers):
+                racer.stdin.write(f"{begin} {min(begin + BLOCK, skus)}\n")
+                racer.stdin.flush()
+            for racer, verdicts in zip(racers, told):
+                verdicts += json.loads(racer.stdout.readline())
         for racer in racers:
             racer.communicate(timeout=seconds(10))
             self.assertEqual(racer.returncode, 0)
@@ -110,6 +110,6 @@ class LastUnit(harness.TestCase):
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--race"]:
-        race(sys.argv[2], sys.argv[3], int(sys.argv[4]))
+        race(sys.argv[2], sys.argv[3])
     else:
         harness.main()
