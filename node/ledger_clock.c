@@ -21,7 +21,16 @@ void ledger_clock_lead(struct ledger_clock *clock, uint64_t monotonic_ms, int64_
     clock->last_stamp_ms = *stamp_ms;
     clock->base_ms = *stamp_ms;
     clock->base_monotonic_ms = monotonic_ms;
+    clock->leading_ms = monotonic_ms;
     ledger_clock_contact(clock, monotonic_ms);
+}
+
+void ledger_clock_leading(struct ledger_clock *clock, uint64_t monotonic_ms)
+{
+    if (clock->leading_ms > clock->last_contact_ms) {
+        ledger_clock_contact(clock, clock->leading_ms);
+    }
+    clock->leading_ms = monotonic_ms;
 }
 
 int64_t ledger_clock_peek(const struct ledger_clock *clock, uint64_t monotonic_ms)

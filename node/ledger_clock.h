@@ -20,10 +20,16 @@ struct ledger_clock {
     uint64_t base_monotonic_ms;
     bool contact_known;
     uint64_t last_contact_ms; /* monotonic: when this node last heard of a leader, or led */
+    uint64_t leading_ms;      /* monotonic: when it last looked and led */
 };
 
 /* Word of a leader, or of being it. */
 void ledger_clock_contact(struct ledger_clock *clock, uint64_t monotonic_ms);
+
+/* Still leader: to be called now and then, for a leader that nobody writes to is no outage. What
+ * lies behind the call before counts as led; what lies behind this one, only with the next: the
+ * process may have been stopped in between, and not know yet that it has lost the lead. */
+void ledger_clock_leading(struct ledger_clock *clock, uint64_t monotonic_ms);
 
 /* Becoming leader: sets the base, and gives stamp and credit of the term's first entry.
  * `ledger_time_ms` is the last stamp that was applied (0: none); later ones may stand in the log,

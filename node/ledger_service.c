@@ -161,8 +161,8 @@ void ledger_service_answer_read(void *context, struct rpc_call *call, enum query
     struct node *node = context;
     struct buffer response = {0};
     struct error error;
-    switch (query_run(kind, &node->arena, node->ledger, node_applied_index(node), request,
-                      &response, &error)) {
+    switch (query_run(kind, &node->arena, &node->replies, node->ledger, node_applied_index(node),
+                      request, &response, &error)) {
     case QUERY_DONE:
         rpc_call_reply_take(call, &response);
         break;

@@ -22,6 +22,9 @@
 #define UPKEEP_MS     50
 #define DRAIN_MS      10000
 #define READ_LOG_MOST 1024
+/* What a turn of the loop spends on answering reads: small beside a heartbeat's interval, large
+ * beside what a turn costs. */
+#define READ_TURN_NS 10000000
 
 static uint64_t monotonic_ms(void)
 {
@@ -230,11 +233,12 @@ static void on_replica_timer(uv_timer_t *timer)
     uv_timer_start(timer, on_replica_timer, 1, 0);
 }
 
-/* Never early (Raft rule 14). */
+/* When the replica wants to be called, never early (Raft rule 14); or at once, for reads that wait.
+ */
 static void arm_replica_timer(struct node *node)
 {
     uint64_t now = monotonic_ms();
-    uint64_t next = replica_next_ms(node->replica);
+    uint64_t next = proposer_has_answers(node->proposer) ? now : replica_next_ms(node->replica);
     uv_update_time(node->loop);
     uv_timer_start(&node->replica_timer, on_replica_timer, next > now ? next - now : 0, 0);
 }
@@ -249,6 +253,14 @@ static void note_slow_turn(struct node *node, uint64_t now)
     }
 }
 
+/* As many reads as fit a turn; at least one, so that it goes on. */
+static void answer_reads(struct node *node)
+{
+    uint64_t end = uv_hrtime() + READ_TURN_NS;
+    while (proposer_answer_read(node->proposer) && uv_hrtime() < end) {
+    }
+}
+
 static void on_turn(uv_check_t *turn)
 {
     struct node *node = turn->data;
@@ -259,6 +271,7 @@ static void on_turn(uv_check_t *turn)
     uint64_t now = monotonic_ms();
     note_slow_turn(node, now);
     must(replica_tick(node->replica, now, &error), &error);
+    answer_reads(node);
     proposer_flush(node->proposer);
     arm_replica_timer(node);
 }
@@ -337,6 +350,10 @@ static bool admit_peer(void *context, uint64_t peer_id, uint64_t incarnation, st
     struct error error;
     if (!ledger_node_incarnation(node->ledger, peer_id, &registered, &found, &error)) {
         log_fatal("state", error.text);
+    }
+    if (!found) {
+        registered = registrations_find(&node->logged, peer_id, node_applied_index(node));
+        found = registered != 0;
     }
     if (found && registered != incarnation) {
         return error_set(
@@ -442,6 +459,9 @@ static void on_upkeep(uv_timer_t *timer)
     follow_leader(node);
     struct replica_status status;
     replica_status_get(node->replica, &status);
+    if (node_leads(node)) {
+        ledger_clock_leading(&node->clock, monotonic_ms());
+    }
     if (node_leads(node) && status.barrier_applied) {
         register_nodes(node);
         if (ledger_next_due_ms(node->ledger) <= ledger_clock_peek(&node->clock, monotonic_ms()) &&
@@ -458,6 +478,9 @@ struct loading {
     struct entry **entries;
     size_t count;
     size_t capacity;
+    size_t member_count;
+    struct registrations *logged; /* the first of each member */
+    struct ledger_command_lines lines;
 };
 
 static bool load_record(void *context, const struct log_record *record, struct error *error)
@@ -472,6 +495,12 @@ static bool load_record(void *context, const struct log_record *record, struct e
         while (loading->count >= record->index) {
             entry_release(loading->entries[--loading->count]);
         }
+        registrations_truncate(loading->logged, record->index);
+    }
+    /* They stand near the log's beginning: once each member has one, no entry is decoded any more.
+     */
+    if (record->type == ENTRY_COMMAND && loading->logged->count < loading->member_count) {
+        registrations_note(loading->logged, record->index, record->data, &loading->lines);
     }
     if (loading->count == loading->capacity) {
         loading->capacity = loading->capacity != 0 ? loading->capacity * 2 : 1024;
@@ -491,6 +520,7 @@ static void loading_free(struct loading *loading)
         entry_release(loading->entries[i]);
     }
     free(loading->entries);
+    ledger_command_lines_free(&loading->lines);
 }
 
 static bool open_storage(struct node *node, struct loading *loading, struct error *error)
@@ -512,6 +542,9 @@ static bool open_storage(struct node *node, struct loading *loading, struct erro
     if (node->directory == NULL) {
         return false;
     }
+    loading->logged = &node->logged;
+    loading->member_count = node->options->member_count;
+    /* The log before the state: a node that refuses a damaged log has changed nothing. */
     struct log_store_options log = {
         .files = &file_system_posix,
         .directory = data_directory_log_path(node->directory),
@@ -641,6 +674,7 @@ bool node_start(struct node *node, uv_loop_t *loop, const struct node_options *o
     *node = (struct node){.options = options, .loop = loop, .state = REPLICA_FOLLOWER};
     node->admission = admission_new();
     arena_init(&node->arena, LIMIT_DECODE_BYTES);
+    arena_init(&node->replies, LIMIT_REPLY_ARENA_BYTES);
     struct buffer bootstrap = {0};
     bool ok = replica_bootstrap_entry(options->members, options->member_count, &bootstrap,
                                       &node->cluster_id, error);
@@ -692,6 +726,7 @@ static void part_closed(void *context)
     data_directory_close(node->directory);
     admission_free(node->admission);
     arena_free(&node->arena);
+    arena_free(&node->replies);
     log_info("stopped", LOG_NUMBER("term", node->term));
     node->stopped(node->stopped_context);
 }

@@ -21,6 +21,7 @@
 #include "proposer.h"
 #include "raft/replica.h"
 #include "raft/transport.h"
+#include "registrations.h"
 #include "rpc/server.h"
 #include "storage/data_directory.h"
 #include "storage/log_store.h"
@@ -42,12 +43,14 @@ struct node {
     struct forwarder *forwarder;
     struct proposer *proposer;
     struct admission *admission;
-    struct arena arena; /* for reads and their replies */
+    struct arena arena;   /* for reads, as they were sent */
+    struct arena replies; /* for their answers */
     struct ledger_clock clock;
 
     enum replica_state state;
     uint64_t term;
     uint64_t leader_id;
+    struct registrations logged;      /* in the log that was found, and not applied */
     uint64_t registered[LIMIT_NODES]; /* node ids whose incarnation is registered, or proposed in
                                          this term */
     size_t registered_count;

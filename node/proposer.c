@@ -1,6 +1,7 @@
 /*
- * proposer.c - two queues. `waiting` holds calls in the order they came; `flights` holds one record
- * per submitted entry, in index order, with its calls.
+ * proposer.c - three queues. `waiting` holds calls in the order they came; `flights` holds one
+ * record per submitted entry, in index order, with its calls; `ready` holds the reads whose barrier
+ * is applied.
  *
  * Invariants: flights are consecutive in submission order and all of one term (leadership lost
  * empties them); a flight's calls hold as many commands as its entry; a cancelled call stays in
@@ -52,6 +53,7 @@ struct proposer {
     struct flight flights[LIMIT_INFLIGHT_ENTRIES]; /* a ring */
     size_t flight_head;
     size_t flight_count;
+    struct pending_queue ready;
     struct buffer entry;
     struct arena arena; /* for replies */
 };
@@ -90,13 +92,14 @@ struct proposer *proposer_new(const struct proposer_env *env)
 {
     struct proposer *proposer = memory_zalloc(sizeof *proposer);
     proposer->env = *env;
-    arena_init(&proposer->arena, LIMIT_DECODE_BYTES);
+    arena_init(&proposer->arena, LIMIT_REPLY_ARENA_BYTES);
     return proposer;
 }
 
 void proposer_free(struct proposer *proposer)
 {
-    assert(proposer->waiting.first == NULL && proposer->flight_count == 0);
+    assert(proposer->waiting.first == NULL && proposer->flight_count == 0 &&
+           proposer->ready.first == NULL);
     buffer_free(&proposer->entry);
     arena_free(&proposer->arena);
     free(proposer);
@@ -305,14 +308,29 @@ void proposer_applied(struct proposer *proposer, uint64_t index, uint64_t term)
         pending_answer(pending);
     }
     for (struct pending *read; (read = queue_pop(&flight.reads)) != NULL;) {
-        if (read->cancelled) {
-            rpc_call_fail(read->call, RPC_CANCELLED, "cancelled");
-        } else {
-            proposer->env.answer_read(proposer->env.context, read->call, read->query,
-                                      buffer_bytes(&read->data));
-        }
-        pending_free(read);
+        queue_push(&proposer->ready, read);
     }
+}
+
+bool proposer_answer_read(struct proposer *proposer)
+{
+    struct pending *read = queue_pop(&proposer->ready);
+    if (read == NULL) {
+        return false;
+    }
+    if (read->cancelled) {
+        rpc_call_fail(read->call, RPC_CANCELLED, "cancelled");
+    } else {
+        proposer->env.answer_read(proposer->env.context, read->call, read->query,
+                                  buffer_bytes(&read->data));
+    }
+    pending_free(read);
+    return true;
+}
+
+bool proposer_has_answers(const struct proposer *proposer)
+{
+    return proposer->ready.first != NULL;
 }
 
 static void fail_queue(struct pending_queue *queue, enum rpc_status status, const char *words)
@@ -336,6 +354,7 @@ void proposer_abandon(struct proposer *proposer, const char *words)
         proposer->flight_head = (proposer->flight_head + 1) % LIMIT_INFLIGHT_ENTRIES;
         proposer->flight_count--;
     }
+    fail_queue(&proposer->ready, RPC_UNAVAILABLE, words);
     fail_queue(&proposer->waiting, RPC_UNAVAILABLE, words);
     proposer->waiting_commands = 0;
     proposer->waiting_bytes = 0;

@@ -6,8 +6,10 @@
  * (applied) -> answered
  *
  * A read joins the entry that is built next, or makes an empty one: its barrier. An entry that was
- * submitted in our term and is applied proves that we led when it committed, so what is read then
- * is no older than anything acknowledged before the read came.
+ * submitted in our term and is applied proves that we led when it committed, so what is read then,
+ * or later, is no older than anything acknowledged before the read came. So reads need not be
+ * answered together: the owner takes them one by one, as much as one turn of its loop has time for.
+ * A thousand that came for one barrier would else keep it from its peers until they elect another.
  *
  * Every call is answered exactly once. A command that was never submitted fails with UNAVAILABLE
  * (surely not executed); one that was submitted when leadership ended fails with UNKNOWN.
@@ -34,7 +36,7 @@ struct proposer_env {
     /* Submits; gives index and term. Takes the entry over. Does not return if the node must stop.
      */
     void (*submit)(void *context, struct entry *entry, uint64_t *index, uint64_t *term);
-    /* Answers a read from the state as it is applied now. */
+    /* Answers a read from the state as it is applied now, from within proposer_answer_read. */
     void (*answer_read)(void *context, struct rpc_call *call, enum query_kind kind,
                         struct bytes request);
 };
@@ -63,9 +65,13 @@ void proposer_flush(struct proposer *proposer);
  * not ours are ignored. */
 void proposer_result(struct proposer *proposer, uint64_t index, uint64_t term,
                      const struct ledger_result *result);
-/* The entry is applied and committed to the state: the rest of its calls, reads included, is
- * answered. */
+/* The entry is applied and committed to the state: its commands' calls are answered, its reads may
+ * be. */
 void proposer_applied(struct proposer *proposer, uint64_t index, uint64_t term);
+
+/* Answers the read that has waited longest; false: none may be answered now. */
+bool proposer_answer_read(struct proposer *proposer);
+bool proposer_has_answers(const struct proposer *proposer);
 
 /* No longer leader: everything is answered with a failure. `words` says who leads now. */
 void proposer_abandon(struct proposer *proposer, const char *words);

@@ -173,7 +173,7 @@ bool query_check(enum query_kind kind, struct arena *arena, struct bytes request
 /* ---- runs ---- */
 
 struct run {
-    struct arena *arena;
+    struct arena *arena; /* for the answer */
     struct ledger *ledger;
     uint64_t applied_index;
     struct buffer *response;
@@ -383,12 +383,13 @@ static enum query_outcome run_list_history(struct run *run,
     return QUERY_DONE;
 }
 
-enum query_outcome query_run(enum query_kind kind, struct arena *arena, struct ledger *ledger,
-                             uint64_t applied_index, struct bytes request, struct buffer *response,
-                             struct error *error)
+enum query_outcome query_run(enum query_kind kind, struct arena *arena, struct arena *replies,
+                             struct ledger *ledger, uint64_t applied_index, struct bytes request,
+                             struct buffer *response, struct error *error)
 {
     arena_reset(arena);
-    struct run run = {arena, ledger, applied_index, response, error};
+    arena_reset(replies);
+    struct run run = {replies, ledger, applied_index, response, error};
     const void *decoded = decode(kind, arena, request);
     assert(decoded != NULL);
     switch (kind) {

@@ -31,9 +31,11 @@ enum query_outcome {
     QUERY_REFUSED /* bad page token */,
     QUERY_FAILED /* the store: stop the node */
 };
-/* Appends the packed response. */
-enum query_outcome query_run(enum query_kind kind, struct arena *arena, struct ledger *ledger,
-                             uint64_t applied_index, struct bytes request, struct buffer *response,
-                             struct error *error);
+/* Appends the packed response. `arena` takes the request, within the limit that query_check has
+ * seen it keep; `replies` takes what the answer is made of, so that a request which needs all of
+ * its own can't leave too little for the answer. */
+enum query_outcome query_run(enum query_kind kind, struct arena *arena, struct arena *replies,
+                             struct ledger *ledger, uint64_t applied_index, struct bytes request,
+                             struct buffer *response, struct error *error);
 
 #endif

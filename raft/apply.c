@@ -51,7 +51,7 @@ bool replica_apply_committed(struct replica *replica, struct error *error)
         uint64_t left = may_apply_up_to(replica) - first + 1;
         size_t wanted = left < APPLY_READ_ENTRIES ? (size_t)left : APPLY_READ_ENTRIES;
         size_t count =
-            replica_entries_get(replica, first, wanted, LIMIT_APPEND_BYTES, entries, error);
+            replica_entries_get(replica, first, wanted, LIMIT_APPLY_TURN_BYTES, entries, error);
         if (count == 0) {
             return false;
         }

@@ -325,6 +325,36 @@ class Strangers(harness.TestCase):
         cluster.wait_ready()
         cluster.check_sound()
 
+    def test_a_wiped_node_is_refused_by_one_that_has_just_started(self):
+        """After a crash the state lies behind the log. Whose vote counts must be known before the log is applied again."""
+        cluster = self.open_cluster(3)
+        behind, keeper, wiped = cluster.nodes
+        cluster.leader().stubs.ledger.SetStock(set_stock("sku", 10))
+        cluster.wait_equal_digests()
+        self.assertGreaterEqual(cluster.leader().status().last_index, 4, cluster.describe())
+        # What the other two acknowledge is on their disks alone; then everything is cut off, and one of the two disks is lost.
+        behind.kill()
+        client = Client([keeper.client_address, wiped.client_address])
+        self.addCleanup(client.close)
+        client.call("SetStock", set_stock("sku", 11))
+        keeper.kill()
+        wiped.kill()
+        shutil.rmtree(wiped.data)
+        lines = len(wiped.log_events())
+        behind.start()
+        wiped.start()
+        wait_until(
+            lambda: any("incarnation" in entry.get("reason", "") for entry in wiped.log_events()[lines:]),
+            lambda: f"the wiped node is not refused: {cluster.describe()}",
+        )
+        self.assertFalse(behind.serving(), cluster.describe())
+        # It ends by itself as soon as both refuse it.
+        keeper.start()
+        self.assertEqual(wiped.wait_exit(), 1)
+        cluster.wait_ready()
+        self.assertEqual(cluster.leader().stubs.ledger.GetStock(get_stock("sku")).stock.on_hand, 11)
+        cluster.check_sound()
+
     def test_a_node_of_another_cluster_is_refused(self):
         cluster = self.open_cluster(3)
         node = cluster.nodes[2]

@@ -103,6 +103,9 @@
 /* Nested messages of one request, and the memory that decoding it may take. */
 #define LIMIT_MESSAGE_PARTS 65536
 #define LIMIT_DECODE_BYTES  (32u << 20)
+/* What one answer is laid out in before it is packed. Nothing an answer holds comes near: the
+ * largest has 10,000 rows of about 600 bytes, ids of 255 included. */
+#define LIMIT_REPLY_ARENA_BYTES (32u << 20)
 
 /* Commands, reads and bytes that wait for a place in the log. While one of them is reached every
  * request is refused at once, unread, with RESOURCE_EXHAUSTED; one request may go beyond the number
@@ -143,7 +146,9 @@
 #define LIMIT_UNSYNCED_BYTES   (32u << 20)
 #define LIMIT_UNSYNCED_ENTRIES 8192
 /* What one turn of the loop applies before it looks at the network again: no entry is begun beyond
- * it. About 30 ms of orders with one line. */
+ * it, but one always is. About 30 ms of orders with one line. An entry of LIMIT_LINES lines has
+ * more bytes than this and takes a third of an election timeout: two of them in one turn could cost
+ * the leadership. */
 #define LIMIT_APPLY_TURN_ENTRIES 256
 #define LIMIT_APPLY_TURN_BYTES   (64u << 10)
 /* Terms and indexes above it are nobody's: arithmetic on them could overflow. */

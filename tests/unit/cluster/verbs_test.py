@@ -93,7 +93,7 @@ class Replay(unittest.TestCase):
 
     def stocks(self):
         with open(self.path("state"), encoding="utf-8") as file:
-            return {sku: (int(on_hand), int(reserved)) for sku, on_hand, reserved in (line.split() for line in file)}
+            return {sku: (int(on_hand), int(reserved)) for sku, on_hand, reserved in (line.rstrip("\n").rsplit(" ", 2) for line in file)}
 
     def assert_exact(self, text, stock, *args):
         result = self.replay(text, "--stock", str(stock), *args)

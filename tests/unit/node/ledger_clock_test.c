@@ -37,6 +37,36 @@ static void test_credit_is_the_time_without_a_leader(void **state)
     assert_int_equal(credit, 700); /* not the minute in which nobody ordered */
 }
 
+/* The leader itself is elected again, after a time in which nobody wrote and a shorter one in which
+ * it had no quorum. */
+static void test_an_idle_leader_is_no_outage(void **state)
+{
+    (void)state;
+    struct ledger_clock clock = {0};
+    int64_t stamp;
+    int64_t credit;
+    ledger_clock_lead(&clock, 5000, 1000000, 0, &stamp, &credit);
+    for (uint64_t at = 5050; at <= 65000; at += 50) {
+        ledger_clock_leading(&clock, at);
+    }
+    ledger_clock_lead(&clock, 65700, 1060700, 1000000, &stamp, &credit);
+    assert_in_range(credit, 700, 750);
+}
+
+/* Stopped (SIGSTOP, a suspended machine), it looks before it learns that it leads no more. */
+static void test_a_stopped_leader_does_not_lead(void **state)
+{
+    (void)state;
+    struct ledger_clock clock = {0};
+    int64_t stamp;
+    int64_t credit;
+    ledger_clock_lead(&clock, 5000, 1000000, 0, &stamp, &credit);
+    ledger_clock_leading(&clock, 5050);
+    ledger_clock_leading(&clock, 65000);
+    ledger_clock_lead(&clock, 65100, 1060100, 1000000, &stamp, &credit);
+    assert_in_range(credit, 60000, 60100);
+}
+
 /* The ledger bounds it by what has passed since the last entry, which may not be applied here yet:
  * after a restart nothing may be. */
 static void test_a_restart_credits_without_bound(void **state)
@@ -97,6 +127,8 @@ int main(void)
         cmocka_unit_test(test_wall_behind_the_last_stamp_does_not_take_time_back),
         cmocka_unit_test(test_credit_is_the_time_without_a_leader),
         cmocka_unit_test(test_a_restart_credits_without_bound),
+        cmocka_unit_test(test_an_idle_leader_is_no_outage),
+        cmocka_unit_test(test_a_stopped_leader_does_not_lead),
         cmocka_unit_test(test_a_jump_of_the_wall_clock_is_slewed),
         cmocka_unit_test(test_small_drift_is_followed),
     };

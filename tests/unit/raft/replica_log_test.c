@@ -299,6 +299,32 @@ static void a_long_replay_is_cut_into_turns(void **state)
     fixture_free(fixture);
 }
 
+/* Large entries cost most: a turn takes few of them, but one at least. */
+static void a_turn_applies_a_bounded_number_of_bytes(void **state)
+{
+    (void)state;
+    struct fixture *fixture = fixture_new();
+    const uint64_t last = 20;
+    struct buffer large = {0};
+    memset(buffer_reserve(&large, LIMIT_APPLY_TURN_BYTES * 3 / 4), 'x',
+           LIMIT_APPLY_TURN_BYTES * 3 / 4);
+    large.len = LIMIT_APPLY_TURN_BYTES * 3 / 4;
+    fixture_found(fixture, 3);
+    while (fixture->log_last < last) {
+        fixture_disk_append(fixture, 1, ENTRY_COMMAND, buffer_bytes(&large));
+    }
+    fixture->term = 1;
+    assert_true(fixture_start(fixture, 1, 3));
+    assert_true(fixture_receive(fixture, 2, fixture_append(1, last, 1, last)));
+    while (fixture->applied_index < last) {
+        uint64_t before = fixture->applied_index;
+        assert_true(fixture_tick(fixture));
+        assert_in_range(fixture->applied_index, before + 1, before + 2);
+    }
+    buffer_free(&large);
+    fixture_free(fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -316,6 +342,7 @@ int main(void)
         cmocka_unit_test(a_leader_applies_what_is_durable_here),
         cmocka_unit_test(apply_goes_on_where_the_state_is),
         cmocka_unit_test(a_long_replay_is_cut_into_turns),
+        cmocka_unit_test(a_turn_applies_a_bounded_number_of_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,76 @@
+/* Registrations that stand in the log and are not applied. */
+#include "cmocka_test.h"
+
+#include "registrations.h"
+
+static void note(struct registrations *registrations, uint64_t index, uint64_t node_id,
+                 uint64_t incarnation)
+{
+    struct ledger_command_lines lines = {0};
+    struct buffer entry = {0};
+    const struct ledger_entry_header header = {
+        .format = LEDGER_ENTRY_FORMAT, .ledger_version = LEDGER_VERSION, .time_ms = 1};
+    ledger_entry_begin(&entry, &header);
+    const struct ledger_line line = {.sku = BYTES_LITERAL("sku"), .quantity = 1};
+    struct ledger_command reserve = {
+        .kind = LEDGER_RESERVE, .order_id = BYTES_LITERAL("o"), .lines = &line, .line_count = 1};
+    struct ledger_command command = {
+        .kind = LEDGER_REGISTER_NODE, .node_id = node_id, .incarnation = incarnation};
+    ledger_entry_append(&entry, &reserve);
+    ledger_entry_append(&entry, &command);
+    ledger_entry_finish(&entry, 2);
+    registrations_note(registrations, index, buffer_bytes(&entry), &lines);
+    buffer_free(&entry);
+    ledger_command_lines_free(&lines);
+}
+
+static void the_first_registration_of_a_node_counts_until_it_is_applied(void **state)
+{
+    (void)state;
+    struct registrations registrations = {0};
+    note(&registrations, 3, 1, 11);
+    note(&registrations, 4, 2, 22);
+    note(&registrations, 5, 2, 99);
+    assert_int_equal(registrations_find(&registrations, 1, 2), 11);
+    assert_int_equal(registrations_find(&registrations, 2, 2), 22);
+    assert_int_equal(registrations_find(&registrations, 3, 2), 0);
+    /* The state knows better. */
+    assert_int_equal(registrations_find(&registrations, 1, 3), 0);
+    assert_int_equal(registrations_find(&registrations, 2, 3), 22);
+}
+
+static void a_truncation_takes_them_back(void **state)
+{
+    (void)state;
+    struct registrations registrations = {0};
+    note(&registrations, 3, 1, 11);
+    note(&registrations, 4, 2, 22);
+    registrations_truncate(&registrations, 4);
+    assert_int_equal(registrations_find(&registrations, 1, 0), 11);
+    assert_int_equal(registrations_find(&registrations, 2, 0), 0);
+    note(&registrations, 4, 2, 33);
+    assert_int_equal(registrations_find(&registrations, 2, 0), 33);
+}
+
+static void what_is_no_entry_is_left_out(void **state)
+{
+    (void)state;
+    struct registrations registrations = {0};
+    struct ledger_command_lines lines = {0};
+    registrations_note(&registrations, 1, BYTES_LITERAL("nonsense"), &lines);
+    for (uint64_t id = 1; id <= LIMIT_NODES + 3; id++) {
+        note(&registrations, id, id, id);
+    }
+    assert_int_equal(registrations.count, LIMIT_NODES);
+    ledger_command_lines_free(&lines);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_first_registration_of_a_node_counts_until_it_is_applied),
+        cmocka_unit_test(a_truncation_takes_them_back),
+        cmocka_unit_test(what_is_no_entry_is_left_out),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
