@@ -217,7 +217,7 @@ static bool load_manifest(struct data_directory *directory,
     if (!contents->manifest && (contents->log || contents->generation_count > 0)) {
         loaded = error_set(error,
                            "%s is missing, though the directory holds a node's data: put it back, "
-                           "or rebuild this node from its peers with an empty data directory",
+                           "or " ERROR_REBUILD_NODE,
                            path);
     } else {
         loaded = contents->manifest || create_manifest(directory, options, path, error);

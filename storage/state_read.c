@@ -13,7 +13,7 @@ bool state_fail(struct error *error, const char *path, const char *what, char *w
 {
     bool corrupt = strncmp(words, "Corruption", strlen("Corruption")) == 0;
     error_set(error, "the state database %s can't be %s: %.300s%s", path, what, words,
-              corrupt ? "; rebuild this node from its peers with an empty data directory" : "");
+              corrupt ? "; " ERROR_REBUILD_NODE : "");
     rocksdb_free(words);
     return false;
 }
