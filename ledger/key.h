@@ -28,6 +28,10 @@ struct ledger_key {
     uint8_t data[1 + LIMIT_ID_BYTES + 1 + 4 + 8 + 4];
 };
 
+/* The names of META records. */
+#define LEDGER_META_CLOCK  "clock"
+#define LEDGER_META_DIGEST "digest"
+
 struct ledger_key ledger_key_meta(const char *name);
 struct ledger_key ledger_key_stock(struct bytes sku, uint32_t warehouse);
 struct ledger_key ledger_key_order(struct bytes order_id);

@@ -18,7 +18,6 @@
 #include <stdlib.h>
 
 #include "manifest.h"
-#include "way_back.h"
 
 #define FIRST_GENERATION 1
 #define STATE_PREFIX     "state."
@@ -218,7 +217,7 @@ static bool load_manifest(struct data_directory *directory,
     if (!contents->manifest && (contents->log || contents->generation_count > 0)) {
         loaded = error_set(error,
                            "%s is missing, though the directory holds a node's data: put it back, "
-                           "or else: " WAY_BACK_NODE,
+                           "or " ERROR_REBUILD_NODE,
                            path);
     } else {
         loaded = contents->manifest || create_manifest(directory, options, path, error);

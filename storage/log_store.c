@@ -26,7 +26,6 @@
 #include "base/limits.h"
 #include "log_batch.h"
 #include "log_recovery.h"
-#include "way_back.h"
 
 /* What one visit while opening reads at once. */
 #define VISIT_RECORDS 256
@@ -293,7 +292,7 @@ static bool read_batch(struct reading *reading, const struct log_place *place, u
             header->first_index != place->first_index || header->count < place->count) {
             read = error_set(error,
                              "%s is damaged at offset %u: the batch with entry %" PRIu64
-                             " does not read as it was written; " WAY_BACK_NODE,
+                             " does not read as it was written; " ERROR_REBUILD_NODE,
                              path, place->offset, place->first_index);
         }
     }

@@ -27,7 +27,6 @@
 #include "base/codec.h"
 #include "base/limits.h"
 #include "state_read.h"
-#include "way_back.h"
 
 #define STATE_FORMAT 1u
 #define OWN_KIND     'A'
@@ -151,7 +150,7 @@ static bool load_applied_index(struct state_db *db, struct error *error)
         }
         return empty || error_set(error,
                                   "the state database %s holds records but no applied index: it is "
-                                  "damaged, or not a node's; " WAY_BACK_STATE,
+                                  "damaged, or not a node's; " ERROR_REBUILD_NODE,
                                   db->path);
     case STORE_FOUND:
         break;
@@ -168,7 +167,8 @@ static bool load_applied_index(struct state_db *db, struct error *error)
     db->applied_index = read_u64(&in);
     if (!reader_finished(&in) || format == 0 || db->applied_index == 0) {
         return error_set(
-            error, "the state database %s has an applied index that can't be read; " WAY_BACK_STATE,
+            error,
+            "the state database %s has an applied index that can't be read; " ERROR_REBUILD_NODE,
             db->path);
     }
     return true;

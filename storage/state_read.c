@@ -6,7 +6,6 @@
  * key, the overlay's counts. What can fail: reading the disk, and a block whose checksum is wrong.
  */
 #include "state_read.h"
-#include "way_back.h"
 
 #include <assert.h>
 
@@ -14,7 +13,7 @@ bool state_fail(struct error *error, const char *path, const char *what, char *w
 {
     bool corrupt = strncmp(words, "Corruption", strlen("Corruption")) == 0;
     error_set(error, "the state database %s can't be %s: %.300s%s", path, what, words,
-              corrupt ? "; " WAY_BACK_STATE : "");
+              corrupt ? "; " ERROR_REBUILD_NODE : "");
     rocksdb_free(words);
     return false;
 }

@@ -117,6 +117,11 @@
 /* ---- replication ---- */
 
 #define LIMIT_NODES 9
+/* No word from the leader for this long: elect. And how many heartbeats must fit into it: a leader
+ * may wait for one to hear from all at once, and some may be late (docs/replication.md, rule 14).
+ */
+#define DEFAULT_ELECTION_TIMEOUT_MS     300
+#define HEARTBEATS_PER_ELECTION_TIMEOUT 4
 /* One entry: a full Execute and its framing. Group commit stops gathering at the target, one
  * command alone may be larger. */
 #define LIMIT_ENTRY_BYTES  (6u << 20)
@@ -236,6 +241,8 @@
 
 /* ---- client library ---- */
 
+/* Where a node listens for clients, and where they look for one, while nobody says otherwise. */
+#define DEFAULT_CLIENT_ADDRESS "127.0.0.1:7070"
 /* Endpoints that a program may name, and all that a client keeps a connection for: those, leaders
  * that nodes named, and nodes that were asked for their status. */
 #define LIMIT_CLIENT_GIVEN_ENDPOINTS 16

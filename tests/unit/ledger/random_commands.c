@@ -141,7 +141,7 @@ void random_entry(struct random_commands *random, struct buffer *entry)
     for (uint32_t i = 0; i < count; i++) {
         struct ledger_command command;
         random_command(random, &command);
-        ledger_entry_append(entry, &command);
+        ledger_command_encode(entry, &command);
     }
     ledger_entry_finish(entry, count);
 }
