@@ -17,6 +17,7 @@
 #ifndef LEDGER_MACHINE_H
 #define LEDGER_MACHINE_H
 
+#include "base/way_back.h"
 #include "key.h"
 #include "ledger/ledger.h"
 #include "ledger/settings.h"
@@ -107,7 +108,7 @@ bool ledger_meta_in_digest(struct bytes name);
 /* Sets the text "the state database contradicts itself ...: " and what was found. False. */
 #define ledger_contradiction(error, ...)                                                           \
     (error_set(error, __VA_ARGS__),                                                                \
-     error_wrap(error, "the state database contradicts itself (" ERROR_REBUILD_NODE ")"))
+     error_wrap(error, "the state database contradicts itself (" WAY_BACK_STATE ")"))
 
 /* ---- stock.c ---- */
 

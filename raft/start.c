@@ -20,6 +20,7 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include "base/way_back.h"
 #include "configuration.h"
 #include "replica_internal.h"
 
@@ -115,7 +116,7 @@ static bool check_entries(const struct replica *replica, const struct replica_di
         return error_set(
             error,
             "the state has applied entry %" PRIu64
-            ", but the log on disk ends at %zu: the log has lost entries; " ERROR_REBUILD_NODE,
+            ", but the log on disk ends at %zu: the log has lost entries; " WAY_BACK_NODE,
             disk->applied_index, disk->entry_count);
     }
     const struct entry *first = disk->entries[0];
@@ -249,7 +250,7 @@ bool replica_start_from(struct replica *replica, const struct replica_disk *disk
     if (disk->applied_index > 0) {
         return error_set(error,
                          "the state has applied entry %" PRIu64
-                         ", but there is no log on disk: " ERROR_REBUILD_NODE,
+                         ", but there is no log on disk: " WAY_BACK_NODE,
                          disk->applied_index);
     }
     struct entry *first = entry_new_copy(1, 1, ENTRY_CHANGE, buffer_bytes(&replica->bootstrap));

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/way_back.h"
 #include "manifest.h"
 
 #define FIRST_GENERATION 1
@@ -217,7 +218,7 @@ static bool load_manifest(struct data_directory *directory,
     if (!contents->manifest && (contents->log || contents->generation_count > 0)) {
         loaded = error_set(error,
                            "%s is missing, though the directory holds a node's data: put it back, "
-                           "or " ERROR_REBUILD_NODE,
+                           "or else: " WAY_BACK_NODE,
                            path);
     } else {
         loaded = contents->manifest || create_manifest(directory, options, path, error);

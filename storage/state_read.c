@@ -9,11 +9,13 @@
 
 #include <assert.h>
 
+#include "base/way_back.h"
+
 bool state_fail(struct error *error, const char *path, const char *what, char *words)
 {
     bool corrupt = strncmp(words, "Corruption", strlen("Corruption")) == 0;
     error_set(error, "the state database %s can't be %s: %.300s%s", path, what, words,
-              corrupt ? "; " ERROR_REBUILD_NODE : "");
+              corrupt ? "; " WAY_BACK_STATE : "");
     rocksdb_free(words);
     return false;
 }

@@ -10,11 +10,6 @@
 
 #include <stdbool.h>
 
-/* The way back for a node whose disk can't be trusted any more. A new id, for the others refuse an
- * empty directory under the old one: that node has forgotten what it promised (Raft rule 0). */
-#define ERROR_REBUILD_NODE                                                                         \
-    "rebuild this node from its peers under a new id, with an empty data directory"
-
 struct error {
     char text[512];
 };
