@@ -4,8 +4,8 @@
 #include "base/hash.h"
 
 #include <isa-l/crc.h>
-#define XXH_INLINE_ALL  /* short keys are hashed at every put: a call would cost more than the hash \
-                         */
+/* Short keys are hashed at every put: a call would cost more than the hash. */
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 static struct hash128 from_xxh(XXH128_hash_t hash)

@@ -151,15 +151,6 @@ static bool posix_allocate(struct file *file, uint64_t size, struct error *error
     return write_zeros(file, now, size, error);
 }
 
-static bool posix_truncate(struct file *file, uint64_t size, struct error *error)
-{
-    int result;
-    do {
-        result = ftruncate(file->fd, (off_t)size);
-    } while (result != 0 && errno == EINTR);
-    return result == 0 || failed(error, "change its size", file->path, errno);
-}
-
 static bool posix_sync(struct file *file, struct error *error)
 {
     return fdatasync(file->fd) == 0 || failed(error, "sync it to disk", file->path, errno);
@@ -180,6 +171,15 @@ static long holder_of(struct file *file)
     return end != text && *end == '\n' && pid > 0 ? pid : 0;
 }
 
+static bool make_empty(struct file *file, struct error *error)
+{
+    int result;
+    do {
+        result = ftruncate(file->fd, 0);
+    } while (result != 0 && errno == EINTR);
+    return result == 0 || failed(error, "empty it", file->path, errno);
+}
+
 static bool posix_lock(struct file *file, struct error *error)
 {
     int result;
@@ -198,7 +198,7 @@ static bool posix_lock(struct file *file, struct error *error)
     }
     char text[24];
     int len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-    return posix_truncate(file, 0, error) && posix_write(file, 0, text, (size_t)len, error);
+    return make_empty(file, error) && posix_write(file, 0, text, (size_t)len, error);
 }
 
 static bool posix_list(void *context, const char *directory,
@@ -293,7 +293,6 @@ const struct file_system file_system_posix = {
     .close = posix_close,
     .size = posix_size,
     .allocate = posix_allocate,
-    .truncate = posix_truncate,
     .read = posix_read,
     .write = posix_write,
     .sync = posix_sync,

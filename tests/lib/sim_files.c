@@ -17,12 +17,11 @@
 
 #define SECTOR_BYTES 512u
 
-/* A write (data, at offset), or a change of size (no data, offset is the new size). */
+/* A write (data, at offset), or an allocation (no data, offset is the least size). */
 struct change {
     uint64_t offset;
     uint8_t *data;
     size_t len;
-    bool grow_only;
 };
 
 struct node {
@@ -84,7 +83,6 @@ static const char *const operation_words[SIM_OPERATIONS] = {
     "open it",
     "find its size",
     "allocate space for it",
-    "change its size",
     "read it",
     "write to it",
     "sync it",
@@ -270,7 +268,7 @@ static void apply_change(struct buffer *content, const struct change *change)
 {
     if (change->data != NULL) {
         apply_part(content, change, 0, change->len);
-    } else if (!change->grow_only || change->offset > content->len) {
+    } else if (change->offset > content->len) {
         set_size(content, change->offset);
     }
 }
@@ -478,30 +476,18 @@ static bool sim_size(struct file *file, uint64_t *size, struct error *error)
     return true;
 }
 
-static bool change_size(struct file *file, enum sim_operation operation, uint64_t size,
-                        struct error *error)
-{
-    int code;
-    enum step step = begin_file(file, operation, true, &code);
-    if (step == STEP_FAIL) {
-        return fail(error, operation, file->path, code);
-    }
-    if (!has_space(file, size)) {
-        return fail(error, operation, file->path, ENOSPC);
-    }
-    change_content(file->node,
-                   (struct change){.offset = size, .grow_only = operation == SIM_ALLOCATE});
-    return step == STEP_DO || fail(error, operation, file->path, code);
-}
-
 static bool sim_allocate(struct file *file, uint64_t size, struct error *error)
 {
-    return change_size(file, SIM_ALLOCATE, size, error);
-}
-
-static bool sim_truncate(struct file *file, uint64_t size, struct error *error)
-{
-    return change_size(file, SIM_TRUNCATE, size, error);
+    int code;
+    enum step step = begin_file(file, SIM_ALLOCATE, true, &code);
+    if (step == STEP_FAIL) {
+        return fail(error, SIM_ALLOCATE, file->path, code);
+    }
+    if (!has_space(file, size)) {
+        return fail(error, SIM_ALLOCATE, file->path, ENOSPC);
+    }
+    change_content(file->node, (struct change){.offset = size});
+    return step == STEP_DO || fail(error, SIM_ALLOCATE, file->path, code);
 }
 
 static bool sim_read(struct file *file, uint64_t offset, void *data, size_t len, size_t *got,
@@ -745,7 +731,6 @@ struct file_system sim_disk_files(struct sim_disk *disk)
         .close = sim_close,
         .size = sim_size,
         .allocate = sim_allocate,
-        .truncate = sim_truncate,
         .read = sim_read,
         .write = sim_write,
         .sync = sim_sync,

@@ -27,7 +27,6 @@ enum sim_operation {
     SIM_OPEN,
     SIM_SIZE,
     SIM_ALLOCATE,
-    SIM_TRUNCATE,
     SIM_READ,
     SIM_WRITE,
     SIM_SYNC,

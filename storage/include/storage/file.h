@@ -26,7 +26,6 @@ struct file_system {
     bool (*size)(struct file *file, uint64_t *size, struct error *error);
     /* Makes the file at least this long with blocks allocated; new bytes read as zero. */
     bool (*allocate)(struct file *file, uint64_t size, struct error *error);
-    bool (*truncate)(struct file *file, uint64_t size, struct error *error);
     /* *got < len only at the end of the file. */
     bool (*read)(struct file *file, uint64_t offset, void *data, size_t len, size_t *got,
                  struct error *error);
