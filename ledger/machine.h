@@ -108,8 +108,7 @@ bool ledger_meta_in_digest(struct bytes name);
 /* Sets the text "the state database contradicts itself ...: " and what was found. False. */
 #define ledger_contradiction(error, ...)                                                           \
     (error_set(error, __VA_ARGS__),                                                                \
-     error_wrap(error,                                                                             \
-                "the state database contradicts itself (rebuild this node from its peers)"))
+     error_wrap(error, "the state database contradicts itself (" ADVICE_STATE_LOST ")"))
 
 /* ---- stock.c ---- */
 

@@ -37,8 +37,7 @@
 #include "base/limits.h"
 #include "log_batch.h"
 
-#define WAY_BACK                                                                                   \
-    "remove nothing by hand: rebuild this node from its peers with an empty data directory"
+#define WAY_BACK "remove nothing by hand; " ADVICE_NODE_LOST
 /* "0000000000000001.log" */
 #define NAME_DIGITS 16
 /* Zeros written at once. */

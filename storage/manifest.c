@@ -102,8 +102,7 @@ bool manifest_choose(struct bytes content, const char *path, struct manifest *ma
     if (findings[0] == SLOT_BROKEN && findings[1] == SLOT_BROKEN) {
         return error_set(error,
                          "%s is damaged: neither of its two records can be read, and with them the "
-                         "node's vote is lost; rebuild this node from its peers with an empty data "
-                         "directory",
+                         "node's vote is lost; " ADVICE_NODE_LOST,
                          path);
     }
     if (findings[0] == SLOT_VALID && findings[1] == SLOT_VALID) {
@@ -112,8 +111,8 @@ bool manifest_choose(struct bytes content, const char *path, struct manifest *ma
                            memcmp(&slots[0], &slots[1], sizeof slots[0]) != 0);
         if (contradict) {
             return error_set(error,
-                             "%s is damaged: its two records contradict each other; rebuild this "
-                             "node from its peers with an empty data directory",
+                             "%s is damaged: its two records contradict each "
+                             "other; " ADVICE_NODE_LOST,
                              path);
         }
         *manifest = slots[0].sequence >= slots[1].sequence ? slots[0] : slots[1];

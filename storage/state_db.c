@@ -150,8 +150,7 @@ static bool load_applied_index(struct state_db *db, struct error *error)
         }
         return empty || error_set(error,
                                   "the state database %s holds records but no applied index: it is "
-                                  "damaged, or not a node's; rebuild this node from its peers with "
-                                  "an empty data directory",
+                                  "damaged, or not a node's; " ADVICE_STATE_LOST,
                                   db->path);
     case STORE_FOUND:
         break;
@@ -168,8 +167,8 @@ static bool load_applied_index(struct state_db *db, struct error *error)
     db->applied_index = read_u64(&in);
     if (!reader_finished(&in) || format == 0 || db->applied_index == 0) {
         return error_set(error,
-                         "the state database %s has an applied index that can't be read; rebuild "
-                         "this node from its peers with an empty data directory",
+                         "the state database %s has an applied index that can't be "
+                         "read; " ADVICE_STATE_LOST,
                          db->path);
     }
     return true;

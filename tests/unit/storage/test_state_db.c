@@ -579,7 +579,7 @@ static void test_flipped_block(void **state)
     }
     assert_non_null(strstr(error.text, "Corruption"));
     assert_non_null(strstr(error.text, directory));
-    assert_non_null(strstr(error.text, "rebuild this node from its peers"));
+    assert_non_null(strstr(error.text, "made anew from the log"));
 }
 
 static void test_cut_table(void **state)
@@ -587,7 +587,7 @@ static void test_cut_table(void **state)
     (void)state;
     fill_and_close();
     flip_in_tables(1, true);
-    expect_refusal("rebuild this node from its peers");
+    expect_refusal("made anew from the log");
 }
 
 /* A disk that takes no more: in a child, whose files may not grow beyond a few KiB. */
