@@ -107,7 +107,7 @@ bool ledger_meta_in_digest(struct bytes name);
 /* Sets the text "the state database contradicts itself ...: " and what was found. False. */
 #define ledger_contradiction(error, ...)                                                           \
     (error_set(error, __VA_ARGS__),                                                                \
-     error_wrap(error, "the state database contradicts itself (" ERROR_REBUILD_NODE ")"))
+     error_wrap(error, "the state database contradicts itself (" ADVICE_STATE_LOST ")"))
 
 /* ---- stock.c ---- */
 

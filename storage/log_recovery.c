@@ -37,7 +37,7 @@
 #include "base/limits.h"
 #include "log_batch.h"
 
-#define WAY_BACK "remove nothing by hand: " ERROR_REBUILD_NODE
+#define WAY_BACK "remove nothing by hand; " ADVICE_NODE_LOST
 /* "0000000000000001.log" */
 #define NAME_DIGITS 16
 /* Zeros written at once. */

@@ -102,7 +102,7 @@ bool manifest_choose(struct bytes content, const char *path, struct manifest *ma
     if (findings[0] == SLOT_BROKEN && findings[1] == SLOT_BROKEN) {
         return error_set(error,
                          "%s is damaged: neither of its two records can be read, and with them the "
-                         "node's vote is lost; " ERROR_REBUILD_NODE,
+                         "node's vote is lost; " ADVICE_NODE_LOST,
                          path);
     }
     if (findings[0] == SLOT_VALID && findings[1] == SLOT_VALID) {
@@ -112,7 +112,7 @@ bool manifest_choose(struct bytes content, const char *path, struct manifest *ma
         if (contradict) {
             return error_set(error,
                              "%s is damaged: its two records contradict each "
-                             "other; " ERROR_REBUILD_NODE,
+                             "other; " ADVICE_NODE_LOST,
                              path);
         }
         *manifest = slots[0].sequence >= slots[1].sequence ? slots[0] : slots[1];

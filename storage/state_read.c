@@ -12,8 +12,8 @@
 bool state_fail(struct error *error, const char *path, const char *what, char *words)
 {
     bool corrupt = strncmp(words, "Corruption", strlen("Corruption")) == 0;
-    error_set(error, "the state database %s can't be %s: %.300s%s", path, what, words,
-              corrupt ? "; " ERROR_REBUILD_NODE : "");
+    error_set(error, "the state database %s can't be %s: %.200s%s", path, what, words,
+              corrupt ? "; " ADVICE_STATE_LOST : "");
     rocksdb_free(words);
     return false;
 }

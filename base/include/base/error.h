@@ -10,14 +10,19 @@
 
 #include <stdbool.h>
 
-/* The way back for a node whose disk can't be trusted any more. A new id, for the others refuse an
- * empty directory under the old one: that node has forgotten what it promised (Raft rule 0). */
-#define ERROR_REBUILD_NODE                                                                         \
-    "rebuild this node from its peers under a new id, with an empty data directory"
-
 struct error {
     char text[512];
 };
+
+/* What a person can do about damage on a disk, the same wherever it is found. Without its log or
+ * manifest a node no longer knows what it promised, and there is no snapshot yet to begin it anew
+ * from; the state can always be made again from the log, which is never trimmed. */
+#define ADVICE_NODE_LOST                                                                           \
+    "leave this node stopped and keep its directory: the other nodes serve without it, and it "    \
+    "can't be rebuilt yet (DAMAGE in holdfastd(8))"
+#define ADVICE_STATE_LOST                                                                          \
+    "stop the node, move that database's directory away and start again: the state is made anew "  \
+    "from the log (DAMAGE in holdfastd(8))"
 
 /* Sets the text; returns false, so that a failing call can end with `return error_set(...)`. */
 bool error_set(struct error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
