@@ -48,6 +48,14 @@ void dispatch_end_closed(struct call *call)
     end_without_answer(call, HF_CLOSED, hf_verdict_text(HF_CLOSED));
 }
 
+/* What went wrong with a connection begins with its address, which stands in front of it anyway. */
+static const char *without_address(const char *what, const char *where)
+{
+    size_t len = strlen(where);
+    bool repeated = strncmp(what, where, len) == 0 && strncmp(what + len, ": ", 2) == 0;
+    return repeated ? what + len + 2 : what;
+}
+
 /* The words name the last attempt: where, and what came of it. */
 static void end_after_attempt(struct call *call, struct attempt_end last, const char *where,
                               const char *what)
@@ -58,7 +66,7 @@ static void end_after_attempt(struct call *call, struct attempt_end last, const 
         error_set(&message, "%s", what); /* the node names the field: that is all there is to say */
     } else {
         error_set(&message, "%s (attempt %u, %s: %s)", hf_verdict_text(verdict), call->attempts,
-                  where, what);
+                  where, without_address(what, where));
     }
     end_without_answer(call, verdict, message.text);
 }

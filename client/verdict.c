@@ -30,7 +30,7 @@
     X(IDEMPOTENCY_MISMATCH, "this request id was used with other fields")                          \
     X(REQUEST_EXPIRED, "the request is too old to be told from a repetition")                      \
     X(MALFORMED_COMMAND, "the command breaks a rule of form")                                      \
-    X(UNREACHABLE, "no node could be reached before the deadline; surely not executed")            \
+    X(UNREACHABLE, "no node took the call in the time it had; surely not executed")                \
     X(OUTCOME_UNKNOWN,                                                                             \
       "no answer before the deadline; the command may have been executed: give it again under "    \
       "the same identity to learn")                                                                \

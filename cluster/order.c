@@ -147,7 +147,10 @@ static void print_order_time(const char *name, int64_t time_ms)
 static void print_order_table(const hf_order *order)
 {
     if (order->verdict != HF_OK) {
-        print_order_fact(hf_verdict_name(order->verdict), order->message);
+        struct buffer line = {0};
+        buffer_printf(&line, "%s: %s", hf_verdict_name(order->verdict), order->message);
+        verb_print_line(&line);
+        buffer_free(&line);
         return;
     }
     print_order_fact("order", order->order_id);

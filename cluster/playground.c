@@ -124,6 +124,7 @@ static bool make_temporary_directory(struct playground *playground)
                          "no temporary directory (%s): %s; name one with --dir", made,
                          strerror(errno));
     }
+    playground->new_directory = true;
     return true;
 }
 
@@ -190,8 +191,8 @@ static bool use_directory(struct playground *playground)
     }
     if ((mkdir(playground->given_directory, 0700) != 0 && errno != EEXIST) ||
         realpath(playground->given_directory, playground->directory) == NULL) {
-        return verb_fail(playground->verb, EXIT_CODE_USAGE, "%s: %s", playground->given_directory,
-                         strerror(errno));
+        return verb_fail(playground->verb, EXIT_CODE_USAGE, "--dir: %s can't be made: %s",
+                         playground->given_directory, strerror(errno));
     }
     char path[PATH_MAX];
     if (!layout_path(playground, path, sizeof path)) {

@@ -198,9 +198,7 @@ void endpoints_free(struct endpoints *endpoints)
     *endpoints = (struct endpoints){0};
 }
 
-/* The library's messages go from the general to the cause, behind colons: the cause, without the
- * bracket that may close behind it. */
-static int cause_of(const char *message, const char **cause)
+int verb_cause_of(const char *message, const char **cause)
 {
     *cause = message;
     for (const char *at = message; (at = strstr(at, ": ")) != NULL;) {
@@ -226,7 +224,7 @@ static void fail_unreachable(struct verb *verb, const char *message)
         hf_status *status;
         const char *cause;
         answered = hf_get_status(verb->client, endpoints.each[i], &probe, &status) == HF_OK;
-        int len = cause_of(status->message, &cause);
+        int len = verb_cause_of(status->message, &cause);
         error_set(&reason, "%.*s", len, cause);
         hf_free(status);
     }

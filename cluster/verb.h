@@ -62,6 +62,10 @@ bool verb_fail(struct verb *verb, enum exit_code code, const char *format, ...)
 /* As verb_fail with EXIT_CODE_USAGE, and the usage line below. */
 bool verb_misused(struct verb *verb, const char *text);
 
+/* The library's messages go from the general to the cause, behind colons: the cause, without the
+ * bracket that may close behind it. Its length. */
+int verb_cause_of(const char *message, const char **cause);
+
 /* Says why there is no answer, for a verdict below zero, and sets the exit code. `result` may be
  * NULL where the call has no identity (reads). */
 void verb_fail_unanswered(struct verb *verb, hf_verdict verdict, const char *message,

@@ -17,7 +17,6 @@
 #ifndef LEDGER_MACHINE_H
 #define LEDGER_MACHINE_H
 
-#include "base/way_back.h"
 #include "key.h"
 #include "ledger/ledger.h"
 #include "ledger/settings.h"
@@ -108,7 +107,7 @@ bool ledger_meta_in_digest(struct bytes name);
 /* Sets the text "the state database contradicts itself ...: " and what was found. False. */
 #define ledger_contradiction(error, ...)                                                           \
     (error_set(error, __VA_ARGS__),                                                                \
-     error_wrap(error, "the state database contradicts itself (" WAY_BACK_STATE ")"))
+     error_wrap(error, "the state database contradicts itself (" ADVICE_STATE_LOST ")"))
 
 /* ---- stock.c ---- */
 

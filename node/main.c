@@ -73,6 +73,10 @@ int main(int argc, char **argv)
         break;
     }
     log_configure(options.log_level, options.id);
+    struct error doubt;
+    if (options_doubt(&options, &doubt)) {
+        log_warning("options", LOG_TEXT("message", doubt.text));
+    }
     signal(SIGPIPE, SIG_IGN);
     allow_descriptors();
 

@@ -360,7 +360,8 @@ static bool admit_peer(void *context, uint64_t peer_id, uint64_t incarnation, st
             why,
             "node %" PRIu64 " is registered with incarnation %016" PRIx64 ", not %016" PRIx64
             ": its data directory was lost or replaced, and it must not vote with an "
-            "empty memory; bring the old directory back, or add the node under a new id",
+            "empty memory; start it with its old directory, or leave it stopped: the other "
+            "nodes serve without it, and it can't be replaced yet",
             peer_id, registered, incarnation);
     }
     return true;
@@ -564,12 +565,11 @@ static bool open_storage(struct node *node, struct loading *loading, struct erro
         return false;
     }
     if (state_db_applied_index(node->db) > loading->count) {
-        return error_set(
-            error,
-            "the state in %s has applied entry %" PRIu64
-            ", but the log ends at %zu: parts of the log are missing; bring them back, "
-            "or replace this node by one with a new id",
-            state.path, state_db_applied_index(node->db), loading->count);
+        return error_set(error,
+                         "the state in %s has applied entry %" PRIu64
+                         ", but the log ends at %zu: parts of the log are missing; put them back, "
+                         "or " ADVICE_NODE_LOST,
+                         state.path, state_db_applied_index(node->db), loading->count);
     }
     node->ledger = ledger_open(state_db_store(node->db), error);
     return node->ledger != NULL;

@@ -233,6 +233,47 @@ static bool check_address(const struct found *found, enum option_name option, st
     return true;
 }
 
+/* What is told to others must lead them here. 0.0.0.0 means "every address" to whoever listens, and
+ * "this machine" to whoever connects: a node that was told so would forward to itself. */
+static bool check_reachable(const char *text, const char *where, struct error *error)
+{
+    struct address address;
+    if (!address_parse(text, ADDRESS_TO_CONNECT, &address, error)) {
+        return error_wrap(error, "%s", where);
+    }
+    return (strcmp(address.host, "0.0.0.0") != 0 && strcmp(address.host, "::") != 0) ||
+           error_set(error,
+                     "%s: %s is nowhere that others can connect to: name this machine's "
+                     "own address",
+                     where, text);
+}
+
+static bool is_loopback(const char *text)
+{
+    struct address address;
+    struct error ignored;
+    return address_parse(text, ADDRESS_TO_CONNECT, &address, &ignored) &&
+           (strncmp(address.host, "127.", 4) == 0 || strcmp(address.host, "::1") == 0 ||
+            strcmp(address.host, "localhost") == 0);
+}
+
+bool options_doubt(const struct node_options *options, struct error *doubt)
+{
+    bool elsewhere = false;
+    for (size_t i = 0; i < options->member_count; i++) {
+        elsewhere = elsewhere || (options->members[i].id != options->id &&
+                                  !is_loopback(options->members[i].address));
+    }
+    if (!elsewhere || !is_loopback(options->advertise_client)) {
+        return false;
+    }
+    error_set(doubt,
+              "other nodes are on other machines, and forward to this one at %s, which is their "
+              "own machine: set --advertise-client",
+              options->advertise_client);
+    return true;
+}
+
 /* ID=HOST:PORT,... Member addresses are views into options->initial_cluster, whose commas become
  * NULs. */
 static bool parse_members(struct node_options *options, const char *where, struct error *error)
@@ -247,9 +288,10 @@ static bool parse_members(struct node_options *options, const char *where, struc
             return error_set(error, "%s: '%s' is not ID=HOST:PORT with an id of 1 or more", where,
                              item);
         }
-        struct address address;
-        if (!address_parse(end + 1, ADDRESS_TO_CONNECT, &address, error)) {
-            return error_wrap(error, "%s: node %llu", where, id);
+        char place[320];
+        snprintf(place, sizeof place, "%s: node %llu", where, id);
+        if (!check_reachable(end + 1, place, error)) {
+            return false;
         }
         if (options->member_count == LIMIT_NODES) {
             return error_set(error, "%s: more than %d nodes", where, LIMIT_NODES);
@@ -332,6 +374,9 @@ static bool fill(struct node_options *options, struct found *found, struct error
     options->client_address = memory_strdup(found->value[OPTION_CLIENT_ADDRESS]);
     found_set(found, OPTION_ADVERTISE_CLIENT, options->client_address, "--client-address");
     options->advertise_client = memory_strdup(found->value[OPTION_ADVERTISE_CLIENT]);
+    if (!check_reachable(options->advertise_client, "--advertise-client", error)) {
+        return false;
+    }
 
     if (!parse_members(options, found->where[OPTION_INITIAL_CLUSTER], error)) {
         return false;

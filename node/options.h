@@ -34,6 +34,8 @@ enum options_outcome { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION, OPTIONS_REFUS
 
 enum options_outcome options_read(struct node_options *options, int argc, char **argv,
                                   struct error *error);
+/* True, and words, for options that are allowed but can hardly be meant. */
+bool options_doubt(const struct node_options *options, struct error *doubt);
 void options_free(struct node_options *options);
 void options_print_help(void);
 

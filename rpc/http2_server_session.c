@@ -456,7 +456,8 @@ bool http2_server_session_receive(struct http2_server_session *session, struct b
         return error_set(error, "%s", session->fault);
     }
     if (used < 0) {
-        return error_set(error, "%s", nghttp2_strerror((int)used));
+        return error_set(error, "does not speak HTTP/2 as gRPC needs it: %s",
+                         nghttp2_strerror((int)used));
     }
     assert((size_t)used == data.len);
     return true;

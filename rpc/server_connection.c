@@ -17,6 +17,7 @@
 #include "server_connection.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/limits.h"
@@ -100,6 +101,17 @@ static void on_closed(uv_handle_t *handle)
     host->on_closed(host);
 }
 
+/* Who it is that has to be looked for when something on the network speaks nonsense to us. */
+static void format_client(const struct server_connection *connection, char *text, size_t size)
+{
+    struct sockaddr_storage address;
+    int len = sizeof address;
+    char host[INET6_ADDRSTRLEN];
+    bool known = uv_tcp_getpeername(&connection->tcp, (struct sockaddr *)&address, &len) == 0 &&
+                 uv_ip_name((struct sockaddr *)&address, host, sizeof host) == 0;
+    snprintf(text, size, "%s", known ? host : "an address that is gone");
+}
+
 void server_connection_cut(struct server_connection *connection, const char *reason)
 {
     if (connection->state == CONNECTION_CLOSING) {
@@ -109,7 +121,9 @@ void server_connection_cut(struct server_connection *connection, const char *rea
     struct server_connection_host *host = connection->host;
     if (reason != NULL) {
         host->registry->stats.connections_dropped++;
-        call_registry_notice(host->registry, "connection cut: the client %s", reason);
+        char client[64];
+        format_client(connection, client, sizeof client);
+        call_registry_notice(host->registry, "connection cut: the client at %s %s", client, reason);
     }
     loop_turn_remove(&host->turn, &connection->item);
     http2_server_session_disconnect(connection->session);

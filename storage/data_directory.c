@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/way_back.h"
 #include "manifest.h"
 
 #define FIRST_GENERATION 1
@@ -217,8 +216,8 @@ static bool load_manifest(struct data_directory *directory,
     bool loaded;
     if (!contents->manifest && (contents->log || contents->generation_count > 0)) {
         loaded = error_set(error,
-                           "%s is missing, though the directory holds a node's data: put it back, "
-                           "or else: " WAY_BACK_NODE,
+                           "%s is missing, though the directory holds a node's data: put back the "
+                           "one that this node wrote last, or " ADVICE_NODE_LOST,
                            path);
     } else {
         loaded = contents->manifest || create_manifest(directory, options, path, error);

@@ -35,9 +35,9 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
-#include "base/way_back.h"
 #include "log_batch.h"
 
+#define WAY_BACK "remove nothing by hand; " ADVICE_NODE_LOST
 /* "0000000000000001.log" */
 #define NAME_DIGITS 16
 /* Zeros written at once. */
@@ -128,7 +128,7 @@ static bool list_segments(const struct log_store_options *options, struct segmen
         if (segments->numbers[i] != i + 1) {
             char *path = log_segment_path(options->directory, i + 1);
             error_set(error, "%s is missing, though the log has later segments: %s", path,
-                      WAY_BACK_NODE);
+                      WAY_BACK);
             free(path);
             return false;
         }
@@ -150,7 +150,7 @@ static bool read_segment(const struct log_store_options *options, const char *pa
     bool read = files->size(file, &size, error);
     if (read && size > LIMIT_LOG_SEGMENT_BYTES) {
         read = error_set(error, "%s is larger than any log segment (%" PRIu64 " bytes): %s", path,
-                         size, WAY_BACK_NODE);
+                         size, WAY_BACK);
     }
     if (read) {
         buffer_clear(content);
@@ -165,7 +165,7 @@ static bool read_segment(const struct log_store_options *options, const char *pa
 static bool refuse(struct error *error, const char *path, uint64_t offset, const char *what)
 {
     return error_set(error, "%s is damaged at offset %" PRIu64 ": %s; %s", path, offset, what,
-                     WAY_BACK_NODE);
+                     WAY_BACK);
 }
 
 static bool refuse_followed(const struct recovery *recovery, const char *path, uint64_t offset,
@@ -176,7 +176,7 @@ static bool refuse_followed(const struct recovery *recovery, const char *path, u
               "%s is damaged at offset %" PRIu64 ": no valid batch %" PRIu64
               " stands there, yet the log goes on in %s at offset %" PRIu64 "; %s",
               end_path, recovery->end.offset, recovery->out->tail.next_number, path, offset,
-              WAY_BACK_NODE);
+              WAY_BACK);
     free(end_path);
     return false;
 }

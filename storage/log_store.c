@@ -24,7 +24,6 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
-#include "base/way_back.h"
 #include "log_batch.h"
 #include "log_recovery.h"
 
@@ -293,7 +292,7 @@ static bool read_batch(struct reading *reading, const struct log_place *place, u
             header->first_index != place->first_index || header->count < place->count) {
             read = error_set(error,
                              "%s is damaged at offset %u: the batch with entry %" PRIu64
-                             " does not read as it was written; " WAY_BACK_NODE,
+                             " does not read as it was written; " ADVICE_NODE_LOST,
                              path, place->offset, place->first_index);
         }
     }

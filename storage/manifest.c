@@ -9,7 +9,6 @@
 
 #include "base/codec.h"
 #include "base/hash.h"
-#include "base/way_back.h"
 
 #define MAGIC     0x464d4648u /* "HFMF" */
 #define CRC_AT    8u
@@ -103,7 +102,7 @@ bool manifest_choose(struct bytes content, const char *path, struct manifest *ma
     if (findings[0] == SLOT_BROKEN && findings[1] == SLOT_BROKEN) {
         return error_set(error,
                          "%s is damaged: neither of its two records can be read, and with them the "
-                         "node's vote is lost; " WAY_BACK_NODE,
+                         "node's vote is lost; " ADVICE_NODE_LOST,
                          path);
     }
     if (findings[0] == SLOT_VALID && findings[1] == SLOT_VALID) {
@@ -112,7 +111,8 @@ bool manifest_choose(struct bytes content, const char *path, struct manifest *ma
                            memcmp(&slots[0], &slots[1], sizeof slots[0]) != 0);
         if (contradict) {
             return error_set(error,
-                             "%s is damaged: its two records contradict each other; " WAY_BACK_NODE,
+                             "%s is damaged: its two records contradict each "
+                             "other; " ADVICE_NODE_LOST,
                              path);
         }
         *manifest = slots[0].sequence >= slots[1].sequence ? slots[0] : slots[1];

@@ -26,7 +26,6 @@
 
 #include "base/codec.h"
 #include "base/limits.h"
-#include "base/way_back.h"
 #include "state_read.h"
 
 #define STATE_FORMAT 1u
@@ -151,7 +150,7 @@ static bool load_applied_index(struct state_db *db, struct error *error)
         }
         return empty || error_set(error,
                                   "the state database %s holds records but no applied index: it is "
-                                  "damaged, or not a node's; " WAY_BACK_STATE,
+                                  "damaged, or not a node's; " ADVICE_STATE_LOST,
                                   db->path);
     case STORE_FOUND:
         break;
@@ -167,9 +166,10 @@ static bool load_applied_index(struct state_db *db, struct error *error)
     }
     db->applied_index = read_u64(&in);
     if (!reader_finished(&in) || format == 0 || db->applied_index == 0) {
-        return error_set(
-            error, "the state database %s has an applied index that can't be read; " WAY_BACK_STATE,
-            db->path);
+        return error_set(error,
+                         "the state database %s has an applied index that can't be "
+                         "read; " ADVICE_STATE_LOST,
+                         db->path);
     }
     return true;
 }

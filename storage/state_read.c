@@ -9,13 +9,11 @@
 
 #include <assert.h>
 
-#include "base/way_back.h"
-
 bool state_fail(struct error *error, const char *path, const char *what, char *words)
 {
     bool corrupt = strncmp(words, "Corruption", strlen("Corruption")) == 0;
-    error_set(error, "the state database %s can't be %s: %.300s%s", path, what, words,
-              corrupt ? "; " WAY_BACK_STATE : "");
+    error_set(error, "the state database %s can't be %s: %.200s%s", path, what, words,
+              corrupt ? "; " ADVICE_STATE_LOST : "");
     rocksdb_free(words);
     return false;
 }

@@ -108,6 +108,39 @@ static void test_refusals(void **state)
     REFUSED("more than", "--id", "1", "--data", "/d", "--initial-cluster",
             "1=a:1,2=a:2,3=a:3,4=a:4,5=a:5,6=a:6,7=a:7,8=a:8,9=a:9,10=a:10");
     REFUSED("can't read the configuration file", "--config", "/does/not/exist");
+    REFUSED("--advertise-client: 0.0.0.0:7070 is nowhere", GOOD, "--client-address",
+            "0.0.0.0:7070");
+    REFUSED("--advertise-client: [::]:7070 is nowhere", GOOD, "--advertise-client", "[::]:7070");
+    REFUSED("node 1: 0.0.0.0:1 is nowhere", "--id", "1", "--data", "/d", "--initial-cluster",
+            "1=0.0.0.0:1");
+}
+
+static bool doubted(const char *const *flags)
+{
+    struct node_options options;
+    struct error error;
+    struct error doubt;
+    assert_int_equal(run(&options, &error, flags), OPTIONS_RUN);
+    bool found = options_doubt(&options, &doubt);
+    options_free(&options);
+    return found;
+}
+
+#define DOUBTED(...) doubted((const char *const[]){__VA_ARGS__, NULL})
+
+static void test_an_address_that_leads_others_to_themselves_is_doubted(void **state)
+{
+    (void)state;
+    const char *here = "1=127.0.0.1:1,2=127.0.0.1:2";
+    const char *apart = "1=10.0.0.1:1,2=10.0.0.2:1";
+    assert_true(DOUBTED("--id", "1", "--data", "/d", "--initial-cluster", apart));
+    assert_true(DOUBTED("--id", "1", "--data", "/d", "--initial-cluster", apart,
+                        "--advertise-client", "localhost:7070"));
+    assert_false(DOUBTED("--id", "1", "--data", "/d", "--initial-cluster", here));
+    assert_false(DOUBTED("--id", "1", "--data", "/d", "--initial-cluster", "1=10.0.0.1:1"));
+    assert_false(DOUBTED("--id", "1", "--data", "/d", "--initial-cluster", apart,
+                         "--client-address", "0.0.0.0:7070", "--advertise-client",
+                         "10.0.0.1:7070"));
 }
 
 static void test_help_and_version_come_first(void **state)
@@ -125,6 +158,7 @@ int main(void)
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_precedence),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_an_address_that_leads_others_to_themselves_is_doubted),
         cmocka_unit_test(test_help_and_version_come_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

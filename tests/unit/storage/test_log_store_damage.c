@@ -129,7 +129,7 @@ static void expect_flips_refused(struct fixture *f, const char *path, size_t bat
     for (size_t at = batch_offset; at < batch_offset + BATCH_BYTES; at++) {
         for (size_t m = 0; m < sizeof masks; m++) {
             sim_disk_flip(f->disk, path, at, masks[m]);
-            fixture_refuse(f, words, "replace this node");
+            fixture_refuse(f, words, "leave this node stopped");
             sim_disk_flip(f->disk, path, at, masks[m]);
         }
     }
@@ -220,9 +220,9 @@ static void test_segment_lost(void **state)
     fixture_refuse(f, SEGMENT_2 " is damaged at offset 0", SEGMENT_3 " at offset 0");
 
     assert_true(f->files.remove(f->disk, SEGMENT_2, &error));
-    fixture_refuse(f, SEGMENT_2 " is missing", "replace this node");
+    fixture_refuse(f, SEGMENT_2 " is missing", "leave this node stopped");
     assert_true(f->files.remove(f->disk, SEGMENT_1, &error));
-    fixture_refuse(f, SEGMENT_1 " is missing", "replace this node");
+    fixture_refuse(f, SEGMENT_1 " is missing", "leave this node stopped");
     buffer_free(&saved);
     fixture_free(f);
 }
