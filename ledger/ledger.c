@@ -174,7 +174,9 @@ static void advance_clock(struct clock_record *clock, const struct ledger_entry_
         header->outage_credit_ms < passed_ms ? header->outage_credit_ms : passed_ms;
     clock->time_ms = time_ms;
     clock->last_index = index;
-    clock->ledger_version = header->ledger_version;
+    if (header->ledger_version > clock->ledger_version) {
+        clock->ledger_version = header->ledger_version;
+    }
 }
 
 static bool apply_commands(struct ledger *ledger, struct ledger_entry_reader *reader,
