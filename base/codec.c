@@ -15,15 +15,6 @@ static void write_little(struct buffer *out, uint64_t value, size_t width)
     out->len += width;
 }
 
-static void write_big(struct buffer *out, uint64_t value, size_t width)
-{
-    uint8_t *at = buffer_reserve(out, width);
-    for (size_t i = 0; i < width; i++) {
-        at[i] = (uint8_t)(value >> (8 * (width - 1 - i)));
-    }
-    out->len += width;
-}
-
 void write_u8(struct buffer *out, uint8_t value)
 {
     write_little(out, value, 1);
@@ -47,16 +38,6 @@ void write_u64(struct buffer *out, uint64_t value)
 void write_i64(struct buffer *out, int64_t value)
 {
     write_little(out, (uint64_t)value, 8);
-}
-
-void write_u32_be(struct buffer *out, uint32_t value)
-{
-    write_big(out, value, 4);
-}
-
-void write_u64_be(struct buffer *out, uint64_t value)
-{
-    write_big(out, value, 8);
 }
 
 void write_bytes16(struct buffer *out, struct bytes value)

@@ -18,8 +18,6 @@
 #include "base/limits.h"
 #include "dispatch.h"
 
-#define DEFAULT_ENDPOINTS "127.0.0.1:7070"
-
 struct hf_client {
     /* set when it is opened, and only read from then on */
     uint32_t timeout_ms;
@@ -348,7 +346,7 @@ int request_submit(struct request *request, const char *path, const hf_call_opti
 void hf_options_init(hf_options *options)
 {
     *options = (hf_options){
-        .endpoints = DEFAULT_ENDPOINTS,
+        .endpoints = DEFAULT_CLIENT_ADDRESS,
         .timeout_ms = DEFAULT_DEADLINE_MS,
         .backoff_min_ms = DEFAULT_BACKOFF_MIN_MS,
         .backoff_max_ms = DEFAULT_BACKOFF_MAX_MS,

@@ -20,15 +20,6 @@
 static void attempt(struct call *call);
 static void on_timer(uv_timer_t *timer);
 
-/* splitmix64: jitter needs no more. */
-static uint64_t next_random(struct dispatch *dispatch)
-{
-    uint64_t mixed = (dispatch->random += UINT64_C(0x9e3779b97f4a7c15));
-    mixed = (mixed ^ (mixed >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    mixed = (mixed ^ (mixed >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return mixed ^ (mixed >> 31);
-}
-
 /* ---- ends ---- */
 
 static void end(struct call *call, hf_verdict verdict)
@@ -187,8 +178,8 @@ static void retry_or_end(struct call *call, struct attempt_end last, const char 
     if (!final) {
         uint64_t now_ms = uv_now(dispatch->loop);
         uint64_t left_ms = call->deadline_ms > now_ms ? call->deadline_ms - now_ms : 0;
-        uint64_t pause_ms =
-            retry_pause_ms(dispatch->backoff, call->attempts, left_ms, next_random(dispatch));
+        uint64_t pause_ms = retry_pause_ms(dispatch->backoff, call->attempts, left_ms,
+                                           random_next(&dispatch->random));
         if (pause_ms > 0) {
             begin_pause(call, pause_ms);
             return;
@@ -282,10 +273,10 @@ bool dispatch_open(struct dispatch *dispatch, uv_loop_t *loop, const struct disp
         .loop = loop,
         .backoff = config->backoff,
         .fail_when_overloaded = config->fail_when_overloaded,
-        .random = config->random,
+        .random = {config->random},
     };
     struct endpoints *endpoints = &dispatch->endpoints;
-    if (!endpoints_init(endpoints, config->endpoints, next_random(dispatch), error)) {
+    if (!endpoints_init(endpoints, config->endpoints, random_next(&dispatch->random), error)) {
         return false;
     }
     int rc = uv_timer_init(loop, &dispatch->timer);

@@ -15,6 +15,7 @@
 
 #include <uv.h>
 
+#include "base/random.h"
 #include "call.h"
 #include "endpoints.h"
 #include "pauses.h"
@@ -33,7 +34,7 @@ struct dispatch {
     struct retry_backoff backoff;
     bool fail_when_overloaded;
     bool closing;
-    uint64_t random;
+    struct random random;
     struct endpoints endpoints;
     struct pauses pauses;
 };

@@ -81,7 +81,7 @@ int verb_cluster_status(int argc, char **argv)
         return verb.exit_code;
     }
     if (!endpoints_split(&endpoints, verb.endpoints)) {
-        verb_fail(&verb, EXIT_CODE_USAGE, "more than %d endpoints", ENDPOINTS_MOST);
+        verb_fail(&verb, EXIT_CODE_USAGE, "more than %d endpoints", LIMIT_CLIENT_GIVEN_ENDPOINTS);
         return verb_end(&verb);
     }
     if (verb_connect(&verb)) {
@@ -181,7 +181,7 @@ static bool check_pairs(struct verb *verb, const struct endpoints *endpoints,
 static void verify_all(struct verb *verb, const struct endpoints *endpoints)
 {
     struct table table;
-    hf_verification *verifications[ENDPOINTS_MOST] = {NULL};
+    hf_verification *verifications[LIMIT_CLIENT_GIVEN_ENDPOINTS] = {NULL};
     bool sound = true;
     size_t answered = 0;
     table_begin(&table, stdout, verify_headings);
@@ -228,7 +228,7 @@ int verb_cluster_verify(int argc, char **argv)
         return verb.exit_code;
     }
     if (!endpoints_split(&endpoints, verb.endpoints)) {
-        verb_fail(&verb, EXIT_CODE_USAGE, "more than %d endpoints", ENDPOINTS_MOST);
+        verb_fail(&verb, EXIT_CODE_USAGE, "more than %d endpoints", LIMIT_CLIENT_GIVEN_ENDPOINTS);
         return verb_end(&verb);
     }
     if (verb_connect(&verb)) {

@@ -14,16 +14,6 @@
 
 const char *const distribution_names[] = {"uniform", "zipf", "hot", NULL};
 
-/* SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014). */
-uint64_t random_next(struct random *random)
-{
-    random->state += UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t z = random->state;
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
-
 __extension__ typedef unsigned __int128 uint128;
 
 /* The high half of a 128-bit product (Lemire 2019), without the correction: for bounds below 2^32

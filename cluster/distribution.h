@@ -8,13 +8,8 @@
 #ifndef CLUSTER_DISTRIBUTION_H
 #define CLUSTER_DISTRIBUTION_H
 
-#include <stdint.h>
+#include "base/random.h"
 
-struct random {
-    uint64_t state; /* any seed */
-};
-
-uint64_t random_next(struct random *random);
 /* Evenly in [0, bound), bound > 0. */
 uint64_t random_below(struct random *random, uint64_t bound);
 

@@ -17,8 +17,6 @@
 #include "json.h"
 #include "table.h"
 
-#define DEFAULT_ENDPOINTS   "127.0.0.1:7070"
-#define DEFAULT_TIMEOUT_MS  10000
 #define MAX_ENDPOINTS_BYTES 16384
 #define PROBE_TIMEOUT_MS    500
 
@@ -32,7 +30,7 @@ static void fill_common_options(struct verb *verb)
          .target = &verb->endpoints,
          .value_name = "HOST:PORT,...",
          .max = MAX_ENDPOINTS_BYTES,
-         .help = "nodes to ask (default: $HOLDFAST_ENDPOINTS, else " DEFAULT_ENDPOINTS ")"},
+         .help = "nodes to ask (default: $HOLDFAST_ENDPOINTS, else " DEFAULT_CLIENT_ADDRESS ")"},
         {.kind = OPTION_TIME,
          .name = "timeout",
          .target = &verb->timeout_ms,
@@ -61,7 +59,7 @@ static void fill_common_options(struct verb *verb)
 static bool read_environment(struct verb *verb)
 {
     const char *endpoints = getenv("HOLDFAST_ENDPOINTS");
-    verb->endpoints = DEFAULT_ENDPOINTS;
+    verb->endpoints = DEFAULT_CLIENT_ADDRESS;
     if (endpoints == NULL || *endpoints == '\0') {
         return true;
     }
@@ -86,7 +84,7 @@ bool verb_begin(struct verb *verb, struct command_syntax *syntax, int argc, char
     fill_common_options(verb);
     syntax->common = verb->common;
     verb->syntax = syntax;
-    verb->timeout_ms = verb->timeout_ms != 0 ? verb->timeout_ms : DEFAULT_TIMEOUT_MS;
+    verb->timeout_ms = verb->timeout_ms != 0 ? verb->timeout_ms : DEFAULT_DEADLINE_MS;
     if (!read_environment(verb)) {
         return false;
     }
@@ -185,7 +183,7 @@ bool endpoints_split(struct endpoints *endpoints, const char *text)
     *endpoints = (struct endpoints){.text = memory_strdup(text)};
     char *rest = endpoints->text;
     for (char *each; (each = strsep(&rest, ",")) != NULL;) {
-        if (endpoints->count == ENDPOINTS_MOST) {
+        if (endpoints->count == LIMIT_CLIENT_GIVEN_ENDPOINTS) {
             endpoints_free(endpoints);
             return false;
         }

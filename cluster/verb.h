@@ -20,6 +20,7 @@
 #include <holdfast/holdfast.h>
 
 #include "arguments.h"
+#include "base/limits.h"
 #include "exit_code.h"
 
 enum output_form { OUTPUT_TABLE, OUTPUT_JSON };
@@ -27,13 +28,12 @@ enum output_form { OUTPUT_TABLE, OUTPUT_JSON };
 #define COMMON_OPTIONS 5
 
 /* "host:port,host:port", each for itself. */
-#define ENDPOINTS_MOST 16 /* as many as the library takes */
 struct endpoints {
-    const char *each[ENDPOINTS_MOST];
+    const char *each[LIMIT_CLIENT_GIVEN_ENDPOINTS];
     size_t count;
     char *text; /* private */
 };
-/* False: more than ENDPOINTS_MOST; nothing is left to free. */
+/* False: more than LIMIT_CLIENT_GIVEN_ENDPOINTS; nothing is left to free. */
 bool endpoints_split(struct endpoints *endpoints, const char *text);
 void endpoints_free(struct endpoints *endpoints);
 

@@ -1,5 +1,5 @@
 /*
- * audit.c - proof: reads every record of a store and checks every invariant that domain.md names,
+ * audit.c - proof: reads every record of a store and checks every invariant that ledger.h names,
  * trusting nothing - neither keys nor sums nor the ledger's own code paths.
  *
  * How: stocks first, into an array sorted as their keys are. Orders add their open units to it.
@@ -179,12 +179,12 @@ static bool check_meta(struct audit_run *run, struct bytes key, struct bytes val
 {
     (void)error;
     struct error why;
-    if (bytes_equal(key, BYTES_LITERAL("clock"))) {
+    if (bytes_equal(key, BYTES_LITERAL(LEDGER_META_CLOCK))) {
         run->has_clock = true;
         if (!clock_record_decode(value, &run->clock, &why)) {
             violation(run, "%s", why.text);
         }
-    } else if (bytes_equal(key, BYTES_LITERAL("digest"))) {
+    } else if (bytes_equal(key, BYTES_LITERAL(LEDGER_META_DIGEST))) {
         run->has_digest = true;
         if (!digest_record_decode(value, &run->audit->stored_digest, &why)) {
             violation(run, "%s", why.text);

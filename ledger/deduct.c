@@ -82,13 +82,8 @@ static bool check_lines(struct ledger *ledger, bool reacquire, struct error *err
         if (!ledger_load_stock(ledger, line->sku, line->warehouse, stock, error)) {
             return false;
         }
-        int64_t available = stock->record.on_hand - (reacquire ? stock->record.reserved : 0);
-        line->available = available > 0 ? available : 0;
-        if (!stock->found) {
-            line->reason = LEDGER_SKU_NOT_FOUND;
-        } else if (line->quantity > available) {
-            line->reason = LEDGER_INSUFFICIENT_STOCK;
-        }
+        int64_t held_by_others = reacquire ? stock->record.reserved : 0;
+        ledger_judge_line(line, stock, stock->record.on_hand - held_by_others);
     }
     return true;
 }

@@ -20,8 +20,6 @@
 
 #include "base/codec.h"
 
-enum { LINE_LEAST_BYTES = 14 }; /* of a line in an entry (entry.c): bounds how many it can carry */
-
 /* The keys of the first rows that lie before `now`. */
 struct due_scan {
     struct buffer *keys; /* each with its length */
@@ -55,12 +53,9 @@ static bool due_scan_visit(void *context, struct bytes key, struct bytes value)
 static bool scan_due(struct ledger *ledger, enum ledger_kind kind, int64_t first_ms,
                      struct due_scan *scan, struct error *error)
 {
-    uint8_t from[8];
-    for (size_t i = 0; i < sizeof from; i++) {
-        from[i] = (uint8_t)((uint64_t)first_ms >> (56 - 8 * i));
-    }
+    struct ledger_key from = ledger_key_due_from(kind, first_ms);
     buffer_clear(scan->keys);
-    if (!ledger->store.ops->scan(ledger->store.store, kind, bytes_of(from, sizeof from),
+    if (!ledger->store.ops->scan(ledger->store.store, kind, ledger_key_bytes(&from),
                                  bytes_of(NULL, 0), due_scan_visit, scan, error)) {
         return false;
     }
@@ -233,7 +228,8 @@ bool ledger_sweep(struct ledger *ledger, uint32_t command_count, size_t entry_by
                   struct error *error)
 {
     return sweep_expiry(ledger, LIMIT_EXPIRED_ORDERS_PER_ENTRY + command_count,
-                        LIMIT_EXPIRED_LINES_PER_ENTRY + entry_bytes / LINE_LEAST_BYTES, error) &&
+                        LIMIT_EXPIRED_LINES_PER_ENTRY + entry_bytes / LEDGER_LINE_LEAST_BYTES,
+                        error) &&
            sweep_purge(ledger, LIMIT_TRIMMED_RECORDS_PER_ENTRY + 2 * command_count,
                        (int64_t)(LIMIT_TRIMMED_BYTES_PER_ENTRY + 8 * entry_bytes), error);
 }

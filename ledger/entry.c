@@ -26,10 +26,8 @@
 #include "lines.h"
 
 enum {
-    HEADER_TIME_AT = 4, /* offsets in the header */
-    HEADER_COUNT_AT = 20,
+    HEADER_COUNT_AT = 20, /* offset in the header */
     HEADER_BYTES = 24,
-    LINE_LEAST_BYTES = 2 + 4 + 8,
     COMMAND_LEAST_BYTES = 1 + 1 + 2 + 8 + 4 * 2 + (2 + 8 + 1 + 4), /* a Release */
 };
 
@@ -39,14 +37,6 @@ enum {
     FLAG_FINAL = 4,
     FLAG_REACQUIRE = 8,
 };
-
-static void overwrite(struct buffer *entry, size_t at, uint64_t value, size_t width)
-{
-    assert(entry->len >= HEADER_BYTES);
-    for (size_t i = 0; i < width; i++) {
-        entry->data[at + i] = (uint8_t)(value >> (8 * i));
-    }
-}
 
 void ledger_entry_begin(struct buffer *out, const struct ledger_entry_header *header)
 {
@@ -61,18 +51,10 @@ void ledger_entry_begin(struct buffer *out, const struct ledger_entry_header *he
 
 void ledger_entry_finish(struct buffer *out, uint32_t count)
 {
-    overwrite(out, HEADER_COUNT_AT, count, 4);
-}
-
-void ledger_entry_stamp(struct buffer *entry, int64_t time_ms, int64_t outage_credit_ms)
-{
-    overwrite(entry, HEADER_TIME_AT, (uint64_t)time_ms, 8);
-    overwrite(entry, HEADER_TIME_AT + 8, (uint64_t)outage_credit_ms, 8);
-}
-
-void ledger_entry_append(struct buffer *out, const struct ledger_command *command)
-{
-    ledger_command_encode(out, command);
+    assert(out->len >= HEADER_BYTES);
+    /* Over the place that ledger_entry_begin kept, through a view that can't grow beyond it. */
+    struct buffer place = {.data = out->data + HEADER_COUNT_AT, .capacity = 4};
+    write_u32(&place, count);
 }
 
 void ledger_entry_append_encoded(struct buffer *out, struct bytes encoded)
@@ -204,7 +186,7 @@ static void decode_order_fields(struct reader *in, struct ledger_command *comman
     uint32_t count = read_u32(in);
     /* The count is believed only as far as the bytes can carry it: no room is made for more. */
     if (in->failed || mode > LEDGER_RESERVE_ADD_LINES ||
-        count > reader_left(in) / LINE_LEAST_BYTES) {
+        count > reader_left(in) / LEDGER_LINE_LEAST_BYTES) {
         in->failed = true;
         return;
     }

@@ -91,20 +91,24 @@ struct ledger_key ledger_key_request(struct bytes request_id)
     return key;
 }
 
+struct ledger_key ledger_key_due_from(enum ledger_kind kind, int64_t when_ms)
+{
+    assert(when_ms >= 0);
+    struct ledger_key key = key_begin(kind);
+    add_number(&key, (uint64_t)when_ms, 8);
+    return key;
+}
+
 struct ledger_key ledger_key_expiry(int64_t expires_hold_ms, struct bytes order_id)
 {
-    assert(expires_hold_ms >= 0);
-    struct ledger_key key = key_begin(LEDGER_KIND_EXPIRY);
-    add_number(&key, (uint64_t)expires_hold_ms, 8);
+    struct ledger_key key = ledger_key_due_from(LEDGER_KIND_EXPIRY, expires_hold_ms);
     add_bytes(&key, order_id);
     return key;
 }
 
 struct ledger_key ledger_key_purge(int64_t when_ms, enum ledger_kind kind, struct bytes id)
 {
-    assert(when_ms >= 0);
-    struct ledger_key key = key_begin(LEDGER_KIND_PURGE);
-    add_number(&key, (uint64_t)when_ms, 8);
+    struct ledger_key key = ledger_key_due_from(LEDGER_KIND_PURGE, when_ms);
     add_number(&key, (uint64_t)kind, 1);
     add_bytes(&key, id);
     return key;

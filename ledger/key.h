@@ -28,6 +28,10 @@ struct ledger_key {
     uint8_t data[1 + LIMIT_ID_BYTES + 1 + 4 + 8 + 4];
 };
 
+/* The names of META records. */
+#define LEDGER_META_CLOCK  "clock"
+#define LEDGER_META_DIGEST "digest"
+
 struct ledger_key ledger_key_meta(const char *name);
 struct ledger_key ledger_key_stock(struct bytes sku, uint32_t warehouse);
 struct ledger_key ledger_key_order(struct bytes order_id);
@@ -39,6 +43,8 @@ struct ledger_key ledger_key_history_end(struct bytes sku, uint32_t warehouse);
 struct ledger_key ledger_key_request(struct bytes request_id);
 struct ledger_key ledger_key_expiry(int64_t expires_hold_ms, struct bytes order_id);
 struct ledger_key ledger_key_purge(int64_t when_ms, enum ledger_kind kind, struct bytes id);
+/* Where the rows of a kind that begin with a time begin to be of this time. */
+struct ledger_key ledger_key_due_from(enum ledger_kind kind, int64_t when_ms);
 struct ledger_key ledger_key_node(uint64_t node_id);
 
 static inline enum ledger_kind ledger_key_kind(const struct ledger_key *key)

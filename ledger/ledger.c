@@ -18,12 +18,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-static const char clock_name[] = "clock";
-static const char digest_name[] = "digest";
-
 static bool load_clock(struct ledger *ledger, struct error *error)
 {
-    struct ledger_key key = ledger_key_meta(clock_name);
+    struct ledger_key key = ledger_key_meta(LEDGER_META_CLOCK);
     struct bytes value;
     if (!ledger_load(ledger, &key, &value, &ledger->clock_stored, error)) {
         return false;
@@ -46,7 +43,7 @@ static bool load_clock(struct ledger *ledger, struct error *error)
 
 static bool load_digest(struct ledger *ledger, struct error *error)
 {
-    struct ledger_key key = ledger_key_meta(digest_name);
+    struct ledger_key key = ledger_key_meta(LEDGER_META_DIGEST);
     struct bytes value;
     bool found;
     if (!ledger_load(ledger, &key, &value, &found, error)) {
@@ -200,7 +197,7 @@ static bool apply_commands(struct ledger *ledger, struct ledger_entry_reader *re
 
 static bool store_clock_and_digest(struct ledger *ledger, struct error *error)
 {
-    struct ledger_key clock_key = ledger_key_meta(clock_name);
+    struct ledger_key clock_key = ledger_key_meta(LEDGER_META_CLOCK);
     struct buffer *value = ledger_value(ledger);
     clock_record_encode(value, &ledger->clock);
     const struct hash128 *before = ledger->clock_stored ? &ledger->clock_hash : NULL;
@@ -209,7 +206,7 @@ static bool store_clock_and_digest(struct ledger *ledger, struct error *error)
     }
     ledger->clock_stored = true;
     /* The digest can't count itself: it goes past ledger_put. */
-    struct ledger_key digest_key = ledger_key_meta(digest_name);
+    struct ledger_key digest_key = ledger_key_meta(LEDGER_META_DIGEST);
     value = ledger_value(ledger);
     digest_record_encode(value, ledger->digest);
     return ledger->store.ops->put(ledger->store.store, LEDGER_KIND_META,

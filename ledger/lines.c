@@ -62,7 +62,7 @@ void line_set_add(struct line_set *set, struct bytes sku, uint32_t warehouse, in
     assert(set->count < set->capacity);
     set->items[set->count] = (struct summed_line){
         .sku = sku,
-        .warehouse = warehouse != 0 ? warehouse : 1,
+        .warehouse = ledger_warehouse(warehouse),
         .first = set->count,
         .quantity = quantity,
     };

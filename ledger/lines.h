@@ -20,6 +20,9 @@ struct summed_line {
     int64_t available;
 };
 
+/* A line in a log entry takes at least this (entry.c): how many an entry can carry. */
+enum { LEDGER_LINE_LEAST_BYTES = 2 + 4 + 8 };
+
 struct line_set {
     struct summed_line *items;
     uint32_t count;

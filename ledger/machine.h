@@ -102,8 +102,7 @@ bool ledger_put_row(struct ledger *ledger, const struct ledger_key *key, struct 
 bool ledger_remove_row(struct ledger *ledger, const struct ledger_key *key, struct error *error);
 /* The reused buffer, empty. */
 struct buffer *ledger_value(struct ledger *ledger);
-/* Does this META record count in the digest? All that the ledger writes, but the digest itself; not
- * what the store's owner keeps there (the applied index), for that is no part of the state. */
+/* Does this META record count in the digest? All that the ledger writes, but the digest itself. */
 bool ledger_meta_in_digest(struct bytes name);
 /* Sets the text "the state database contradicts itself ...: " and what was found. False. */
 #define ledger_contradiction(error, ...)                                                           \
@@ -116,6 +115,9 @@ bool ledger_load_stock(struct ledger *ledger, struct bytes sku, uint32_t warehou
                        struct stock_slot *slot, struct error *error);
 /* Room for one slot per line of ledger->lines. */
 void ledger_prepare_stocks(struct ledger *ledger);
+
+/* Is so much available of the stock? Sets the line's `available`, and its reason if not. */
+void ledger_judge_line(struct summed_line *line, const struct stock_slot *stock, int64_t available);
 
 struct stock_change {
     enum history_op op;

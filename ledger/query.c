@@ -14,17 +14,12 @@ static bool is_stock_key(struct bytes sku)
     return ledger_id_check("sku", sku, &why);
 }
 
-static uint32_t warehouse_or_first(uint32_t warehouse)
-{
-    return warehouse != 0 ? warehouse : 1;
-}
-
 bool ledger_get_stock(struct ledger *ledger, struct bytes sku, uint32_t warehouse,
                       struct stock_record *stock, bool *found, struct error *error)
 {
     struct stock_slot slot = {0};
     if (is_stock_key(sku) &&
-        !ledger_load_stock(ledger, sku, warehouse_or_first(warehouse), &slot, error)) {
+        !ledger_load_stock(ledger, sku, ledger_warehouse(warehouse), &slot, error)) {
         return false;
     }
     *found = slot.found;
@@ -61,7 +56,7 @@ static uint32_t find_malformed(struct ledger *ledger, const struct ledger_line *
             failed->items =
                 array_grow(failed->items, &failed->capacity, count + 1, sizeof *failed->items);
             failed->items[count++] =
-                (struct ledger_failed_line){lines[i].sku, warehouse_or_first(lines[i].warehouse),
+                (struct ledger_failed_line){lines[i].sku, ledger_warehouse(lines[i].warehouse),
                                             lines[i].quantity, 0, LEDGER_MALFORMED_COMMAND};
         }
     }
@@ -74,15 +69,10 @@ static bool check_line(struct ledger *ledger, struct summed_line *line, struct e
     if (!ledger_load_stock(ledger, line->sku, line->warehouse, &stock, error)) {
         return false;
     }
-    int64_t available = stock.record.on_hand - stock.record.reserved;
-    line->available = available > 0 ? available : 0;
+    ledger_judge_line(line, &stock, stock.record.on_hand - stock.record.reserved);
     if (line->quantity > LIMIT_QUANTITY) {
         line->quantity = LIMIT_QUANTITY;
         line->reason = LEDGER_OVERFLOW;
-    } else if (!stock.found) {
-        line->reason = LEDGER_SKU_NOT_FOUND;
-    } else if (line->quantity > available) {
-        line->reason = LEDGER_INSUFFICIENT_STOCK;
     }
     return true;
 }
@@ -229,7 +219,7 @@ bool ledger_list_history(struct ledger *ledger, struct bytes sku, uint32_t wareh
                          struct error *error)
 {
     struct history_list list = {.visit = visit, .context = context, .error = error};
-    warehouse = warehouse_or_first(warehouse);
+    warehouse = ledger_warehouse(warehouse);
     if (cursor.len != 0 && !is_history_cursor(cursor, sku, warehouse)) {
         return error_set(error, "page token is not one of this list: begin without one");
     }

@@ -5,9 +5,9 @@
  *
  *   stock    on_hand, reserved, low_stock_threshold i64, version u64, created, updated i64,
  *            last_index u64
- *   order    state u8, tombstone u8, created, expires (hold time), closed, purge i64, actor,
- * reason, line count u32, then for each line sku, warehouse u32, reserved, deducted, released,
- *            expired, returned i64
+ *   order    state u8, tombstone u8, created, expires (hold time), closed, purge i64,
+ *            actor, reason, line count u32, then for each line sku, warehouse u32, reserved,
+ *            deducted, released, expired, returned i64
  *   history  op u8, on_hand before, after, reserved before, after, time i64, order_id, request_id,
  *            actor, reason, remark, trace_id
  *   request  hash of the fields 2 x u64, purge i64, verdict u8, order state u8, existed u8,

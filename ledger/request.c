@@ -38,7 +38,7 @@ struct hash128 ledger_request_fields(struct ledger *ledger, const struct ledger_
     struct buffer *fields = ledger_value(ledger);
     write_u8(fields, (uint8_t)command->kind);
     write_bytes16(fields, command->sku);
-    write_u32(fields, command->warehouse != 0 ? command->warehouse : 1);
+    write_u32(fields, ledger_warehouse(command->warehouse));
     write_i64(fields, command->quantity);
     write_u8(fields, command->has_expected_version);
     write_u64(fields, command->has_expected_version ? command->expected_version : 0);

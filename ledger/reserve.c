@@ -76,13 +76,7 @@ static bool check_available(struct ledger *ledger, struct error *error)
         if (!ledger_load_stock(ledger, line->sku, line->warehouse, stock, error)) {
             return false;
         }
-        int64_t available = stock->record.on_hand - stock->record.reserved;
-        line->available = available > 0 ? available : 0;
-        if (!stock->found) {
-            line->reason = LEDGER_SKU_NOT_FOUND;
-        } else if (line->quantity > available) {
-            line->reason = LEDGER_INSUFFICIENT_STOCK;
-        }
+        ledger_judge_line(line, stock, stock->record.on_hand - stock->record.reserved);
     }
     return true;
 }

@@ -34,6 +34,16 @@ void ledger_prepare_stocks(struct ledger *ledger)
         array_grow(stocks->items, &stocks->capacity, ledger->lines.count, sizeof *stocks->items);
 }
 
+void ledger_judge_line(struct summed_line *line, const struct stock_slot *stock, int64_t available)
+{
+    line->available = available > 0 ? available : 0;
+    if (!stock->found) {
+        line->reason = LEDGER_SKU_NOT_FOUND;
+    } else if (line->quantity > available) {
+        line->reason = LEDGER_INSUFFICIENT_STOCK;
+    }
+}
+
 static bool write_history(struct ledger *ledger, struct bytes sku, uint32_t warehouse,
                           const struct history_record *row, struct error *error)
 {
@@ -101,6 +111,6 @@ void ledger_result_stock(struct ledger_result *result, const struct ledger_comma
 {
     result->has_stock = slot->found;
     result->stock_sku = command->sku;
-    result->stock_warehouse = command->warehouse != 0 ? command->warehouse : 1;
+    result->stock_warehouse = ledger_warehouse(command->warehouse);
     result->stock = slot->record;
 }

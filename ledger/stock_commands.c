@@ -8,11 +8,6 @@
  */
 #include "machine.h"
 
-static uint32_t command_warehouse(const struct ledger_command *command)
-{
-    return command->warehouse != 0 ? command->warehouse : 1;
-}
-
 static bool finish_stock_command(struct ledger *ledger, const struct ledger_command *command,
                                  struct stock_slot *slot, const struct stock_change *change,
                                  struct ledger_result *result, struct error *error)
@@ -22,8 +17,8 @@ static bool finish_stock_command(struct ledger *ledger, const struct ledger_comm
         /* Setting what is there already changes nothing and leaves no row; creating an empty stock
          * does. */
         if ((change->on_hand != 0 || !slot->found) &&
-            !ledger_change_stock(ledger, command->sku, command_warehouse(command), slot, change,
-                                 error)) {
+            !ledger_change_stock(ledger, command->sku, ledger_warehouse(command->warehouse), slot,
+                                 change, error)) {
             return false;
         }
     }
@@ -35,7 +30,8 @@ bool ledger_set_stock(struct ledger *ledger, const struct ledger_command *comman
                       struct ledger_result *result, struct error *error)
 {
     struct stock_slot slot;
-    if (!ledger_load_stock(ledger, command->sku, command_warehouse(command), &slot, error)) {
+    if (!ledger_load_stock(ledger, command->sku, ledger_warehouse(command->warehouse), &slot,
+                           error)) {
         return false;
     }
     const struct stock_record *stock = &slot.record; /* zero if not found, its version too */
@@ -54,7 +50,8 @@ bool ledger_adjust_stock(struct ledger *ledger, const struct ledger_command *com
                          struct ledger_result *result, struct error *error)
 {
     struct stock_slot slot;
-    if (!ledger_load_stock(ledger, command->sku, command_warehouse(command), &slot, error)) {
+    if (!ledger_load_stock(ledger, command->sku, ledger_warehouse(command->warehouse), &slot,
+                           error)) {
         return false;
     }
     const struct stock_record *stock = &slot.record;

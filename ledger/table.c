@@ -74,5 +74,5 @@ struct buffer *ledger_value(struct ledger *ledger)
 
 bool ledger_meta_in_digest(struct bytes name)
 {
-    return bytes_equal(name, BYTES_LITERAL("clock"));
+    return bytes_equal(name, BYTES_LITERAL(LEDGER_META_CLOCK));
 }

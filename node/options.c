@@ -39,7 +39,7 @@ static const struct {
     [OPTION_ID] = {"id", "N", "this node's id, 1 or more; for ever"},
     [OPTION_DATA] = {"data", "DIR", "where this node keeps its log and state"},
     [OPTION_CLIENT_ADDRESS] = {"client-address", "HOST:PORT",
-                               "where clients connect (default 127.0.0.1:7070)"},
+                               "where clients connect (default " DEFAULT_CLIENT_ADDRESS ")"},
     [OPTION_PEER_ADDRESS] = {"peer-address", "HOST:PORT",
                              "where the other nodes connect (default: as in --initial-cluster)"},
     [OPTION_ADVERTISE_CLIENT] = {"advertise-client", "HOST:PORT",
@@ -53,7 +53,9 @@ static const struct {
                                 "for ever"},
     [OPTION_ELECTION_TIMEOUT] = {"election-timeout-ms", "MS",
                                  "no word from the leader for this long: elect (default 300)"},
-    [OPTION_HEARTBEAT] = {"heartbeat-ms", "MS", "the leader's word when idle (default 75)"},
+    [OPTION_HEARTBEAT] = {"heartbeat-ms", "MS",
+                          "the leader's word when idle (default: a quarter of the election "
+                          "timeout)"},
     [OPTION_LOG_LEVEL] = {"log-level", "LEVEL", "debug, info, warning or error (default info)"},
     [OPTION_CONFIG] = {"config", "FILE", "lines `name = value`; # begins a comment"},
 };
@@ -329,21 +331,21 @@ static bool fill(struct node_options *options, struct found *found, struct error
     if (!parse_number(found, OPTION_ID, 1, UINT32_MAX, &options->id, error)) {
         return false;
     }
-    options->election_timeout_ms = 300;
+    options->election_timeout_ms = DEFAULT_ELECTION_TIMEOUT_MS;
     if (found->value[OPTION_ELECTION_TIMEOUT] != NULL) {
         if (!parse_number(found, OPTION_ELECTION_TIMEOUT, 50, 60000, &number, error)) {
             return false;
         }
         options->election_timeout_ms = (uint32_t)number;
     }
-    options->heartbeat_ms = options->election_timeout_ms / 4;
+    options->heartbeat_ms = options->election_timeout_ms / HEARTBEATS_PER_ELECTION_TIMEOUT;
     if (found->value[OPTION_HEARTBEAT] != NULL) {
         if (!parse_number(found, OPTION_HEARTBEAT, 10, 10000, &number, error)) {
             return false;
         }
         options->heartbeat_ms = (uint32_t)number;
     }
-    if (options->heartbeat_ms * 4 > options->election_timeout_ms) {
+    if (options->heartbeat_ms * HEARTBEATS_PER_ELECTION_TIMEOUT > options->election_timeout_ms) {
         return error_set(error,
                          "--heartbeat-ms %u must be at most a quarter of --election-timeout-ms %u, "
                          "or a few late heartbeats start an election",
@@ -356,7 +358,7 @@ static bool fill(struct node_options *options, struct found *found, struct error
                          found->where[OPTION_LOG_LEVEL], found->value[OPTION_LOG_LEVEL]);
     }
 
-    found_set(found, OPTION_CLIENT_ADDRESS, "127.0.0.1:7070", "--client-address");
+    found_set(found, OPTION_CLIENT_ADDRESS, DEFAULT_CLIENT_ADDRESS, "--client-address");
     static const enum option_name addresses[] = {OPTION_CLIENT_ADDRESS, OPTION_PEER_ADDRESS,
                                                  OPTION_ADVERTISE_CLIENT, OPTION_ADVERTISE_PEER};
     for (size_t i = 0; i < sizeof addresses / sizeof addresses[0]; i++) {

@@ -180,11 +180,6 @@ struct run {
     struct error *error;
 };
 
-static uint32_t warehouse_or_default(uint32_t warehouse)
-{
-    return warehouse != 0 ? warehouse : 1;
-}
-
 /* One stock into *response; false on a store error. */
 static bool fill_stock(struct run *run, const char *sku, uint32_t warehouse,
                        Holdfast__V1__GetStockResponse *response)
@@ -198,7 +193,7 @@ static bool fill_stock(struct run *run, const char *sku, uint32_t warehouse,
     response->verdict = found ? HOLDFAST__V1__VERDICT__OK : HOLDFAST__V1__VERDICT__SKU_NOT_FOUND;
     response->log_index = run->applied_index;
     if (found) {
-        response->stock = reply_stock(run->arena, key, warehouse_or_default(warehouse), &stock);
+        response->stock = reply_stock(run->arena, key, ledger_warehouse(warehouse), &stock);
     }
     return true;
 }

@@ -49,9 +49,12 @@ bool replica_apply_committed(struct replica *replica, struct error *error)
            replica->applied_bytes < LIMIT_APPLY_TURN_BYTES) {
         uint64_t first = replica->applied_index + 1;
         uint64_t left = may_apply_up_to(replica) - first + 1;
-        size_t wanted = left < APPLY_READ_ENTRIES ? (size_t)left : APPLY_READ_ENTRIES;
+        size_t wanted = LIMIT_APPLY_TURN_ENTRIES - replica->applied_entries;
+        wanted = wanted < APPLY_READ_ENTRIES ? wanted : APPLY_READ_ENTRIES;
+        wanted = left < wanted ? (size_t)left : wanted;
         size_t count =
-            replica_entries_get(replica, first, wanted, LIMIT_APPLY_TURN_BYTES, entries, error);
+            replica_entries_get(replica, first, wanted,
+                                LIMIT_APPLY_TURN_BYTES - replica->applied_bytes, entries, error);
         if (count == 0) {
             return false;
         }

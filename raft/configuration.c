@@ -26,9 +26,9 @@ static bool check_server(const struct server_view *servers, size_t position, uin
     if (server->id == 0) {
         return error_set(why, "member %zu has the id 0", position + 1);
     }
-    if (server->address.len == 0 || server->address.len > LIMIT_PEER_ADDRESS_BYTES) {
+    if (server->address.len == 0 || server->address.len > LIMIT_ADDRESS_BYTES) {
         return error_set(why, "the address of member %" PRIu64 " has %zu bytes, not 1 to %d",
-                         server->id, server->address.len, LIMIT_PEER_ADDRESS_BYTES);
+                         server->id, server->address.len, LIMIT_ADDRESS_BYTES);
     }
     if (role != RAFT_VOTER && role != RAFT_STANDBY) {
         return error_set(why, "member %" PRIu64 " has the unknown role %u", server->id, role);

@@ -16,7 +16,7 @@
 #include "raft/replica.h"
 
 /* May these bytes be handed to libraft? One to LIMIT_NODES servers, ids that differ and are not 0,
- * addresses that differ and have 1 to LIMIT_PEER_ADDRESS_BYTES bytes, roles VOTER or STANDBY (rule
+ * addresses that differ and have 1 to LIMIT_ADDRESS_BYTES bytes, roles VOTER or STANDBY (rule
  * 11: never SPARE), at least one voter, zeros at the end and nothing else. */
 bool configuration_is_sound(struct bytes encoded, struct error *why);
 

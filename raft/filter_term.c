@@ -11,11 +11,11 @@
  * counts for nothing: it speaks of another election, or of a log that has changed since. A vote
  * result reaches only a candidate: libraft looks at candidate_state, and may take the term from the
  * result, before it looks whether it is one (recv_request_vote_result.c), and would leave a healthy
- * leader for the term of a late reply. A
- * rejection of what the peer is known to have is older than that knowledge: on a probed follower
- * libraft would set next_index behind match_index and from then on send it empty messages for ever
- * (progress.c, progressMaybeDecrement; replication.c, the unsigned difference in
- * sendAppendEntries). And nothing counts that comes before we asked over the present connection.
+ * leader for the term of a late reply. A rejection of what the peer is known to have is older than
+ * that knowledge: on a probed follower libraft would set next_index behind match_index and from
+ * then on send it empty messages for ever (progress.c, progressMaybeDecrement; replication.c, the
+ * unsigned difference in sendAppendEntries). And nothing counts that comes before we asked over the
+ * present connection.
  */
 #include <assert.h>
 

@@ -45,7 +45,7 @@ static bool feed_message(struct replica *replica, uint64_t peer_id, struct raft_
                          struct entry *const *source, size_t source_count, struct error *error)
 {
     /* A copy: the event itself may replace the configuration that the address stands in. */
-    char address[LIMIT_PEER_ADDRESS_BYTES + 1];
+    char address[LIMIT_ADDRESS_BYTES + 1];
     snprintf(address, sizeof address, "%s", address_of(replica, peer_id));
     message->server_id = peer_id;
     message->server_address = address;

@@ -23,9 +23,6 @@
 #include "configuration.h"
 #include "replica_internal.h"
 
-#define DEFAULT_ELECTION_TIMEOUT_MS 300
-#define DEFAULT_HEARTBEAT_MS        75
-
 struct replica *replica_open(const struct replica_config *config, const struct replica_env *env,
                              struct error *error)
 {
@@ -36,16 +33,17 @@ struct replica *replica_open(const struct replica_config *config, const struct r
     replica->id = config->id;
     replica->election_timeout_ms = config->election_timeout_ms != 0 ? config->election_timeout_ms
                                                                     : DEFAULT_ELECTION_TIMEOUT_MS;
-    replica->heartbeat_ms = config->heartbeat_ms != 0 ? config->heartbeat_ms : DEFAULT_HEARTBEAT_MS;
+    uint32_t longest_heartbeat_ms = replica->election_timeout_ms / HEARTBEATS_PER_ELECTION_TIMEOUT;
+    replica->heartbeat_ms = config->heartbeat_ms != 0 ? config->heartbeat_ms : longest_heartbeat_ms;
     if (config->id == 0 || config->address == NULL) {
         error_set(error, "a member needs an id above 0 and an address");
         goto err;
     }
-    if (replica->heartbeat_ms > replica->election_timeout_ms / 4) {
+    if (replica->heartbeat_ms == 0 || replica->heartbeat_ms > longest_heartbeat_ms) {
         error_set(error,
-                  "a heartbeat of %u ms leaves an election timeout of %u ms no room: it may be a "
-                  "quarter of it at most",
-                  replica->heartbeat_ms, replica->election_timeout_ms);
+                  "a heartbeat of %u ms leaves an election timeout of %u ms no room: it may be "
+                  "%u ms at most",
+                  replica->heartbeat_ms, replica->election_timeout_ms, longest_heartbeat_ms);
         goto err;
     }
     if (!replica_bootstrap_entry(config->members, config->member_count, &replica->bootstrap,

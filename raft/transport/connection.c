@@ -7,8 +7,8 @@
  * buffer; each whole frame is decoded where it lies and handed on.
  *
  * Invariants:
- * - queued_frames and queued_bytes stay within LIMIT_PEER_SEND_*: frames that don't fit are
- * dropped, the newest first, so that what is under way is never torn.
+ * - queued_frames and queued_bytes stay within LIMIT_PEER_SEND_*: frames that don't fit
+ *   are dropped, the newest first, so that what is under way is never torn.
  * - the receive buffer never exceeds one frame of limit_bytes (or the first read's size), and
  *   shrinks again behind a large one.
  * - after `ended` no callback of the handler is called.

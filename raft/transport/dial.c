@@ -55,7 +55,7 @@ static uint64_t now_ms(const struct peer *peer)
 /* Half of it is random, so that nodes that lost each other at once do not come back at once. */
 static uint64_t spread(struct peer *peer, uint64_t whole_ms)
 {
-    return whole_ms / 2 + transport_random(peer->transport) % (whole_ms / 2 + 1);
+    return whole_ms / 2 + random_next(&peer->transport->random) % (whole_ms / 2 + 1);
 }
 
 /* Attempts begin further and further apart, counted from beginning to beginning: one that hung

@@ -4,12 +4,12 @@
  * Invariants:
  * - What frame_decode accepts, every rule of this file holds for: the CRC matches; the entries'
  *   lengths sum up to the body exactly; their types are known; their terms never fall and lie
- *   between prev_log_term and the message's term (Raft's log matching, Ongaro 2014, section 3.5,
- * asks as much); their indexes follow prev_log_index without a gap, since they are counted and not
- * sent.
+ *   between prev_log_term and the message's term (Raft's log matching, Ongaro 2014, section
+ *   3.5, asks as much); their indexes follow prev_log_index without a gap, since they are counted
+ *   and not sent.
  * - Nothing is allocated by a number from the wire before that number is checked: the frame's
- * length against the caller's limit, the header's against LIMIT_PEER_HEADER_BYTES, the count of
- * entries against LIMIT_APPEND_ENTRIES, an entry's length against what the body holds.
+ *   length against the caller's limit, the header's against LIMIT_PEER_HEADER_BYTES, the count of
+ *   entries against LIMIT_APPEND_ENTRIES, an entry's length against what the body holds.
  *
  * The CRC guards against what TCP's weak sum lets through and against our own mistakes, not against
  * somebody who forges frames: that is TLS's work.

@@ -28,15 +28,6 @@ struct peer *transport_find_peer(const struct transport *transport, uint64_t id)
     return NULL;
 }
 
-/* splitmix64 (Steele, Lea, Flood 2014): enough to spread retries. */
-uint64_t transport_random(struct transport *transport)
-{
-    uint64_t z = transport->random += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
-
 bool transport_admits(struct transport *transport, const struct hello *theirs, struct error *why)
 {
     /* An empty reason would be read as a welcome: there is one whatever the owner says. */
@@ -198,7 +189,7 @@ static bool copy_identity(struct transport *transport, const struct transport_co
         return error_set(error, "the system gives no random numbers: %s", uv_strerror(status));
     }
     transport->self.session = seeds[0];
-    transport->random = seeds[1];
+    transport->random.state = seeds[1];
     return true;
 }
 

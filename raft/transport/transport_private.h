@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "base/address.h"
+#include "base/random.h"
 #include "connection.h"
 #include "raft/transport.h"
 
@@ -72,7 +73,7 @@ struct transport {
     char report_last[LIMIT_PEER_REASON_BYTES + 1];
     uint64_t report_last_ms;
 
-    uint64_t random;
+    struct random random; /* spreads retries */
     uint64_t connections_made;
     struct transport_statistics statistics;
 
@@ -92,7 +93,6 @@ void transport_let_go(struct transport *transport);
 void transport_flush_soon(struct transport *transport);
 /* Call after any deadline has changed. */
 void transport_arm_timer(struct transport *transport);
-uint64_t transport_random(struct transport *transport);
 /* Asks the owner about a hello that is right in all else. */
 bool transport_admits(struct transport *transport, const struct hello *theirs, struct error *why);
 void transport_keep_client_address(struct peer *peer, const struct hello *hello);

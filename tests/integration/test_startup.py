@@ -137,7 +137,7 @@ class Refused(harness.TestCase):
                 message = self.refused(self.flags(**{name: value}), "--" + name.replace("_", "-"), status=2)
                 self.assertFalse(self.data.exists(), "a node with wrong options wrote something")
                 self.assertTrue(message.isprintable())
-        self.refused(self.flags(election_timeout_ms="100", heartbeat_ms="60"), "--heartbeat-ms", "quarter", status=2)
+        self.refused(self.flags(election_timeout_ms="100", heartbeat_ms="60"), "--heartbeat-ms", "--election-timeout-ms", status=2)
         self.refused(self.flags(id="7"), "node 7", "--initial-cluster", status=2)
         self.refused(self.flags(advertise_peer="127.0.0.1:9"), "--advertise-peer", status=2)
 

@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "sim_random.h"
+
 #define SECTOR_BYTES 512u
 
 /* A write (data, at offset), or a change of size (no data, offset is the new size). */
@@ -55,7 +57,7 @@ struct name_change {
 };
 
 struct sim_disk {
-    uint64_t random;
+    struct random random;
     uint64_t epoch; /* grows with each crash or kill: older handles fail */
     struct node *nodes;
     struct names now;
@@ -96,19 +98,10 @@ static const char *const operation_words[SIM_OPERATIONS] = {
 
 /* ---- randomness ---- */
 
-/* SplitMix64: a full-period generator from one word of state. */
-static uint64_t next_random(struct sim_disk *disk)
-{
-    uint64_t z = disk->random += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
-
 /* 0 .. bound - 1 */
 static uint64_t random_below(struct sim_disk *disk, uint64_t bound)
 {
-    return bound == 0 ? 0 : next_random(disk) % bound;
+    return sim_random_below(&disk->random, bound);
 }
 
 /* ---- names ---- */
@@ -723,7 +716,7 @@ static bool sim_sync_directory(void *context, const char *directory, struct erro
 struct sim_disk *sim_disk_new(uint64_t seed)
 {
     struct sim_disk *disk = memory_zalloc(sizeof *disk);
-    disk->random = seed;
+    disk->random.state = seed;
     disk->epoch = 1;
     disk->capacity_bytes = UINT64_MAX;
     disk->has_power = true;

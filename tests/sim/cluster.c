@@ -46,7 +46,7 @@ static struct sim_net_weather calm(void)
     return (struct sim_net_weather){.least_us = 50, .most_us = 500, .in_order = true};
 }
 
-static struct sim_net_weather draw_weather(struct sim_random *random)
+static struct sim_net_weather draw_weather(struct random *random)
 {
     struct sim_net_weather weather = calm();
     weather.in_order = sim_random_chance(random, 500);
@@ -111,7 +111,7 @@ static void cut_for(struct cluster *cluster, size_t from, size_t to, uint64_t du
 
 static void part_cluster(struct cluster *cluster, uint64_t duration_us)
 {
-    uint64_t side = sim_random_next(&cluster->world.random);
+    uint64_t side = random_next(&cluster->world.random);
     for (size_t a = 0; a < cluster->node_count; a++) {
         for (size_t b = 0; b < cluster->node_count; b++) {
             if (((side >> a) & 1) != ((side >> b) & 1)) {
@@ -134,7 +134,7 @@ static void crash_and_restart(struct cluster *cluster, struct sim_node *node, ui
 
 static void one_fault(struct cluster *cluster)
 {
-    struct sim_random *random = &cluster->world.random;
+    struct random *random = &cluster->world.random;
     struct sim_node *node = &cluster->nodes[sim_random_below(random, cluster->node_count)];
     size_t other = (size_t)sim_random_below(random, cluster->node_count);
     uint64_t duration_us = sim_random_between(random, 1000, 1500000);
@@ -204,7 +204,7 @@ static bool propose(struct cluster *cluster, struct sim_node *node, size_t bytes
 static void client(void *owner, void *payload)
 {
     struct cluster *cluster = owner;
-    struct sim_random *random = &cluster->world.random;
+    struct random *random = &cluster->world.random;
     (void)payload;
     if (!cluster->stormy) {
         return;
@@ -390,7 +390,7 @@ static void connection_made(void *context, size_t from, size_t to)
 static void cluster_init(struct cluster *cluster, const struct cluster_options *options)
 {
     static const size_t sizes[] = {1, 3, 3, 3, 5};
-    struct sim_random *random = &cluster->world.random;
+    struct random *random = &cluster->world.random;
     world_init(&cluster->world, options->seed, options->trace);
     cluster->node_count = sizes[sim_random_below(random, sizeof sizes / sizeof sizes[0])];
     if (options->node_count != 0) {

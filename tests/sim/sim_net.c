@@ -54,7 +54,7 @@ static struct peer_message copy_of(const struct peer_message *message)
 static void fly(struct sim_net *net, size_t from, size_t to, const struct peer_message *message)
 {
     struct sim_net_link *link = &net->links[from][to];
-    struct sim_random *random = &net->world->random;
+    struct random *random = &net->world->random;
     const struct sim_net_weather *weather = &net->weather;
     uint64_t takes_us = sim_random_between(random, weather->least_us, weather->most_us);
     if (sim_random_chance(random, weather->late_permille)) {

@@ -426,7 +426,7 @@ void sim_node_start(struct sim_node *node)
         .address = addresses[0],
         .members = members,
         .member_count = node->node_count,
-        .seed = (uint32_t)sim_random_next(&node->world->random),
+        .seed = (uint32_t)random_next(&node->world->random),
     };
     struct replica_env env = {
         .context = node,

@@ -104,8 +104,8 @@ void world_run_until(struct world *world, uint64_t until_us)
 
 static uint64_t mix(uint64_t digest, uint64_t value)
 {
-    struct sim_random mixer = {digest ^ value};
-    return sim_random_next(&mixer);
+    struct random mixer = {digest ^ value};
+    return random_next(&mixer);
 }
 
 void world_note(struct world *world, const char *what, uint64_t node, uint64_t a, uint64_t b)

@@ -19,7 +19,7 @@ struct world_event;
 struct world {
     uint64_t seed;
     uint64_t now_us;
-    struct sim_random random;
+    struct random random;
     bool trace; /* print what happens */
 
     uint64_t digest;

@@ -2,10 +2,11 @@
  * codec.h - fixed-width integers and length-prefixed bytes, written and read with bounds checks:
  * the ground of every record, log entry and frame layout of the project.
  *
- * Values are little-endian. Key parts are big-endian (the _be calls), so that byte order is numeric
- * order. Errors: a reader that runs past its end, or meets a length beyond what is left, sets
- * `failed` and from then on returns zeros; check it once at the end (reader_finished also refuses
- * bytes that are left over).
+ * Values are little-endian. Numbers in keys are big-endian, so that byte order is numeric order:
+ * they are read with the _be calls, and written by who makes keys of fixed size (ledger/key.c).
+ * Errors: a reader that runs past its end, or meets a length beyond what is left, sets `failed` and
+ * from then on returns zeros; check it once at the end (reader_finished also refuses bytes that are
+ * left over).
  */
 #ifndef BASE_CODEC_H
 #define BASE_CODEC_H
@@ -17,8 +18,6 @@ void write_u16(struct buffer *out, uint16_t value);
 void write_u32(struct buffer *out, uint32_t value);
 void write_u64(struct buffer *out, uint64_t value);
 void write_i64(struct buffer *out, int64_t value);
-void write_u32_be(struct buffer *out, uint32_t value);
-void write_u64_be(struct buffer *out, uint64_t value);
 /* A length of two or four bytes, then the bytes. The length must fit: asserted. */
 void write_bytes16(struct buffer *out, struct bytes value);
 void write_bytes32(struct buffer *out, struct bytes value);

@@ -35,7 +35,7 @@
 /* Largest time at which something ends: a time, and what it may live from then on. */
 #define LIMIT_DUE_MS (2 * LIMIT_TIME_MS)
 /* What one log entry may expire or trim at its head, so that one entry's work is bounded. To each
- * is added what the entry's own commands can have made (ledger/expiry.c): else a backlog could grow
+ * is added what the entry's own commands can have made (ledger/due.c): else a backlog could grow
  * for ever under entries that carry thousands of commands. */
 #define LIMIT_EXPIRED_ORDERS_PER_ENTRY  200
 #define LIMIT_EXPIRED_LINES_PER_ENTRY   10000
@@ -117,8 +117,11 @@
 /* ---- replication ---- */
 
 #define LIMIT_NODES 9
-/* host:port of a member: the longest DNS name, a colon, a port. */
-#define LIMIT_PEER_ADDRESS_BYTES 259
+/* No word from the leader for this long: elect. And how many heartbeats must fit into it: a leader
+ * may wait for one to hear from all at once, and some may be late (docs/replication.md, rule 14).
+ */
+#define DEFAULT_ELECTION_TIMEOUT_MS     300
+#define HEARTBEATS_PER_ELECTION_TIMEOUT 4
 /* One entry: a full Execute and its framing. Group commit stops gathering at the target, one
  * command alone may be larger. */
 #define LIMIT_ENTRY_BYTES  (6u << 20)
@@ -238,6 +241,8 @@
 
 /* ---- client library ---- */
 
+/* Where a node listens for clients, and where they look for one, while nobody says otherwise. */
+#define DEFAULT_CLIENT_ADDRESS "127.0.0.1:7070"
 /* Endpoints that a program may name, and all that a client keeps a connection for: those, leaders
  * that nodes named, and nodes that were asked for their status. */
 #define LIMIT_CLIENT_GIVEN_ENDPOINTS 16
@@ -253,8 +258,6 @@
 _Static_assert(LIMIT_CLIENT_GIVEN_ENDPOINTS < LIMIT_CLIENT_ENDPOINTS, "leaders need places");
 _Static_assert(LIMIT_MESSAGE_BYTES < LIMIT_ENTRY_BYTES, "an Execute must fit an entry");
 _Static_assert(TARGET_ENTRY_BYTES < LIMIT_ENTRY_BYTES, "the target lies below the limit");
-_Static_assert(LIMIT_APPEND_BYTES + LIMIT_ENTRY_BYTES < LIMIT_PEER_FRAME_BYTES,
-               "an entry must fit a frame");
 _Static_assert(LIMIT_PEER_FRAME_BYTES < LIMIT_PEER_SEND_BYTES, "a frame must fit the queue");
 _Static_assert(LIMIT_APPEND_ENTRIES * 32u < LIMIT_PEER_HEADER_BYTES, "entries must fit a header");
 _Static_assert(LIMIT_APPEND_BYTES + LIMIT_ENTRY_BYTES + LIMIT_PEER_HEADER_BYTES <

@@ -33,9 +33,15 @@ enum ledger_reserve_mode { LEDGER_RESERVE_WHOLE = 0, LEDGER_RESERVE_ADD_LINES = 
 
 struct ledger_line {
     struct bytes sku;
-    uint32_t warehouse; /* 0 reads as 1 */
+    uint32_t warehouse; /* 0 reads as 1: ledger_warehouse */
     int64_t quantity;
 };
+
+/* The warehouse that is meant where none is named (domain: ids begin with 1). */
+static inline uint32_t ledger_warehouse(uint32_t named)
+{
+    return named != 0 ? named : 1;
+}
 
 /* One flat struct for all kinds: fields that a kind does not use are zero. */
 struct ledger_command {
@@ -95,13 +101,10 @@ struct ledger_entry_header {
  * commands; then the count. Commands must have passed ledger_command_check, or at least have texts
  * below 64 KiB and a known kind: asserted. */
 void ledger_entry_begin(struct buffer *out, const struct ledger_entry_header *header);
-void ledger_entry_append(struct buffer *out, const struct ledger_command *command);
-/* Appends a command that ledger_command_encode made earlier (on admission), so that it is encoded
- * once. */
+/* Appends commands that ledger_command_encode made earlier (on admission). */
 void ledger_entry_append_encoded(struct buffer *out, struct bytes encoded);
 void ledger_entry_finish(struct buffer *out, uint32_t count);
-/* Restamps time and credit of an entry that is complete but not yet submitted. */
-void ledger_entry_stamp(struct buffer *entry, int64_t time_ms, int64_t outage_credit_ms);
+/* Appends one command to an entry, or to a buffer for ledger_entry_append_encoded. */
 void ledger_command_encode(struct buffer *out, const struct ledger_command *command);
 
 /* Room for one command's lines, reused from command to command. Zero-initialise; free with

@@ -20,7 +20,7 @@
 
 /* The kind byte that stands in front of every key on disk: forever. */
 enum ledger_kind {
-    LEDGER_KIND_META = 'M',    /* clock, limits, digest, applied index */
+    LEDGER_KIND_META = 'M',    /* a name: clock, digest */
     LEDGER_KIND_STOCK = 'S',   /* sku NUL warehouse */
     LEDGER_KIND_ORDER = 'O',   /* order id */
     LEDGER_KIND_HISTORY = 'H', /* sku NUL warehouse index sub */

@@ -1,6 +1,6 @@
 /*
- * message.h - what members say to each other, as plain structs; raft/frame.h turns them into frames
- * and back with bounds checks (rule 15).
+ * message.h - what members say to each other, as plain structs; raft/transport/frame.h turns them
+ * into frames and back with bounds checks (rule 15).
  *
  * Every request carries the sender's current term at sending, every reply echoes the request's
  * (rule 5).

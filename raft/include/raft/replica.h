@@ -85,8 +85,8 @@ struct replica_config {
     const struct replica_member
         *members; /* entry 1 of every log is made of these (rule 0); sorted inside */
     size_t member_count;
-    uint32_t election_timeout_ms; /* default 300 */
-    uint32_t heartbeat_ms;        /* default 75 */
+    uint32_t election_timeout_ms; /* 0: DEFAULT_ELECTION_TIMEOUT_MS */
+    uint32_t heartbeat_ms;        /* 0: a quarter of the timeout, the longest that is allowed */
     uint32_t seed;                /* unique per node: rule 1 */
 };
 

@@ -11,7 +11,7 @@ others_of() {
 failed=0
 check() {
 	if [ "$2" != "$declared" ] || [ -n "$3" ]; then
-		echo "$1 does not show what the header declares; declared:" $declared "shown:" $2 "others:" $3
+		echo "$1 does not show what the header declares; declared:" "$declared" "shown:" "$2" "others:" "$3"
 		failed=1
 	fi
 }

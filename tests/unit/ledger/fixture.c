@@ -95,7 +95,7 @@ void fixture_apply(struct fixture *fixture, const struct ledger_command *command
                    ledger_result_visit visit, void *context)
 {
     begin_entry(fixture);
-    ledger_entry_append(&fixture->entry, command);
+    ledger_command_encode(&fixture->entry, command);
     fixture->entry_count++;
     apply_entry(fixture, visit, context);
 }
@@ -397,7 +397,7 @@ static void run_command(struct fixture *fixture, struct words *words, const char
     struct script_command read;
     read_command(fixture, words, kind, &read);
     begin_entry(fixture);
-    ledger_entry_append(&fixture->entry, &read.command);
+    ledger_command_encode(&fixture->entry, &read.command);
     assert_true(fixture->entry_count < sizeof fixture->lines / sizeof fixture->lines[0]);
     assert_true(strlen(words->expected) < sizeof fixture->expected[0]);
     memcpy(fixture->expected[fixture->entry_count], words->expected, strlen(words->expected) + 1);

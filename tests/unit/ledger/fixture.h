@@ -6,18 +6,25 @@
  * lines that begin with '#' are passed over; "+ command" puts the command into the same entry as
  * the next one.
  *
- *   set SKU N, adjust SKU +N|-N          => VERDICT [replayed] [on_hand/reserved vVERSION]
- *   reserve ORDER SKU=N...               => VERDICT [replayed] [STATE] [| SKU asked>available
- * WHY]... deduct ORDER [SKU=N...]              => the same release ORDER [SKU=N...]             =>
- * the same, with "existed" behind the state register NODE INCARNATION            => VERDICT SKUs
- * are written SKU or SKU@WAREHOUSE. Options, anywhere behind the verb: id=R no-id actor=T reason=T
- * remark=T at=DURATION (requested_at, from now) version=N ttl=DURATION add final reacquire tick an
- * entry without commands wait DURATION                        time passes: 10ms 5s 3m 2h 1d, a sign
- * is allowed credit DURATION                      outage credit of the next entry stock SKU =>
- * on_hand/reserved vVERSION, or absent order ORDER                          => STATE [tombstone]
- * SKU=reserved:deducted/released/expired... history SKU                          =>
- * OP(on_hand,reserved)... after each row due                                  => next due, from
- * now, in ms, or never count KIND                           => how many records of that kind letter
+ *   set SKU N                    => VERDICT [replayed] [on_hand/reserved vVERSION]
+ *   adjust SKU +N|-N             => the same
+ *   reserve ORDER SKU=N...       => VERDICT [replayed] [STATE] [| SKU asked>available WHY]...
+ *   deduct ORDER [SKU=N...]      => the same
+ *   release ORDER [SKU=N...]     => the same, with "existed" behind the state
+ *   register NODE INCARNATION    => VERDICT
+ *
+ *   tick                         an entry without commands
+ *   wait DURATION                time passes: 10ms 5s 3m 2h 1d, a sign is allowed
+ *   credit DURATION              outage credit of the next entry
+ *
+ *   stock SKU                    => on_hand/reserved vVERSION, or absent
+ *   order ORDER                  => STATE [tombstone] SKU=reserved:deducted/released/expired...
+ *   history SKU                  => OP(on_hand,reserved)... after each row
+ *   due                          => next due, from now, in ms, or never
+ *   count KIND                   => how many records of that kind letter
+ *
+ * SKUs are written SKU or SKU@WAREHOUSE. Options, anywhere behind the verb: id=R no-id actor=T
+ * reason=T remark=T at=DURATION (requested_at, from now) version=N ttl=DURATION add final reacquire
  *
  * Commands that need a request id get a fresh one unless they say id= or no-id; adjust has the
  * reason TEST unless it says reason=.

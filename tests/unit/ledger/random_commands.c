@@ -1,22 +1,14 @@
 /*
- * random_commands.c - splitmix64 and a weighted choice of what order services might send.
+ * random_commands.c - a weighted choice of what order services might send.
  */
 #include "random_commands.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
-static uint64_t next(struct random_commands *random)
-{
-    uint64_t value = random->state += UINT64_C(0x9e3779b97f4a7c15);
-    value = (value ^ value >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    value = (value ^ value >> 27) * UINT64_C(0x94d049bb133111eb);
-    return value ^ value >> 31;
-}
-
 uint32_t random_below(struct random_commands *random, uint32_t bound)
 {
-    return (uint32_t)(next(random) % bound);
+    return (uint32_t)(random_next(&random->source) % bound);
 }
 
 static bool one_in(struct random_commands *random, uint32_t n)
@@ -26,7 +18,7 @@ static bool one_in(struct random_commands *random, uint32_t n)
 
 void random_commands_start(struct random_commands *random, uint64_t seed, int64_t time_ms)
 {
-    *random = (struct random_commands){.state = seed, .time_ms = time_ms};
+    *random = (struct random_commands){.source = {seed}, .time_ms = time_ms};
     for (uint32_t i = 0; i < 4; i++) {
         snprintf(random->sku[i], sizeof random->sku[i], "%s",
                  (const char *const[]){"A", "AA", "B", "b"}[i]);
@@ -149,7 +141,7 @@ void random_entry(struct random_commands *random, struct buffer *entry)
     for (uint32_t i = 0; i < count; i++) {
         struct ledger_command command;
         random_command(random, &command);
-        ledger_entry_append(entry, &command);
+        ledger_command_encode(entry, &command);
     }
     ledger_entry_finish(entry, count);
 }

@@ -5,10 +5,11 @@
 #ifndef TESTS_UNIT_LEDGER_RANDOM_COMMANDS_H
 #define TESTS_UNIT_LEDGER_RANDOM_COMMANDS_H
 
+#include "base/random.h"
 #include "ledger/command.h"
 
 struct random_commands {
-    uint64_t state;
+    struct random source;
     int64_t time_ms;
     char sku[4][4];
     char texts[3][32];

@@ -328,7 +328,7 @@ static void apply_stops_at_a_contradiction(void **state)
                                          0};
     buffer_clear(&value);
     ledger_entry_begin(&value, &header);
-    ledger_entry_append(&value, &command);
+    ledger_command_encode(&value, &command);
     ledger_entry_finish(&value, 1);
     assert_false(ledger_apply(fixture.ledger, 100, buffer_bytes(&value), NULL, NULL, &error));
     assert_non_null(strstr(error.text, "contradicts itself"));

@@ -335,7 +335,7 @@ static void large_batches_keep_pace(void **state)
                                              .order_id = bytes_of_string(order),
                                              .lines = &line,
                                              .line_count = 1};
-            ledger_entry_append(&entry, &command);
+            ledger_command_encode(&entry, &command);
         }
         ledger_entry_finish(&entry, 1000);
         assert_true(ledger_apply(fixture.ledger, 100 + (uint64_t)round, buffer_bytes(&entry), NULL,

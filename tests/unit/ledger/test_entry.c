@@ -100,7 +100,7 @@ static void build_samples(struct buffer *entry)
 {
     ledger_entry_begin(entry, &header);
     for (uint32_t i = 0; i < SAMPLE_COUNT; i++) {
-        ledger_entry_append(entry, &samples[i]);
+        ledger_command_encode(entry, &samples[i]);
     }
     ledger_entry_finish(entry, SAMPLE_COUNT);
 }
@@ -163,26 +163,6 @@ static void commands_encoded_before_are_appended_as_they_are(void **state)
     assert_bytes_equal(buffer_bytes(&direct), buffer_bytes(&gathered));
     buffer_free(&direct);
     buffer_free(&gathered);
-}
-
-static void a_stamp_changes_time_and_credit_only(void **state)
-{
-    (void)state;
-    struct buffer entry = {0};
-    struct buffer stamped = {0};
-    struct ledger_entry_reader reader;
-    struct error error;
-    build_samples(&entry);
-    build_samples(&stamped);
-    ledger_entry_stamp(&stamped, 1790000009999, 17);
-    assert_true(ledger_entry_open(&reader, buffer_bytes(&stamped), &error));
-    assert_int_equal(reader.header.time_ms, 1790000009999);
-    assert_int_equal(reader.header.outage_credit_ms, 17);
-    assert_int_equal(reader.header.count, SAMPLE_COUNT);
-    ledger_entry_stamp(&stamped, header.time_ms, header.outage_credit_ms);
-    assert_bytes_equal(buffer_bytes(&entry), buffer_bytes(&stamped));
-    buffer_free(&entry);
-    buffer_free(&stamped);
 }
 
 static void an_empty_entry_is_a_tick(void **state)
@@ -279,7 +259,7 @@ static void unknown_kinds_flags_and_modes_are_refused(void **state)
     struct buffer entry = {0};
     struct error error;
     ledger_entry_begin(&entry, &header);
-    ledger_entry_append(&entry, &samples[5]); /* a Release: no flag is its own */
+    ledger_command_encode(&entry, &samples[5]); /* a Release: no flag is its own */
     ledger_entry_finish(&entry, 1);
     assert_int_equal(read_all(buffer_bytes(&entry), &error), 1);
     for (int bit = 0; bit < 8; bit++) {
@@ -306,7 +286,7 @@ static void a_line_count_beyond_the_bytes_is_refused_before_room_is_made(void **
     struct buffer entry = {0};
     struct error error;
     ledger_entry_begin(&entry, &header);
-    ledger_entry_append(&entry, &samples[5]);
+    ledger_command_encode(&entry, &samples[5]);
     ledger_entry_finish(&entry, 1);
     memset(entry.data + entry.len - 4, 0xff, 4);
     assert_int_equal(read_all(buffer_bytes(&entry), &error), -1);
@@ -318,7 +298,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_comes_back_as_it_was),
         cmocka_unit_test(commands_encoded_before_are_appended_as_they_are),
-        cmocka_unit_test(a_stamp_changes_time_and_credit_only),
         cmocka_unit_test(an_empty_entry_is_a_tick),
         cmocka_unit_test(every_cut_is_refused),
         cmocka_unit_test(every_flipped_byte_is_read_or_refused),

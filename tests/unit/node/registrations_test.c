@@ -16,8 +16,8 @@ static void note(struct registrations *registrations, uint64_t index, uint64_t n
         .kind = LEDGER_RESERVE, .order_id = BYTES_LITERAL("o"), .lines = &line, .line_count = 1};
     struct ledger_command command = {
         .kind = LEDGER_REGISTER_NODE, .node_id = node_id, .incarnation = incarnation};
-    ledger_entry_append(&entry, &reserve);
-    ledger_entry_append(&entry, &command);
+    ledger_command_encode(&entry, &reserve);
+    ledger_command_encode(&entry, &command);
     ledger_entry_finish(&entry, 2);
     registrations_note(registrations, index, buffer_bytes(&entry), &lines);
     buffer_free(&entry);

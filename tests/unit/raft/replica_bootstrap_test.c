@@ -51,7 +51,7 @@ static void other_members_are_another_cluster(void **state)
 static void members_that_make_no_cluster_are_refused(void **state)
 {
     (void)state;
-    static char long_address[LIMIT_PEER_ADDRESS_BYTES + 2];
+    static char long_address[LIMIT_ADDRESS_BYTES + 2];
     memset(long_address, 'x', sizeof long_address - 1);
     const struct {
         struct replica_member members[2];

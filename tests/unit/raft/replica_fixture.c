@@ -62,7 +62,7 @@ static size_t read_log(void *context, uint64_t first_index, size_t max_count, si
         return 0;
     }
     while (count < max_count && first_index + count <= fixture->log_last &&
-           (count == 0 || bytes < max_bytes)) {
+           (count == 0 || bytes + fixture->log[first_index + count]->data.len <= max_bytes)) {
         entries[count] = entry_reference(fixture->log[first_index + count]);
         bytes += entries[count++]->data.len;
     }

@@ -14,7 +14,7 @@ static void bounds_hold_and_entries_are_found(void **state)
 {
     (void)state;
     static uint64_t terms[MODEL_SIZE + 1]; /* the log as it should be: term by index */
-    struct sim_random random = {20261120};
+    struct random random = {20261120};
     struct tail tail;
     uint64_t last = 0;
     uint64_t durable = 0;
