@@ -153,7 +153,10 @@ static void thread_main(void *argument)
             writer->failed = true;
             writer->failure = error;
         }
+        /* Woken only when the mutex is free: else whoever wakes goes to sleep again at once. */
+        uv_mutex_unlock(&writer->mutex);
         uv_async_send(&writer->wake_loop);
+        uv_mutex_lock(&writer->mutex);
     }
     uv_mutex_unlock(&writer->mutex);
     free(run);
@@ -215,10 +218,11 @@ bool log_writer_queue(struct log_writer *writer, uint64_t generation, uint64_t f
     bool fits = writer->length < LIMIT_LOG_WRITES;
     if (fits) {
         writer->queue[(writer->head + writer->length++) % LIMIT_LOG_WRITES] = write;
-        uv_cond_signal(&writer->work);
     }
     uv_mutex_unlock(&writer->mutex);
-    if (!fits) {
+    if (fits) {
+        uv_cond_signal(&writer->work);
+    } else {
         write_free(&write);
     }
     return fits;
