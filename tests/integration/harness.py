@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 import unittest
 
 SKIPPED = 77
@@ -181,8 +182,12 @@ class TestCase(unittest.TestCase):
         return opened
 
 
-def _end_on_signal(number, _frame):
+def _end_on_signal(number, frame):
+    """Somebody has lost patience: say what was being waited for, and stop what runs."""
     WORK.keep = True
+    print(f"ended by signal {number}, at", file=sys.stderr)
+    traceback.print_stack(frame)
+    sys.stderr.flush()
     sys.exit(128 + number)
 
 

@@ -35,7 +35,7 @@ class Load:
         ledger = cluster.leader().stubs.ledger
         for sku in SKUS:
             ledger.SetStock(set_stock(sku, ON_HAND))
-        self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(clients)]
+        self._threads = [threading.Thread(target=self._run, args=(number,), daemon=True) for number in range(clients)]
         for each in self._threads:
             each.start()
 

@@ -41,7 +41,7 @@ class Flood:
         self.refusal_seconds = []
         self.stop = threading.Event()
         self.failure = None
-        self.thread = threading.Thread(target=self._run)
+        self.thread = threading.Thread(target=self._run, daemon=True)
 
     def open(self):
         for number in range(CONNECTIONS):
