@@ -182,7 +182,9 @@ bool replica_can_submit(const struct replica *replica)
     return replica->started && !replica->broken && replica->state == REPLICA_LEADER &&
            replica->barrier_term == replica->term && raft_transferee(&replica->raft) == 0 &&
            inflight_entries(replica) < LIMIT_INFLIGHT_ENTRIES &&
-           replica->inflight_bytes < LIMIT_INFLIGHT_BYTES;
+           replica->inflight_bytes < LIMIT_INFLIGHT_BYTES &&
+           /* What earlier leaderships wrote may still wait for a slow disk. */
+           replica->write_count < LIMIT_LOG_WRITES / 2;
 }
 
 bool replica_submit_entry(struct replica *replica, struct entry *entry, uint64_t *index,
