@@ -14,9 +14,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <time.h>
 
+#include "disk.h"
+#include "peers.h"
 #include "service.h"
 
 #define UPKEEP_MS     50
@@ -166,7 +167,7 @@ static const char *state_name(enum replica_state state)
 
 /* Where the leader's clients connect may become known only later, with its hello: called again from
  * the upkeep. */
-static void follow_leader(struct node *node)
+void node_follow_leader(struct node *node)
 {
     const char *address = NULL;
     if (node->leader_id != 0 && node->leader_id != node->options->id) {
@@ -190,7 +191,7 @@ static void env_state_changed(void *context, enum replica_state state, uint64_t 
     log_info("role", LOG_TEXT("state", state_name(state)), LOG_NUMBER("term", term),
              LOG_NUMBER("leader", leader_id));
     if (node->forwarder != NULL) {
-        follow_leader(node);
+        node_follow_leader(node);
     }
     if (led) {
         char words[256];
@@ -308,93 +309,6 @@ static void on_peer_message(void *context, uint64_t peer_id, struct peer_message
     }
 }
 
-static size_t member_slot(const struct node *node, uint64_t id)
-{
-    for (size_t i = 0; i < node->options->member_count; i++) {
-        if (node->options->members[i].id == id) {
-            return i;
-        }
-    }
-    return LIMIT_NODES;
-}
-
-static void on_peer_connected(void *context, uint64_t peer_id, uint64_t incarnation,
-                              const char *client_address)
-{
-    struct node *node = context;
-    size_t slot = member_slot(node, peer_id);
-    if (slot < LIMIT_NODES) {
-        node->incarnations[slot] = incarnation;
-        node->refused[slot] = false;
-    }
-    log_info("peer-connected", LOG_NUMBER("peer", peer_id), LOG_TEXT("client", client_address));
-    if (node->closing == 0) {
-        replica_peer_connected(node->replica, peer_id);
-        follow_leader(node);
-    }
-}
-
-static void on_peer_disconnected(void *context, uint64_t peer_id, const char *reason)
-{
-    (void)context;
-    log_warning("peer-disconnected", LOG_NUMBER("peer", peer_id), LOG_TEXT("reason", reason));
-}
-
-/* Raft rule 0: a node that comes back under a known id with another incarnation has forgotten what
- * it once acknowledged. */
-static bool admit_peer(void *context, uint64_t peer_id, uint64_t incarnation, struct error *why)
-{
-    struct node *node = context;
-    uint64_t registered;
-    bool found;
-    struct error error;
-    if (!ledger_node_incarnation(node->ledger, peer_id, &registered, &found, &error)) {
-        log_fatal("state", error.text);
-    }
-    if (!found) {
-        registered = registrations_find(&node->logged, peer_id, node_applied_index(node));
-        found = registered != 0;
-    }
-    if (found && registered != incarnation) {
-        return error_set(
-            why,
-            "node %" PRIu64 " is registered with incarnation %016" PRIx64 ", not %016" PRIx64
-            ": its data directory was lost or replaced, and it must not vote with an "
-            "empty memory; start it with its old directory, or leave it stopped: the other "
-            "nodes serve without it, and it can't be replaced yet",
-            peer_id, registered, incarnation);
-    }
-    return true;
-}
-
-/* A node that so many members refuse that the rest can't make a majority with it will never take
- * part: it says so and ends. One refusal may be the other's mistake. */
-static void on_refused(void *context, uint64_t peer_id, const char *reason)
-{
-    struct node *node = context;
-    log_error("refused-by-peer", LOG_NUMBER("peer", peer_id), LOG_TEXT("reason", reason));
-    size_t slot = member_slot(node, peer_id);
-    if (slot < LIMIT_NODES) {
-        node->refused[slot] = true;
-    }
-    size_t refusals = 0;
-    for (size_t i = 0; i < node->options->member_count; i++) {
-        refusals += node->refused[i];
-    }
-    size_t majority = node->options->member_count / 2 + 1;
-    if (node->options->member_count - refusals < majority) {
-        log_fatal("refused", reason);
-    }
-}
-
-/* Somebody who is no member of this cluster, or not the one it says: already limited in rate by the
- * transport. */
-static void on_turned_away(void *context, const char *who, const char *reason)
-{
-    (void)context;
-    log_warning("turned-away", LOG_TEXT("who", who), LOG_TEXT("reason", reason));
-}
-
 static void on_notice(void *context, const char *text)
 {
     struct node *node = context;
@@ -407,47 +321,6 @@ static void on_notice(void *context, const char *text)
 
 /* ---- upkeep: what nobody asks for ---- */
 
-static bool was_registered(struct node *node, uint64_t id)
-{
-    for (size_t i = 0; i < node->registered_count; i++) {
-        if (node->registered[i] == id) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The leader registers the incarnation of each member it knows, once per term at most. */
-static void register_nodes(struct node *node)
-{
-    for (size_t i = 0; i < node->options->member_count; i++) {
-        uint64_t id = node->options->members[i].id;
-        uint64_t incarnation = id == node->options->id ? data_directory_incarnation(node->directory)
-                                                       : node->incarnations[i];
-        if (incarnation == 0 || was_registered(node, id)) {
-            continue;
-        }
-        uint64_t registered;
-        bool found;
-        struct error error;
-        if (!ledger_node_incarnation(node->ledger, id, &registered, &found, &error)) {
-            log_fatal("state", error.text);
-        }
-        if (!found) {
-            struct ledger_command command = {
-                .kind = LEDGER_REGISTER_NODE, .node_id = id, .incarnation = incarnation};
-            struct admitted admitted = {.command_count = 1, .line_count = 1};
-            ledger_command_encode(&admitted.encoded, &command);
-            bool taken = proposer_add_commands(node->proposer, NULL, &admitted, PROPOSER_SINGLE);
-            buffer_free(&admitted.encoded);
-            if (!taken) {
-                return; /* full: again at the next upkeep */
-            }
-        }
-        node->registered[node->registered_count++] = id;
-    }
-}
-
 static void on_upkeep(uv_timer_t *timer)
 {
     struct node *node = timer->data;
@@ -457,14 +330,14 @@ static void on_upkeep(uv_timer_t *timer)
         rpc_server_set_serving(node->server, "", serving);
         rpc_server_set_serving(node->server, "holdfast.v1.Ledger", serving);
     }
-    follow_leader(node);
+    node_follow_leader(node);
     struct replica_status status;
     replica_status_get(node->replica, &status);
     if (node_leads(node)) {
         ledger_clock_leading(&node->clock, monotonic_ms());
     }
     if (node_leads(node) && status.barrier_applied) {
-        register_nodes(node);
+        peers_register(node);
         if (ledger_next_due_ms(node->ledger) <= ledger_clock_peek(&node->clock, monotonic_ms()) &&
             status.applied_index == status.last_index) {
             proposer_want_tick(node->proposer);
@@ -474,106 +347,6 @@ static void on_upkeep(uv_timer_t *timer)
 }
 
 /* ---- start ---- */
-
-struct loading {
-    struct entry **entries;
-    size_t count;
-    size_t capacity;
-    size_t member_count;
-    struct registrations *logged; /* the first of each member */
-    struct ledger_command_lines lines;
-};
-
-static bool load_record(void *context, const struct log_record *record, struct error *error)
-{
-    struct loading *loading = context;
-    if (record->index != loading->count + 1) {
-        /* A truncation: what follows replaces everything from here. */
-        if (record->index == 0 || record->index > loading->count) {
-            return error_set(error, "entry %" PRIu64 " follows entry %zu", record->index,
-                             loading->count);
-        }
-        while (loading->count >= record->index) {
-            entry_release(loading->entries[--loading->count]);
-        }
-        registrations_truncate(loading->logged, record->index);
-    }
-    /* They stand near the log's beginning: once each member has one, no entry is decoded any more.
-     */
-    if (record->type == ENTRY_COMMAND && loading->logged->count < loading->member_count) {
-        registrations_note(loading->logged, record->index, record->data, &loading->lines);
-    }
-    if (loading->count == loading->capacity) {
-        loading->capacity = loading->capacity != 0 ? loading->capacity * 2 : 1024;
-        loading->entries =
-            memory_realloc(loading->entries, loading->capacity * sizeof *loading->entries);
-    }
-    /* Only configurations are looked into at the start; other bytes stay on disk. */
-    struct bytes data = record->type == ENTRY_CHANGE ? record->data : (struct bytes){0};
-    loading->entries[loading->count++] =
-        entry_new_copy(record->index, record->term, (enum entry_type)record->type, data);
-    return true;
-}
-
-static void loading_free(struct loading *loading)
-{
-    for (size_t i = 0; i < loading->count; i++) {
-        entry_release(loading->entries[i]);
-    }
-    free(loading->entries);
-    ledger_command_lines_free(&loading->lines);
-}
-
-static bool open_storage(struct node *node, struct loading *loading, struct error *error)
-{
-    uint64_t incarnation = 0;
-    while (incarnation == 0) {
-        if (getrandom(&incarnation, sizeof incarnation, 0) != sizeof incarnation) {
-            return error_set(error, "the system gives no random bytes");
-        }
-    }
-    struct data_directory_options directory = {
-        .files = &file_system_posix,
-        .path = node->options->data,
-        .cluster_id = node->cluster_id,
-        .node_id = node->options->id,
-        .new_incarnation = incarnation,
-    };
-    node->directory = data_directory_open(&directory, error);
-    if (node->directory == NULL) {
-        return false;
-    }
-    loading->logged = &node->logged;
-    loading->member_count = node->options->member_count;
-    /* The log before the state: a node that refuses a damaged log has changed nothing. */
-    struct log_store_options log = {
-        .files = &file_system_posix,
-        .directory = data_directory_log_path(node->directory),
-        .cluster_id = node->cluster_id,
-    };
-    struct error torn = {""};
-    node->log = log_store_open(&log, load_record, loading, &torn, error);
-    if (node->log == NULL) {
-        return false;
-    }
-    if (torn.text[0] != '\0') {
-        log_warning("log", LOG_TEXT("message", torn.text));
-    }
-    struct state_db_options state = {.path = data_directory_state_path(node->directory)};
-    node->db = state_db_open(&state, error);
-    if (node->db == NULL) {
-        return false;
-    }
-    if (state_db_applied_index(node->db) > loading->count) {
-        return error_set(error,
-                         "the state in %s has applied entry %" PRIu64
-                         ", but the log ends at %zu: parts of the log are missing; put them back, "
-                         "or " ADVICE_NODE_LOST,
-                         state.path, state_db_applied_index(node->db), loading->count);
-    }
-    node->ledger = ledger_open(state_db_store(node->db), error);
-    return node->ledger != NULL;
-}
 
 static bool open_network(struct node *node, struct error *error)
 {
@@ -589,11 +362,11 @@ static bool open_network(struct node *node, struct error *error)
     const struct transport_events events = {
         .context = node,
         .received = on_peer_message,
-        .connected = on_peer_connected,
-        .disconnected = on_peer_disconnected,
-        .admit = admit_peer,
-        .refused = on_refused,
-        .turned_away = on_turned_away,
+        .connected = peers_connected,
+        .disconnected = peers_disconnected,
+        .admit = peers_admit,
+        .refused = peers_refused,
+        .turned_away = peers_turned_away,
     };
     node->transport = transport_open(node->loop, &transport, &events, error);
     if (node->transport == NULL) {
@@ -616,7 +389,7 @@ static bool open_network(struct node *node, struct error *error)
     return true;
 }
 
-static bool open_replica(struct node *node, const struct loading *loading, struct error *error)
+static bool open_replica(struct node *node, const struct node_disk *found, struct error *error)
 {
     const struct log_writer_events events = {
         .context = node, .written = on_log_written, .failed = on_log_failed};
@@ -661,8 +434,8 @@ static bool open_replica(struct node *node, const struct loading *loading, struc
     const struct replica_disk disk = {
         .term = data_directory_term(node->directory),
         .voted_for = data_directory_voted_for(node->directory),
-        .entries = loading->entries,
-        .entry_count = loading->count,
+        .entries = found->entries,
+        .entry_count = found->count,
         .applied_index = state_db_applied_index(node->db),
     };
     return replica_start(node->replica, &disk, monotonic_ms(), error);
@@ -679,10 +452,10 @@ bool node_start(struct node *node, uv_loop_t *loop, const struct node_options *o
     bool ok = replica_bootstrap_entry(options->members, options->member_count, &bootstrap,
                                       &node->cluster_id, error);
     buffer_free(&bootstrap);
-    struct loading loading = {0};
-    ok = ok && open_storage(node, &loading, error) && open_network(node, error) &&
-         open_replica(node, &loading, error);
-    loading_free(&loading);
+    struct node_disk disk = {0};
+    ok = ok && node_disk_open(node, &disk, error) && open_network(node, error) &&
+         open_replica(node, &disk, error);
+    node_disk_free(&disk);
     if (!ok) {
         return false; /* the process ends: its descriptors and its lock go with it */
     }

@@ -85,6 +85,8 @@ bool node_leads(const struct node *node);
 /* Who leads, for people and for clients that are turned away. */
 void node_describe_leader(const struct node *node, char *text, size_t size);
 uint64_t node_applied_index(const struct node *node);
+/* Tells the forwarder where the leader's clients connect, as far as it is known by now. */
+void node_follow_leader(struct node *node);
 /* An audit that was counted in node->audits has answered its call. */
 void node_audit_ended(struct node *node);
 
