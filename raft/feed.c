@@ -144,6 +144,11 @@ static void report_state(struct replica *replica)
         replica->env.state_changed(replica->env.context, replica->state, replica->term,
                                    replica->leader_id);
     }
+    /* A leader that hands over names no leader, and is one still. */
+    bool same_leader = replica->state == REPLICA_LEADER || replica->leader_id == old_leader;
+    if (replica->state != old_state || replica->term != old_term || !same_leader) {
+        replica_reads_fail(replica);
+    }
 }
 
 static void truncate_from(struct replica *replica, uint64_t index)

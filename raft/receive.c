@@ -134,15 +134,21 @@ static bool receive_request_vote(struct replica *replica, uint64_t peer_id,
     return fed;
 }
 
-static bool receive_reply(struct replica *replica, const struct replica_peer *peer,
-                          const struct peer_message *reply, struct error *error)
+static struct filter_asked what_was_asked(const struct replica *replica,
+                                          const struct replica_peer *peer)
 {
-    struct filter_asked asked = {
+    return (struct filter_asked){
         .state = replica->state,
         .current_term = replica->term,
         .over_this_connection = peer->asked,
         .match_index = replica_match_index(replica, peer->id),
     };
+}
+
+static bool receive_reply(struct replica *replica, const struct replica_peer *peer,
+                          const struct peer_message *reply, struct error *error)
+{
+    struct filter_asked asked = what_was_asked(replica, peer);
     struct raft_message message = {0};
     if (!filter_reply_counts(reply, &asked)) {
         return true;
@@ -166,6 +172,21 @@ static bool receive_reply(struct replica *replica, const struct replica_peer *pe
         };
     }
     return feed_message(replica, peer->id, &message, NULL, 0, error);
+}
+
+/* Nothing for libraft, which knows no reads. */
+static void receive_read_reply(struct replica *replica, const struct replica_peer *peer,
+                               const struct peer_message *reply)
+{
+    struct filter_asked asked = what_was_asked(replica, peer);
+    if (!filter_reply_counts(reply, &asked)) {
+        return;
+    }
+    if (reply->type == PEER_READ_INDEX_RESULT) {
+        replica_receive_read_index_result(replica, peer->id, reply);
+    } else {
+        replica_receive_read_answer(replica, peer->id, reply);
+    }
 }
 
 static bool receive_timeout_now(struct replica *replica, uint64_t peer_id,
@@ -207,6 +228,16 @@ bool replica_receive_message(struct replica *replica, uint64_t peer_id,
         return receive_reply(replica, peer, message, error);
     case PEER_TIMEOUT_NOW:
         return receive_timeout_now(replica, peer_id, message, error);
+    case PEER_READ_INDEX:
+        replica_receive_read_index(replica, peer_id, message);
+        return true;
+    case PEER_READ_INDEX_RESULT:
+    case PEER_READ_ANSWER:
+        receive_read_reply(replica, peer, message);
+        return true;
+    case PEER_READ_ASK:
+        replica_receive_read_ask(replica, peer, message);
+        return true;
     }
     return true;
 }

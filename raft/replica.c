@@ -161,12 +161,23 @@ bool replica_tick(struct replica *replica, uint64_t now_ms, struct error *error)
     /* A new turn of the owner's loop: a new allowance for this call and the others. */
     replica->applied_entries = 0;
     replica->applied_bytes = 0;
-    return turn_begin(replica, now_ms, error) && turn_end(replica, tick(replica, error), error);
+    if (!turn_begin(replica, now_ms, error)) {
+        return false;
+    }
+    bool ticked = tick(replica, error);
+    if (ticked) {
+        replica_reads_tick(replica);
+    }
+    return turn_end(replica, ticked, error);
 }
 
 uint64_t replica_next_ms(const struct replica *replica)
 {
-    return replica_has_more_to_apply(replica) ? replica->now_ms : replica->timer_ms;
+    uint64_t reads_ms = replica_reads_next_ms(replica);
+    if (replica_has_more_to_apply(replica)) {
+        return replica->now_ms;
+    }
+    return reads_ms < replica->timer_ms ? reads_ms : replica->timer_ms;
 }
 
 static size_t inflight_entries(const struct replica *replica)
@@ -222,6 +233,12 @@ bool replica_submit(struct replica *replica, struct entry *entry, uint64_t now_m
     return replica_submit_in_turn(replica, entry, now_ms, index, error);
 }
 
+bool replica_barrier_is_applied(const struct replica *replica)
+{
+    return replica->state == REPLICA_LEADER && replica->barrier_term == replica->term &&
+           replica->applied_index >= replica->barrier_index;
+}
+
 void replica_status_get(const struct replica *replica, struct replica_status *status)
 {
     *status = (struct replica_status){
@@ -233,9 +250,7 @@ void replica_status_get(const struct replica *replica, struct replica_status *st
         .last_index = replica->last_index,
         .durable_index = replica->durable_index,
         .refused_count = replica->refused_count,
-        .barrier_applied = replica->state == REPLICA_LEADER &&
-                           replica->barrier_term == replica->term &&
-                           replica->applied_index >= replica->barrier_index,
+        .barrier_applied = replica_barrier_is_applied(replica),
     };
 }
 

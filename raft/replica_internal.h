@@ -7,6 +7,7 @@
  *   feed.c      one event into raft_step, its update out, in the stated order
  *   send.c      messages out: entries filled in, split into frames, echo and term put right
  *   membership.c  changes of members (rule 11)
+ *   read_index.c  reads without a write to the log
  *   apply.c     committed and durable entries to the owner (rule 9)
  *
  * Tests that drive a single replica look inside through this header too.
@@ -30,10 +31,28 @@ struct replica_write {
     uint64_t last_index;
 };
 
-/* Whether we have asked this peer anything since its connection was made (rule 5). */
 struct replica_peer {
     uint64_t id; /* 0: free */
-    bool asked;
+    bool asked;  /* anything since its connection was made (rule 5) */
+    /* As leader: the peer's question for an index that waits for the next round, and the one that
+     * is part of the round under way. 0: none. */
+    uint64_t read_waits;
+    uint64_t read_under_way;
+};
+
+/* Reads (read_index.c): one round is under way, what comes meanwhile collects for the next. */
+struct replica_reads {
+    uint64_t number;     /* of the question that was sent last */
+    uint64_t collecting; /* the owner's next round */
+    bool wanted;         /* somebody has joined it */
+    bool under_way;
+    uint64_t own_round; /* the owner's in the round under way; 0: it has no part in it */
+    uint64_t asked_ms;
+    /* As leader, of the round under way. */
+    uint64_t index; /* the commit index when it was sent */
+    uint64_t voters[LIMIT_NODES];
+    bool agreed[LIMIT_NODES];
+    size_t voter_count;
 };
 
 struct replica {
@@ -90,6 +109,7 @@ struct replica {
     uint64_t last_append_ms; /* when an AppendEntries was last sent to anyone */
 
     struct replica_peer peers[LIMIT_PEERS_KNOWN];
+    struct replica_reads reads;
 
     uint64_t refused_count; /* messages (rule 15) */
 
@@ -144,7 +164,25 @@ bool replica_has_more_to_apply(const struct replica *replica);
 size_t replica_entries_get(struct replica *replica, uint64_t first, size_t max_count,
                            size_t max_bytes, struct entry **out, struct error *error);
 
+/* read_index.c */
+void replica_reads_open(struct replica *replica, uint32_t seed);
+/* Sends what is to be sent now; when that will be, at the latest. */
+void replica_reads_tick(struct replica *replica);
+uint64_t replica_reads_next_ms(const struct replica *replica);
+/* Nobody leads any more, or somebody else: all rounds fail. */
+void replica_reads_fail(struct replica *replica);
+void replica_receive_read_index(struct replica *replica, uint64_t peer_id,
+                                const struct peer_message *question);
+void replica_receive_read_index_result(struct replica *replica, uint64_t peer_id,
+                                       const struct peer_message *result);
+void replica_receive_read_ask(struct replica *replica, struct replica_peer *peer,
+                              const struct peer_message *ask);
+void replica_receive_read_answer(struct replica *replica, uint64_t peer_id,
+                                 const struct peer_message *answer);
+
 /* replica.c */
+/* Leader, and an entry of this leadership is applied (rule 10). */
+bool replica_barrier_is_applied(const struct replica *replica);
 /* A whole turn that submits the entry; needs replica_can_submit. */
 bool replica_submit_in_turn(struct replica *replica, struct entry *entry, uint64_t now_ms,
                             uint64_t *index, struct error *error);

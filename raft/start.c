@@ -64,6 +64,7 @@ struct replica *replica_open(const struct replica_config *config, const struct r
     raft_set_pre_vote(&replica->raft, true);
     replica->state = REPLICA_FOLLOWER;
     replica->generation = 1;
+    replica_reads_open(replica, config->seed);
     return replica;
 
 err:

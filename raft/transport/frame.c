@@ -36,6 +36,10 @@ typedef Holdfast__Peer__V1__RequestVoteResult RequestVoteResult;
 typedef Holdfast__Peer__V1__AppendEntries AppendEntries;
 typedef Holdfast__Peer__V1__AppendEntriesResult AppendEntriesResult;
 typedef Holdfast__Peer__V1__TimeoutNow TimeoutNow;
+typedef Holdfast__Peer__V1__ReadIndex ReadIndex;
+typedef Holdfast__Peer__V1__ReadIndexResult ReadIndexResult;
+typedef Holdfast__Peer__V1__ReadAsk ReadAsk;
+typedef Holdfast__Peer__V1__ReadAnswer ReadAnswer;
 
 /* ---- encoding ---- */
 
@@ -189,6 +193,44 @@ static struct frame *build_timeout_now(Header *header, const struct peer_message
     return build(header, NULL, 0);
 }
 
+static struct frame *build_read_index(Header *header, const struct peer_message *message)
+{
+    ReadIndex read = HOLDFAST__PEER__V1__READ_INDEX__INIT;
+    read.round = message->read_index.round;
+    header->body_case = HOLDFAST__PEER__V1__HEADER__BODY_READ_INDEX;
+    header->read_index = &read;
+    return build(header, NULL, 0);
+}
+
+static struct frame *build_read_index_result(Header *header, const struct peer_message *message)
+{
+    ReadIndexResult result = HOLDFAST__PEER__V1__READ_INDEX_RESULT__INIT;
+    result.round = message->read_index_result.round;
+    result.term = message->read_index_result.term;
+    header->body_case = HOLDFAST__PEER__V1__HEADER__BODY_READ_INDEX_RESULT;
+    header->read_index_result = &result;
+    return build(header, NULL, 0);
+}
+
+static struct frame *build_read_ask(Header *header, const struct peer_message *message)
+{
+    ReadAsk ask = HOLDFAST__PEER__V1__READ_ASK__INIT;
+    ask.round = message->read_ask.round;
+    header->body_case = HOLDFAST__PEER__V1__HEADER__BODY_READ_ASK;
+    header->read_ask = &ask;
+    return build(header, NULL, 0);
+}
+
+static struct frame *build_read_answer(Header *header, const struct peer_message *message)
+{
+    ReadAnswer answer = HOLDFAST__PEER__V1__READ_ANSWER__INIT;
+    answer.round = message->read_answer.round;
+    answer.index = message->read_answer.index;
+    header->body_case = HOLDFAST__PEER__V1__HEADER__BODY_READ_ANSWER;
+    header->read_answer = &answer;
+    return build(header, NULL, 0);
+}
+
 struct frame *frame_of_message(const struct peer_message *message)
 {
     Header header = HOLDFAST__PEER__V1__HEADER__INIT;
@@ -204,8 +246,16 @@ struct frame *frame_of_message(const struct peer_message *message)
         return build_append_entries_result(&header, message);
     case PEER_TIMEOUT_NOW:
         return build_timeout_now(&header, message);
+    case PEER_READ_INDEX:
+        return build_read_index(&header, message);
+    case PEER_READ_INDEX_RESULT:
+        return build_read_index_result(&header, message);
+    case PEER_READ_ASK:
+        return build_read_ask(&header, message);
+    case PEER_READ_ANSWER:
+        return build_read_answer(&header, message);
     }
-    assert(false && "a message has one of the five types");
+    assert(false && "a message has one of the types above");
     abort();
 }
 
@@ -405,6 +455,28 @@ static bool decode_message(const Header *header, struct bytes body, struct peer_
         message->timeout_now.term = header->timeout_now->term;
         message->timeout_now.last_log_index = header->timeout_now->last_log_index;
         message->timeout_now.last_log_term = header->timeout_now->last_log_term;
+        break;
+    case HOLDFAST__PEER__V1__HEADER__BODY_READ_INDEX:
+        inner = &header->read_index->base;
+        message->type = PEER_READ_INDEX;
+        message->read_index.round = header->read_index->round;
+        break;
+    case HOLDFAST__PEER__V1__HEADER__BODY_READ_INDEX_RESULT:
+        inner = &header->read_index_result->base;
+        message->type = PEER_READ_INDEX_RESULT;
+        message->read_index_result.round = header->read_index_result->round;
+        message->read_index_result.term = header->read_index_result->term;
+        break;
+    case HOLDFAST__PEER__V1__HEADER__BODY_READ_ASK:
+        inner = &header->read_ask->base;
+        message->type = PEER_READ_ASK;
+        message->read_ask.round = header->read_ask->round;
+        break;
+    case HOLDFAST__PEER__V1__HEADER__BODY_READ_ANSWER:
+        inner = &header->read_answer->base;
+        message->type = PEER_READ_ANSWER;
+        message->read_answer.round = header->read_answer->round;
+        message->read_answer.index = header->read_answer->index;
         break;
     default:
         return error_set(error, "a frame is of a kind this release does not know");

@@ -100,6 +100,15 @@ static void check_message(struct sim_node *node, size_t to, const struct peer_me
     case PEER_TIMEOUT_NOW:
         term = message->timeout_now.term;
         break;
+    case PEER_READ_INDEX:
+    case PEER_READ_ASK:
+        term = message->sent_term;
+        break;
+    case PEER_READ_INDEX_RESULT:
+        term = message->read_index_result.term;
+        break;
+    case PEER_READ_ANSWER:
+        break;
     }
     if (term > disk->term) {
         world_fail(node->world, "node %zu speaks in term %" PRIu64 ", its disk knows term %" PRIu64,

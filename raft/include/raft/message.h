@@ -17,6 +17,10 @@ enum peer_message_type {
     PEER_APPEND_ENTRIES_RESULT = 4,
     PEER_TIMEOUT_NOW = 5,
     /* 6: InstallSnapshot, with snapshots */
+    PEER_READ_INDEX = 7, /* a leader to the voters: is your term still mine? */
+    PEER_READ_INDEX_RESULT = 8,
+    PEER_READ_ASK = 9, /* a follower to its leader: at which index may I read? */
+    PEER_READ_ANSWER = 10,
 };
 
 struct peer_message {
@@ -57,6 +61,22 @@ struct peer_message {
             uint64_t last_log_index;
             uint64_t last_log_term;
         } timeout_now;
+        /* `round` names the question among all that its asker has asked in this term, in this life
+         * and in earlier ones: the answer brings it back. */
+        struct {
+            uint64_t round;
+        } read_index;
+        struct {
+            uint64_t round;
+            uint64_t term; /* of the voter, when it answered */
+        } read_index_result;
+        struct {
+            uint64_t round;
+        } read_ask;
+        struct {
+            uint64_t round;
+            uint64_t index;
+        } read_answer;
     };
 };
 

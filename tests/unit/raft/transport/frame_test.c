@@ -220,6 +220,35 @@ static void results_and_timeout_now_come_back(void **state)
     assert_int_equal(out.timeout_now.last_log_term, 3);
 }
 
+static void questions_about_reads_come_back(void **state)
+{
+    (void)state;
+    struct peer_message out;
+    struct peer_message question = {.type = PEER_READ_INDEX, .sent_term = 4};
+    question.read_index.round = UINT64_MAX;
+    round_trip(&question, &out);
+    assert_int_equal(out.read_index.round, UINT64_MAX);
+
+    struct peer_message result = {.type = PEER_READ_INDEX_RESULT, .sent_term = 4};
+    result.read_index_result.round = UINT64_MAX - 1;
+    result.read_index_result.term = 5;
+    round_trip(&result, &out);
+    assert_int_equal(out.read_index_result.round, UINT64_MAX - 1);
+    assert_int_equal(out.read_index_result.term, 5);
+
+    struct peer_message ask = {.type = PEER_READ_ASK, .sent_term = 6};
+    ask.read_ask.round = 7;
+    round_trip(&ask, &out);
+    assert_int_equal(out.read_ask.round, 7);
+
+    struct peer_message answer = {.type = PEER_READ_ANSWER, .sent_term = 8};
+    answer.read_answer.round = 9;
+    answer.read_answer.index = UINT64_MAX;
+    round_trip(&answer, &out);
+    assert_int_equal(out.read_answer.round, 9);
+    assert_int_equal(out.read_answer.index, UINT64_MAX);
+}
+
 static void entries_come_back(size_t count, uint64_t prev_index)
 {
     struct peer_message message = append(count, prev_index);
@@ -551,6 +580,10 @@ static void unknown_fields_are_refused_in_messages(void **state)
     static const uint8_t nested[] = {0x42, 2, 0x78, 0x01};
     refused(forge(bytes_of(nested, sizeof nested), (struct bytes){0}),
             "fields this release does not know");
+    /* of a question about reads: header field 10, length 2 */
+    static const uint8_t read[] = {0x52, 2, 0x78, 0x01};
+    refused(forge(bytes_of(read, sizeof read), (struct bytes){0}),
+            "fields this release does not know");
     /* of an entry: header field 6, AppendEntries' field 5 */
     static const uint8_t entry[] = {0x32, 10, 0x08, 1, 0x2a, 6, 0x08, 1, 0x10, 1, 0x78, 1};
     refused(forge(bytes_of(entry, sizeof entry), (struct bytes){0}), "entry 1 of an AppendEntries");
@@ -614,7 +647,7 @@ static void check_content(struct frame_content *content)
         return;
     }
     struct peer_message *message = &content->message;
-    assert_in_range(message->type, PEER_REQUEST_VOTE, PEER_TIMEOUT_NOW);
+    assert_in_range(message->type, PEER_REQUEST_VOTE, PEER_READ_ANSWER);
     if (message->type == PEER_APPEND_ENTRIES) {
         uint64_t term = message->append_entries.prev_log_term;
         assert_true(message->append_entries.entry_count <= LIMIT_APPEND_ENTRIES);
@@ -698,6 +731,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(votes_come_back),
         cmocka_unit_test(results_and_timeout_now_come_back),
+        cmocka_unit_test(questions_about_reads_come_back),
         cmocka_unit_test(append_entries_come_back),
         cmocka_unit_test(the_largest_entry_fits),
         cmocka_unit_test(entries_are_referenced_not_copied),
