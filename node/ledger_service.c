@@ -35,7 +35,7 @@ static void command(struct node *node, struct rpc_call *call, enum ledger_comman
                     struct bytes message)
 {
     if (passed_on(node, call, message, false) ||
-        pending_call_refused_unread(node, call, message.len)) {
+        pending_call_refused_unread(node, call, message.len, false)) {
         return;
     }
     struct admitted admitted = {0};
@@ -52,7 +52,7 @@ static void query(struct node *node, struct rpc_call *call, enum query_kind kind
                   struct bytes message)
 {
     if (passed_on(node, call, message, true) ||
-        pending_call_refused_unread(node, call, message.len)) {
+        pending_call_refused_unread(node, call, message.len, true)) {
         return;
     }
     struct error error;
@@ -92,7 +92,7 @@ void ledger_service_execute(void *context, struct rpc_call *call, struct bytes m
 {
     struct node *node = context;
     if (passed_on(node, call, message, false) ||
-        pending_call_refused_unread(node, call, message.len)) {
+        pending_call_refused_unread(node, call, message.len, false)) {
         return;
     }
     struct admitted admitted = {0};

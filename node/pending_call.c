@@ -118,10 +118,10 @@ static struct pending_call *pending_call_new(struct node *node, struct rpc_call 
 static void refuse_full(struct rpc_call *call)
 {
     rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED,
-                  "too many requests wait for the log; nothing was executed, try again later");
+                  "too many requests wait for an answer; nothing was executed, try again later");
 }
 
-/* The caller has seen that this node leads; nothing has happened since. */
+/* The caller has seen that this node leads, or knows who does; nothing has happened since. */
 static void propose(struct pending_call *pending)
 {
     if (core_propose(&pending->node->core, &pending->proposal)) {
@@ -157,11 +157,13 @@ void pending_call_read(struct node *node, struct rpc_call *call, enum query_kind
     propose(pending);
 }
 
-bool pending_call_refused_unread(struct node *node, struct rpc_call *call, size_t message_bytes)
+bool pending_call_refused_unread(struct node *node, struct rpc_call *call, size_t message_bytes,
+                                 bool is_read)
 {
-    if (!proposer_is_full(node->core.proposer, message_bytes)) {
-        return false;
+    bool full = is_read ? reads_is_full(node->core.reads, message_bytes)
+                        : proposer_is_full(node->core.proposer, message_bytes);
+    if (full) {
+        refuse_full(call);
     }
-    refuse_full(call);
-    return true;
+    return full;
 }
