@@ -75,24 +75,11 @@ static bool is_wanted(const struct replica *replica)
     return replica->reads.wanted;
 }
 
-/* The voters of the latest configuration. */
-static size_t list_voters(const struct replica *replica, uint64_t *voters)
-{
-    const struct raft_configuration *configuration = &replica->raft.configuration;
-    size_t count = 0;
-    for (unsigned i = 0; i < configuration->n; i++) {
-        if (configuration->servers[i].role == RAFT_VOTER) {
-            voters[count++] = configuration->servers[i].id;
-        }
-    }
-    return count;
-}
-
 static bool voters_have_changed(const struct replica *replica)
 {
     const struct replica_reads *reads = &replica->reads;
     uint64_t voters[LIMIT_NODES];
-    size_t count = list_voters(replica, voters);
+    size_t count = replica_voters(replica, voters);
     return count != reads->voter_count ||
            memcmp(voters, reads->voters, count * sizeof voters[0]) != 0;
 }
@@ -153,7 +140,7 @@ static void send_round(struct replica *replica)
     struct replica_reads *reads = &replica->reads;
     reads->number++;
     reads->index = replica->commit_index;
-    reads->voter_count = list_voters(replica, reads->voters);
+    reads->voter_count = replica_voters(replica, reads->voters);
     for (size_t i = 0; i < reads->voter_count; i++) {
         reads->agreed[i] = reads->voters[i] == replica->id;
     }

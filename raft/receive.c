@@ -109,6 +109,9 @@ static bool receive_append_entries(struct replica *replica, uint64_t peer_id,
               replica_feed_configurations(replica, error);
     }
     replica->answering = NULL;
+    if (replica->leader_id == peer_id) {
+        replica_freshness_heard_leader(replica, append->append_entries.leader_commit);
+    }
     return fed;
 }
 
@@ -145,7 +148,7 @@ static struct filter_asked what_was_asked(const struct replica *replica,
     };
 }
 
-static bool receive_reply(struct replica *replica, const struct replica_peer *peer,
+static bool receive_reply(struct replica *replica, struct replica_peer *peer,
                           const struct peer_message *reply, struct error *error)
 {
     struct filter_asked asked = what_was_asked(replica, peer);
@@ -170,6 +173,9 @@ static bool receive_reply(struct replica *replica, const struct replica_peer *pe
             .last_log_index = reply->append_entries_result.last_log_index,
             .capacity = (unsigned short)reply->append_entries_result.capacity,
         };
+        if (reply->append_entries_result.term == replica->term) {
+            replica_freshness_heard_follower(replica, peer);
+        }
     }
     return feed_message(replica, peer->id, &message, NULL, 0, error);
 }

@@ -55,6 +55,7 @@ static bool turn_end(struct replica *replica, bool succeeded, struct error *erro
                 replica_feed_configurations(replica, error) &&
                 replica_apply_committed(replica, error);
     if (succeeded) {
+        replica_freshness_settle(replica);
         tail_evict(&replica->tail, replica->durable_index);
     } else {
         replica->broken = true;
@@ -167,6 +168,7 @@ bool replica_tick(struct replica *replica, uint64_t now_ms, struct error *error)
     bool ticked = tick(replica, error);
     if (ticked) {
         replica_reads_tick(replica);
+        replica_freshness_tick(replica);
     }
     return turn_end(replica, ticked, error);
 }
@@ -271,4 +273,16 @@ size_t replica_members(const struct replica *replica, struct replica_member *mem
         members[i].address = server->address;
     }
     return configuration->n;
+}
+
+size_t replica_voters(const struct replica *replica, uint64_t *voters)
+{
+    const struct raft_configuration *configuration = &replica->raft.configuration;
+    size_t count = 0;
+    for (unsigned i = 0; i < configuration->n; i++) {
+        if (configuration->servers[i].role == RAFT_VOTER) {
+            voters[count++] = configuration->servers[i].id;
+        }
+    }
+    return count;
 }

@@ -8,6 +8,7 @@
  *   send.c      messages out: entries filled in, split into frames, echo and term put right
  *   membership.c  changes of members (rule 11)
  *   read_index.c  reads without a write to the log
+ *   freshness.c   how old the state is
  *   apply.c     committed and durable entries to the owner (rule 9)
  *
  * Tests that drive a single replica look inside through this header too.
@@ -38,6 +39,9 @@ struct replica_peer {
      * is part of the round under way. 0: none. */
     uint64_t read_waits;
     uint64_t read_under_way;
+    /* As leader: when it has answered last (freshness.c), and in which term that was. */
+    uint64_t heard_ms;
+    uint64_t heard_term;
 };
 
 /* Reads (read_index.c): one round is under way, what comes meanwhile collects for the next. */
@@ -53,6 +57,23 @@ struct replica_reads {
     uint64_t voters[LIMIT_NODES];
     bool agreed[LIMIT_NODES];
     size_t voter_count;
+};
+
+/* At this moment, a leader of this term knew this to be committed. */
+struct replica_moment {
+    uint64_t ms;
+    uint64_t commit_index;
+    uint64_t term;
+};
+
+/* How old the state is (freshness.c). */
+struct replica_freshness {
+    bool is_known;
+    uint64_t as_of_ms;
+    struct replica_moment waiting[2]; /* for what must be applied first */
+    size_t waiting_count;
+    uint64_t commit_index; /* the highest that anybody has told */
+    uint64_t turn_ms;      /* the end of the owner's last turn */
 };
 
 struct replica {
@@ -86,6 +107,7 @@ struct replica {
     uint64_t durable_index;
     uint64_t commit_index;
     uint64_t applied_index;
+    uint64_t applied_term; /* of the entry there */
     uint64_t raft_commit_index;
     size_t unsynced_bytes;                         /* of the entries in (durable, last] */
     uint64_t generation;                           /* rule 4: grows with each truncation */
@@ -110,6 +132,7 @@ struct replica {
 
     struct replica_peer peers[LIMIT_PEERS_KNOWN];
     struct replica_reads reads;
+    struct replica_freshness freshness;
 
     uint64_t refused_count; /* messages (rule 15) */
 
@@ -180,7 +203,17 @@ void replica_receive_read_ask(struct replica *replica, struct replica_peer *peer
 void replica_receive_read_answer(struct replica *replica, uint64_t peer_id,
                                  const struct peer_message *answer);
 
+/* freshness.c */
+void replica_freshness_heard_leader(struct replica *replica, uint64_t leader_commit);
+void replica_freshness_heard_follower(struct replica *replica, struct replica_peer *peer);
+/* The end of the owner's turn. */
+void replica_freshness_tick(struct replica *replica);
+/* Something was applied. */
+void replica_freshness_settle(struct replica *replica);
+
 /* replica.c */
+/* The voters of the latest configuration; room for LIMIT_NODES. */
+size_t replica_voters(const struct replica *replica, uint64_t *voters);
 /* Leader, and an entry of this leadership is applied (rule 10). */
 bool replica_barrier_is_applied(const struct replica *replica);
 /* A whole turn that submits the entry; needs replica_can_submit. */

@@ -151,6 +151,11 @@ bool replica_submit(struct replica *replica, struct entry *entry, uint64_t now_m
  * no leader is known. */
 bool replica_read_join(struct replica *replica, uint64_t *round);
 
+/* How old the applied state is: it holds everything that was committed so long ago, as far as who
+ * led then knew (freshness.c says what is not counted). False: no leader has been heard of in this
+ * life. */
+bool replica_state_age(const struct replica *replica, uint64_t now_ms, uint64_t *age_ms);
+
 /* A change of members: one server, one at a time. */
 enum replica_change_kind {
     REPLICA_ADD_STANDBY = 1, /* id and address: gets the log, has no vote */
