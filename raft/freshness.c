@@ -2,24 +2,32 @@
  * freshness.c - how old the state is that is applied here, for reads that are content with it and
  * want to know.
  *
- * The state is as of a moment when it holds everything that was committed at that moment, as far as
- * who led then knew. A follower learns of such moments from its leader's appends: each says how far
- * the log was committed when it was sent. A leader learns of them from its followers: what a
- * majority of the voters has answered in its term, nobody else can have led before, and its own
- * commit index was all there was.
+ * A state is as of a moment when it holds everything that had been committed by then, by whomever.
+ * No clock is compared with another one's: each node tells moments by its own, sends its clock with
+ * its appends and their results, and gets it back as an echo, from whoever has received it since.
+ *
+ * A leader: a result that echoes the leader's clock was sent later than that moment, by a node that
+ * was in the leader's term still. Once a majority of the voters has done so, nobody else can have
+ * led, let alone committed anything, before the earliest of these moments: what was committed by
+ * then is behind the leader's commit index. That is its confirmed moment.
+ *
+ * A follower: an append carries the leader's commit index, how long ago the leader's confirmed
+ * moment lay when it was sent, and the follower's clock as an echo. It was sent later than the
+ * moment of the echo; so the leader's confirmed moment is later than that moment less that while.
  *
  * Invariants:
  * - A moment counts once everything that was known to be committed then is applied here, by
- *   whomever it was made known: a new leader's commit index may lie behind its predecessor's.
+ *   whomever it was made known.
  * - And once an entry of that leader's term, or of a later one, is applied (rule 10): until its own
- *   barrier is committed a leader may not know what its predecessor has committed.
- * - The moment of a message is the end of the turn of the owner's loop before the one that reads
- * it. What is read now may have waited in the socket since then: a process that was stopped for a
- *   minute finds a minute's messages, and must not take the first of them for news.
+ *   barrier is committed, a leader may not know what its predecessor has committed.
+ * - Only what was sent in the present term counts. And no echo of a clock that we have not reached:
+ *   it is of an earlier life, which had another one. For the same reason nobody echoes what a peer
+ *   said before it was connected anew.
  *
- * What is not counted: the time that a message took on its way; and that a leader which has lost
- * its majority learns it only after an election timeout, for which it goes on calling its commit
- * index the latest.
+ * So neither a message that was long on its way, nor one that waited in the socket of a process
+ * that was stopped, nor a leader that has been replaced and does not know it, makes a state look
+ * younger than it is. It looks older: by a round trip, and by up to two heartbeats where nothing is
+ * written.
  *
  * Two moments at most wait for what must be applied first: the older one, for it comes first, and
  * the newest.
@@ -36,8 +44,9 @@ void replica_freshness_settle(struct replica *replica)
         if (replica->applied_index < next->commit_index || replica->applied_term < next->term) {
             return;
         }
-        freshness->is_known = true;
-        freshness->as_of_ms = next->ms;
+        if (next->ms > freshness->as_of_ms) {
+            freshness->as_of_ms = next->ms;
+        }
         freshness->waiting[0] = freshness->waiting[1];
         freshness->waiting_count--;
     }
@@ -54,16 +63,7 @@ static void note(struct replica *replica, uint64_t ms, uint64_t commit_index)
     freshness->waiting_count = place + 1;
 }
 
-void replica_freshness_heard_leader(struct replica *replica, uint64_t leader_commit)
-{
-    note(replica, replica->freshness.turn_ms, leader_commit);
-}
-
-void replica_freshness_heard_follower(struct replica *replica, struct replica_peer *peer)
-{
-    peer->heard_ms = replica->freshness.turn_ms;
-    peer->heard_term = replica->term;
-}
+/* ---- the leader's confirmed moment ---- */
 
 static int later_first(const void *a, const void *b)
 {
@@ -72,8 +72,8 @@ static int later_first(const void *a, const void *b)
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
-/* When a majority of the voters, this replica included, had answered in this term; 0: not yet. */
-static uint64_t majority_heard_ms(const struct replica *replica)
+/* 0: a majority has not been heard in this term. */
+static uint64_t confirmed_ms(const struct replica *replica)
 {
     uint64_t heard_ms[LIMIT_NODES];
     uint64_t voters[LIMIT_NODES];
@@ -94,17 +94,59 @@ static uint64_t majority_heard_ms(const struct replica *replica)
 void replica_freshness_tick(struct replica *replica)
 {
     if (replica->state == REPLICA_LEADER) {
-        uint64_t ms = majority_heard_ms(replica);
+        uint64_t ms = confirmed_ms(replica);
         if (ms != 0) {
             note(replica, ms, replica->commit_index);
         }
     }
-    replica->freshness.turn_ms = replica->now_ms;
+}
+
+/* ---- clocks that travel ---- */
+
+struct peer_clock replica_freshness_for_append(const struct replica *replica,
+                                               const struct replica_peer *peer)
+{
+    uint64_t confirmed = confirmed_ms(replica);
+    struct peer_clock clock = {.now_ms = replica->now_ms};
+    if (confirmed != 0) {
+        clock.echo_ms = peer->clock_ms;
+        clock.confirmed_ago_ms = replica->now_ms - confirmed;
+    }
+    return clock;
+}
+
+struct peer_clock replica_freshness_for_result(const struct replica *replica,
+                                               const struct replica_peer *peer)
+{
+    return (struct peer_clock){.now_ms = replica->now_ms, .echo_ms = peer->clock_ms};
+}
+
+void replica_freshness_heard_leader(struct replica *replica, const struct peer_message *append)
+{
+    const struct peer_clock *clock = &append->append_entries.clock;
+    if (clock->echo_ms <= replica->now_ms && clock->echo_ms > clock->confirmed_ago_ms) {
+        note(replica, clock->echo_ms - clock->confirmed_ago_ms,
+             append->append_entries.leader_commit);
+    }
+}
+
+void replica_freshness_heard_follower(struct replica *replica, struct replica_peer *peer,
+                                      const struct peer_message *result)
+{
+    const struct peer_clock *clock = &result->append_entries_result.clock;
+    peer->clock_ms = clock->now_ms;
+    if (peer->heard_term != replica->term) {
+        peer->heard_term = replica->term;
+        peer->heard_ms = 0;
+    }
+    if (clock->echo_ms <= replica->now_ms && clock->echo_ms > peer->heard_ms) {
+        peer->heard_ms = clock->echo_ms;
+    }
 }
 
 bool replica_state_age(const struct replica *replica, uint64_t now_ms, uint64_t *age_ms)
 {
-    const struct replica_freshness *freshness = &replica->freshness;
-    *age_ms = now_ms > freshness->as_of_ms ? now_ms - freshness->as_of_ms : 0;
-    return freshness->is_known;
+    uint64_t as_of_ms = replica->freshness.as_of_ms;
+    *age_ms = now_ms > as_of_ms ? now_ms - as_of_ms : 0;
+    return as_of_ms != 0;
 }

@@ -98,6 +98,8 @@ static bool receive_append_entries(struct replica *replica, uint64_t peer_id,
     }
     struct filter_append_cursor cursor = {0};
     struct filter_append_part part;
+    /* Before it is fed: the result, which is sent meanwhile, echoes it. */
+    replica_peer_slot(replica, peer_id)->clock_ms = append->append_entries.clock.now_ms;
     replica->answering = append;
     replica->rejected = false;
     bool fed = true;
@@ -110,7 +112,7 @@ static bool receive_append_entries(struct replica *replica, uint64_t peer_id,
     }
     replica->answering = NULL;
     if (replica->leader_id == peer_id) {
-        replica_freshness_heard_leader(replica, append->append_entries.leader_commit);
+        replica_freshness_heard_leader(replica, append);
     }
     return fed;
 }
@@ -174,7 +176,7 @@ static bool receive_reply(struct replica *replica, struct replica_peer *peer,
             .capacity = (unsigned short)reply->append_entries_result.capacity,
         };
         if (reply->append_entries_result.term == replica->term) {
-            replica_freshness_heard_follower(replica, peer);
+            replica_freshness_heard_follower(replica, peer, reply);
         }
     }
     return feed_message(replica, peer->id, &message, NULL, 0, error);

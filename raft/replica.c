@@ -95,6 +95,7 @@ void replica_peer_connected(struct replica *replica, uint64_t peer_id)
     struct replica_peer *peer = replica_peer_slot(replica, peer_id);
     if (peer != NULL) {
         peer->asked = false;
+        peer->clock_ms = 0; /* it may have started anew, with its machine and its clock */
     }
 }
 

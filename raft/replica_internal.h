@@ -39,7 +39,9 @@ struct replica_peer {
      * is part of the round under way. 0: none. */
     uint64_t read_waits;
     uint64_t read_under_way;
-    /* As leader: when it has answered last (freshness.c), and in which term that was. */
+    /* Its clock, as it told it last; and the latest of our own that it has echoed in this term, in
+     * which it was heard (freshness.c). */
+    uint64_t clock_ms;
     uint64_t heard_ms;
     uint64_t heard_term;
 };
@@ -59,7 +61,7 @@ struct replica_reads {
     size_t voter_count;
 };
 
-/* At this moment, a leader of this term knew this to be committed. */
+/* By this moment no more than this was committed, as a leader of this term knew. */
 struct replica_moment {
     uint64_t ms;
     uint64_t commit_index;
@@ -68,12 +70,10 @@ struct replica_moment {
 
 /* How old the state is (freshness.c). */
 struct replica_freshness {
-    bool is_known;
-    uint64_t as_of_ms;
+    uint64_t as_of_ms;                /* 0: not known */
     struct replica_moment waiting[2]; /* for what must be applied first */
     size_t waiting_count;
     uint64_t commit_index; /* the highest that anybody has told */
-    uint64_t turn_ms;      /* the end of the owner's last turn */
 };
 
 struct replica {
@@ -204,9 +204,15 @@ void replica_receive_read_answer(struct replica *replica, uint64_t peer_id,
                                  const struct peer_message *answer);
 
 /* freshness.c */
-void replica_freshness_heard_leader(struct replica *replica, uint64_t leader_commit);
-void replica_freshness_heard_follower(struct replica *replica, struct replica_peer *peer);
-/* The end of the owner's turn. */
+/* What goes with a message to the peer; and one that came from it, in the present term. */
+struct peer_clock replica_freshness_for_append(const struct replica *replica,
+                                               const struct replica_peer *peer);
+struct peer_clock replica_freshness_for_result(const struct replica *replica,
+                                               const struct replica_peer *peer);
+void replica_freshness_heard_leader(struct replica *replica, const struct peer_message *append);
+void replica_freshness_heard_follower(struct replica *replica, struct replica_peer *peer,
+                                      const struct peer_message *result);
+/* Of a leader: time has passed. */
 void replica_freshness_tick(struct replica *replica);
 /* Something was applied. */
 void replica_freshness_settle(struct replica *replica);

@@ -227,7 +227,6 @@ static bool start_log(struct replica *replica, struct entry *const *entries, siz
     }
     replica->applied_index = applied_index;
     replica->applied_term = applied_index > 0 ? entries[applied_index - 1]->term : 0;
-    replica->freshness.turn_ms = replica->now_ms;
     replica->commit_index = applied_index;
     replica->last_timeout_ms = replica->now_ms;
     return feed_start(replica, entries, count, error);

@@ -31,6 +31,7 @@ typedef Holdfast__Peer__V1__Header Header;
 typedef Holdfast__Peer__V1__Hello Hello;
 typedef Holdfast__Peer__V1__Answer Answer;
 typedef Holdfast__Peer__V1__Entry Entry;
+typedef Holdfast__Peer__V1__Clock Clock;
 typedef Holdfast__Peer__V1__RequestVote RequestVote;
 typedef Holdfast__Peer__V1__RequestVoteResult RequestVoteResult;
 typedef Holdfast__Peer__V1__AppendEntries AppendEntries;
@@ -114,6 +115,15 @@ struct frame *frame_of_answer(const struct hello *hello, const char *refusal)
     return build(&header, NULL, 0);
 }
 
+static Clock clock_to_proto(const struct peer_clock *clock)
+{
+    Clock proto = HOLDFAST__PEER__V1__CLOCK__INIT;
+    proto.now_ms = clock->now_ms;
+    proto.echo_ms = clock->echo_ms;
+    proto.confirmed_ago_ms = clock->confirmed_ago_ms;
+    return proto;
+}
+
 static struct frame *build_append_entries(Header *header, const struct peer_message *message)
 {
     size_t count = message->append_entries.entry_count;
@@ -135,6 +145,8 @@ static struct frame *build_append_entries(Header *header, const struct peer_mess
     append.prev_log_index = message->append_entries.prev_log_index;
     append.prev_log_term = message->append_entries.prev_log_term;
     append.leader_commit = message->append_entries.leader_commit;
+    Clock clock = clock_to_proto(&message->append_entries.clock);
+    append.clock = &clock;
     append.n_entries = count;
     append.entries = pointers;
     header->body_case = HOLDFAST__PEER__V1__HEADER__BODY_APPEND_ENTRIES;
@@ -177,6 +189,8 @@ static struct frame *build_append_entries_result(Header *header, const struct pe
     result.rejected = message->append_entries_result.rejected;
     result.last_log_index = message->append_entries_result.last_log_index;
     result.capacity = message->append_entries_result.capacity;
+    Clock clock = clock_to_proto(&message->append_entries_result.clock);
+    result.clock = &clock;
     header->body_case = HOLDFAST__PEER__V1__HEADER__BODY_APPEND_ENTRIES_RESULT;
     header->append_entries_result = &result;
     return build(header, NULL, 0);
@@ -345,6 +359,19 @@ static bool knows_all(const ProtobufCMessage *message)
     return message->n_unknown_fields == 0;
 }
 
+static bool decode_clock(const Clock *proto, struct peer_clock *clock, struct error *error)
+{
+    if (proto == NULL || !knows_all(&proto->base)) {
+        return error_set(error, "a message has no clock, or one this release does not know");
+    }
+    *clock = (struct peer_clock){
+        .now_ms = proto->now_ms,
+        .echo_ms = proto->echo_ms,
+        .confirmed_ago_ms = proto->confirmed_ago_ms,
+    };
+    return true;
+}
+
 static bool check_entries(const AppendEntries *append, struct bytes body, struct error *error)
 {
     if (append->n_entries > LIMIT_APPEND_ENTRIES) {
@@ -388,7 +415,8 @@ static bool check_entries(const AppendEntries *append, struct bytes body, struct
 static bool decode_append_entries(const AppendEntries *proto, struct bytes body,
                                   struct peer_message *message, struct error *error)
 {
-    if (!check_entries(proto, body, error)) {
+    if (!check_entries(proto, body, error) ||
+        !decode_clock(proto->clock, &message->append_entries.clock, error)) {
         return false;
     }
     message->type = PEER_APPEND_ENTRIES;
@@ -486,6 +514,11 @@ static bool decode_message(const Header *header, struct bytes body, struct peer_
     }
     if (header->body_case == HOLDFAST__PEER__V1__HEADER__BODY_APPEND_ENTRIES) {
         return decode_append_entries(header->append_entries, body, message, error);
+    }
+    if (header->body_case == HOLDFAST__PEER__V1__HEADER__BODY_APPEND_ENTRIES_RESULT &&
+        !decode_clock(header->append_entries_result->clock, &message->append_entries_result.clock,
+                      error)) {
+        return false;
     }
     return body.len == 0 ||
            error_set(error, "%zu bytes follow a message without entries", body.len);

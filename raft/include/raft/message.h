@@ -23,6 +23,13 @@ enum peer_message_type {
     PEER_READ_ANSWER = 10,
 };
 
+/* By the sender's own clock, and what it has heard of the receiver's (freshness.c). 0: nothing. */
+struct peer_clock {
+    uint64_t now_ms;
+    uint64_t echo_ms;          /* the receiver's, as it came last */
+    uint64_t confirmed_ago_ms; /* append: when a majority was last known to follow the sender */
+};
+
 struct peer_message {
     enum peer_message_type type;
     uint64_t sent_term; /* request: the sender's current term at sending; reply: the echo of the
@@ -46,6 +53,7 @@ struct peer_message {
             uint64_t prev_log_index;
             uint64_t prev_log_term;
             uint64_t leader_commit;
+            struct peer_clock clock;
             struct entry *
                 *entries; /* references; array and references owned by the message's owner */
             size_t entry_count;
@@ -55,6 +63,7 @@ struct peer_message {
             uint64_t rejected; /* 0: success */
             uint64_t last_log_index;
             uint32_t capacity;
+            struct peer_clock clock;
         } append_entries_result;
         struct {
             uint64_t term;
