@@ -20,7 +20,7 @@ enum pending_shape { PENDING_SINGLE, PENDING_BATCH };
 void pending_call_propose(struct node *node, struct rpc_call *call, struct admitted *admitted,
                           enum pending_shape shape);
 void pending_call_read(struct node *node, struct rpc_call *call, enum query_kind kind,
-                       struct bytes request);
+                       const struct query_freshness *freshness, struct bytes request);
 /* True, and the call is answered: the queue would not take so many bytes. Before anything is
  * decoded: under overload most requests come this far only. */
 bool pending_call_refused_unread(struct node *node, struct rpc_call *call, size_t message_bytes,

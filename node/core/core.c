@@ -51,6 +51,21 @@ uint64_t core_applied_index(const struct core *core)
     return core->state_store.ops->applied_index(core->state_store.state);
 }
 
+bool core_knows_leader(const struct core *core)
+{
+    return core_leads(core) || core->leader_id != 0;
+}
+
+bool core_is_behind(const struct core *core)
+{
+    return core->vouched_index > core_applied_index(core) + LIMIT_READ_LAG;
+}
+
+bool core_state_age(const struct core *core, uint64_t *age_ms)
+{
+    return replica_state_age(core->replica, monotonic_ms(core), age_ms);
+}
+
 /* ---- what the replica asks of its node (raft/replica.h) ---- */
 
 static bool replica_store_hard_state(void *context, uint64_t term, uint64_t voted_for,
@@ -150,6 +165,7 @@ static void replica_state_changed(void *context, enum replica_state state, uint6
 static void replica_read_confirmed(void *context, uint64_t round, uint64_t index)
 {
     struct core *core = context;
+    core->vouched_index = index > core->vouched_index ? index : core->vouched_index;
     reads_confirmed(core->reads, round, index);
 }
 

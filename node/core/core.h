@@ -104,6 +104,7 @@ struct core {
                                            heard of */
 
     struct core_found *found; /* the log as it was found, between open and start */
+    uint64_t vouched_index;   /* the highest that reads were confirmed at */
     unsigned audits;          /* running in the pool */
     bool failed;              /* a callback without a way to say so has failed: */
     struct error failure;
@@ -161,6 +162,12 @@ bool core_change_members(struct core *core, const struct replica_change *change,
 
 bool core_leads(const struct core *core);
 uint64_t core_applied_index(const struct core *core);
+/* Leads, or knows who does: a linearizable read may be proposed. */
+bool core_knows_leader(const struct core *core);
+/* A linearizable read would wait for long: the index that was last vouched for lies far ahead. */
+bool core_is_behind(const struct core *core);
+/* How old the applied state is (raft/replica.h). False: not known. */
+bool core_state_age(const struct core *core, uint64_t *age_ms);
 /* Takes a command, if this node leads; a linearizable read, if it leads or knows who does; a stale
  * one. False: it can't, or the queue is full. proposer.h, reads.h. */
 bool core_propose(struct core *core, struct proposal *proposal);

@@ -115,6 +115,10 @@
 #define LIMIT_WAITING_READS      16384
 #define LIMIT_WAITING_READ_BYTES (32u << 20)
 
+/* Entries that a follower may lack and still answers linearizable reads itself, when it has applied
+ * them: a moment's worth. One that catches up after a restart takes them to the leader. */
+#define LIMIT_READ_LAG 1000
+
 /* ---- replication ---- */
 
 #define LIMIT_NODES 9
