@@ -7,7 +7,8 @@
  * commit it once made - not of the last one, and never between two.
  *
  * Ownership: whoever opened a store closes it, and its views before it. Threads: one at a time for
- * everything but a checkpoint and a view, which another thread may read and close. Errors: a failed commit is final.
+ * everything but a checkpoint and a view, which another thread may read and close. Errors: a failed
+ * commit is final.
  */
 #ifndef STORAGE_STATE_STORE_H
 #define STORAGE_STATE_STORE_H
