@@ -36,11 +36,11 @@ bool checkpoint_sum(const struct file_system *files, struct file *file, const ch
     if (!files->size(file, size, error)) {
         return false;
     }
-    uint8_t *part = memory_alloc(CHECKPOINT_READ_BYTES);
+    size_t most = *size < CHECKPOINT_READ_BYTES ? (size_t)*size : CHECKPOINT_READ_BYTES;
+    uint8_t *part = memory_alloc(most);
     bool summed = true;
     for (uint64_t at = 0; summed && at < *size;) {
-        uint64_t left = *size - at;
-        size_t wanted = left < CHECKPOINT_READ_BYTES ? (size_t)left : CHECKPOINT_READ_BYTES;
+        size_t wanted = *size - at < most ? (size_t)(*size - at) : most;
         size_t got = 0;
         summed = files->read(file, at, part, wanted, &got, error);
         if (summed && got < wanted) {

@@ -101,7 +101,10 @@ static bool open_all(struct life *life, log_store_visit visit, void *context, st
 struct shown {
     uint64_t first;
     uint64_t count;
-    struct log_record records[4096];
+    struct {
+        uint64_t term;
+        size_t len;
+    } entries[4096];
 };
 
 static bool show(void *context, const struct log_record *record, struct error *error)
@@ -113,7 +116,8 @@ static bool show(void *context, const struct log_record *record, struct error *e
     }
     assert_int_equal(record->index, shown->first + shown->count);
     fixture_check(record, record->index, record->term, record->data.len);
-    shown->records[shown->count++] = *record;
+    shown->entries[shown->count].term = record->term;
+    shown->entries[shown->count++].len = record->data.len;
     return true;
 }
 
@@ -125,7 +129,7 @@ static void settle_plan(struct life *life, const struct shown *shown)
     if (life->plan.what == PLAN_APPEND) {
         uint64_t at = life->plan.index;
         if (shown->count > 0 && at >= shown->first && at < shown->first + shown->count &&
-            shown->records[at - shown->first].term == life->plan.term) {
+            shown->entries[at - shown->first].term == life->plan.term) {
             for (size_t i = 0; i < life->plan.count; i++) {
                 life->expected.entries[at - 1 + i].term = life->plan.term;
                 life->expected.entries[at - 1 + i].len = life->plan.len;
@@ -160,9 +164,10 @@ static void expect_state(struct life *life)
 
 static void must_open(struct life *life)
 {
-    struct shown *shown = calloc(1, sizeof *shown);
-    assert_non_null(shown);
+    static struct shown shown_log;
+    struct shown *shown = &shown_log;
     struct error error = {""};
+    shown->count = 0;
     if (!open_all(life, show, shown, &error)) {
         fail_msg("%s", error.text);
     }
@@ -180,11 +185,10 @@ static void must_open(struct life *life)
     assert_int_equal(log_store_last_index(life->log), life->expected.last);
     assert_int_equal(shown->count, life->expected.last + 1 - first);
     for (uint64_t i = 0; i < shown->count; i++) {
-        assert_int_equal(shown->records[i].term, life->expected.entries[first - 1 + i].term);
-        assert_int_equal(shown->records[i].data.len, life->expected.entries[first - 1 + i].len);
+        assert_int_equal(shown->entries[i].term, life->expected.entries[first - 1 + i].term);
+        assert_int_equal(shown->entries[i].len, life->expected.entries[first - 1 + i].len);
     }
     assert_true(shown->count == 0 || data_directory_log_begun(life->directory));
-    free(shown);
 }
 
 /* ---- what a node does; false: the power went ---- */
@@ -319,18 +323,13 @@ static void check_reads(struct life *life)
 /* What was done counts now, as after an open. */
 static void acknowledge(struct life *life)
 {
-    struct shown *shown = calloc(1, sizeof *shown);
-    assert_non_null(shown);
-    if (life->plan.what == PLAN_APPEND) {
-        shown->first = life->plan.index;
-        shown->count = life->plan.count;
-        shown->records[0].term = life->plan.term;
-    }
-    uint64_t generation = life->generation;
-    bool installs = life->plan.what == PLAN_INSTALL;
-    settle_plan(life, shown);
-    assert_int_equal(life->generation, installs ? generation + 1 : generation);
-    free(shown);
+    static struct shown done;
+    done.first = life->plan.index;
+    done.count = life->plan.what == PLAN_APPEND ? 1 : 0;
+    done.entries[0].term = life->plan.term;
+    uint64_t generation = life->generation + (life->plan.what == PLAN_INSTALL);
+    settle_plan(life, &done);
+    assert_int_equal(life->generation, generation);
     check_reads(life);
 }
 
@@ -401,7 +400,7 @@ static void run(uint64_t seed)
 static void test_random(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 300; seed++) {
+    for (uint64_t seed = 1; seed <= 200; seed++) {
         run(seed);
     }
 }
@@ -414,7 +413,7 @@ static void test_power_cut_at_every_step_of_an_install(void **state)
     uint64_t nth = 0;
     while (!installed) {
         nth++;
-        for (uint64_t seed = 1; seed <= 24; seed++) {
+        for (uint64_t seed = 1; seed <= 12; seed++) {
             struct life *life = life_new(seed);
             for (int i = 0; i < 12; i++) {
                 assert_true(append(life));
