@@ -73,6 +73,7 @@ static bool is_plain_name(struct bytes name)
 
 static void set_name(struct checkpoint_file *file, struct bytes name)
 {
+    assert(name.data != NULL && name.len <= LIMIT_CHECKPOINT_NAME_BYTES);
     memcpy(file->name, name.data, name.len);
     file->name[name.len] = '\0';
 }

@@ -283,10 +283,9 @@ _Static_assert(LIMIT_APPEND_BYTES + LIMIT_ENTRY_BYTES + LIMIT_PEER_HEADER_BYTES 
 _Static_assert(LIMIT_ADDRESS_BYTES + LIMIT_PEER_REASON_BYTES + 256u < LIMIT_PEER_HELLO_BYTES,
                "a hello and a refusal must fit a stranger's frame");
 _Static_assert(PEER_BACKOFF_LAST_MS <= PEER_STABLE_MS, "what lasts is not dialled in a circle");
-_Static_assert(LIMIT_NODES * (LIMIT_ADDRESS_BYTES + 16) + 32 <= LIMIT_CONFIGURATION_BYTES,
+_Static_assert(LIMIT_NODES *(LIMIT_ADDRESS_BYTES + 16) + 32 <= LIMIT_CONFIGURATION_BYTES,
                "a full configuration must fit");
-_Static_assert(LIMIT_CHECKPOINT_FILES * (LIMIT_CHECKPOINT_NAME_BYTES + 32u) <
-                   LIMIT_PEER_FRAME_BYTES,
+_Static_assert(LIMIT_CHECKPOINT_FILES *(LIMIT_CHECKPOINT_NAME_BYTES + 32u) < LIMIT_PEER_FRAME_BYTES,
                "a checkpoint's list must fit a frame");
 _Static_assert(LIMIT_ENTRY_BYTES < LIMIT_LOG_BATCH_BYTES, "an entry must fit a batch");
 _Static_assert(LIMIT_LOG_BATCH_BYTES < LOG_SEGMENT_BYTES, "a batch must fit a segment");
