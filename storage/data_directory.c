@@ -1,10 +1,15 @@
 /*
- * data_directory.c - opening a node's directory, and keeping its term and vote.
+ * data_directory.c - opening a node's directory, and keeping its manifest.
  *
  * The happy path of an open: make the directory if it is absent, lock it, read the manifest, check
  * that it is this node's, write it back to both slots (manifest.h), make log/, remove the state
- * generations that it does not name. A new directory gets its manifest by writing a file beside it,
- * whole and synced, and renaming that: a manifest that is there was once right in both slots.
+ * generations that it does not name, and checkpoints. A new directory gets its manifest by writing
+ * a file beside it, whole and synced, and renaming that: a manifest that is there was once right in
+ * both slots.
+ *
+ * Invariant of an install: whatever generation the manifest names, in whichever slot, is on the
+ * disk, name and all, before it is named; and no generation is removed before both slots name
+ * another. So each crash leaves a manifest whose state is there.
  *
  * What can fail: the lock is held; the directory can't be written; the manifest is damaged, newer,
  * another node's, or gone while a log or a state stands beside its place (then it was there once).
@@ -14,24 +19,31 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "manifest.h"
 
-#define FIRST_GENERATION 1
-#define STATE_PREFIX     "state."
+#define FIRST_GENERATION  1
+#define STATE_PREFIX      "state."
+#define CHECKPOINT_PREFIX "checkpoint."
+/* What RocksDB calls a checkpoint that it has not finished. */
+#define UNFINISHED_SUFFIX ".tmp"
 
 struct data_directory {
     struct file_system files;
     char *path;
     char *log_path;
-    char *state_path;
     struct file *lock;
     struct file *manifest_file;
-    struct manifest manifest; /* as stored */
     struct buffer slot;
     bool is_new;
+
+    pthread_mutex_t *mutex;   /* guards what follows, and whose turn it is to store */
+    struct manifest manifest; /* as stored */
+    char *state_path;
+    char *staging_path;
     bool failed;
 };
 
@@ -41,6 +53,8 @@ struct contents {
     bool log;
     uint64_t *generations;
     size_t generation_count;
+    char **checkpoints; /* names */
+    size_t checkpoint_count;
 };
 
 static char *join(const char *directory, const char *name)
@@ -51,46 +65,63 @@ static char *join(const char *directory, const char *name)
     return (char *)path.data;
 }
 
-static char *generation_path(const char *directory, uint64_t generation)
+static char *numbered_path(const char *directory, const char *prefix, uint64_t number)
 {
-    char name[sizeof STATE_PREFIX + 20];
-    snprintf(name, sizeof name, STATE_PREFIX "%" PRIu64, generation);
-    return join(directory, name);
+    struct buffer path = {0};
+    buffer_printf(&path, "%s/%s%" PRIu64, directory, prefix, number);
+    buffer_append(&path, "", 1);
+    return (char *)path.data;
 }
 
-/* Only names that we would write ourselves count: digits, no leading zero. */
-static bool generation_of_name(const char *name, uint64_t *generation)
+/* Only names that we would write ourselves count: digits, no leading zero. What follows them is
+ * left in *rest. */
+static bool number_of_name(const char *name, const char *prefix, uint64_t *number,
+                           const char **rest)
 {
-    size_t prefix = sizeof STATE_PREFIX - 1;
-    if (strncmp(name, STATE_PREFIX, prefix) != 0 || name[prefix] == '0' || name[prefix] == '\0' ||
-        strlen(name + prefix) > 19) {
+    size_t len = strlen(prefix);
+    if (strncmp(name, prefix, len) != 0) {
         return false;
     }
-    *generation = 0;
-    for (const char *digit = name + prefix; *digit != '\0'; digit++) {
-        if (*digit < '0' || *digit > '9') {
-            return false;
-        }
-        *generation = *generation * 10 + (uint64_t)(*digit - '0');
+    const char *digit = name + len;
+    *number = 0;
+    while (*digit >= '0' && *digit <= '9' && digit - (name + len) < 19) {
+        *number = *number * 10 + (uint64_t)(*digit++ - '0');
     }
-    return true;
+    *rest = digit;
+    return digit > name + len && name[len] != '0';
 }
 
 static bool note_name(void *context, const char *name)
 {
     struct contents *contents = context;
-    uint64_t generation;
+    uint64_t number;
+    const char *rest;
     if (strcmp(name, "manifest") == 0) {
         contents->manifest = true;
     } else if (strcmp(name, "log") == 0) {
         contents->log = true;
-    } else if (generation_of_name(name, &generation)) {
+    } else if (number_of_name(name, STATE_PREFIX, &number, &rest) && *rest == '\0') {
         size_t count = contents->generation_count++;
         contents->generations =
             memory_realloc(contents->generations, (count + 1) * sizeof *contents->generations);
-        contents->generations[count] = generation;
+        contents->generations[count] = number;
+    } else if (number_of_name(name, CHECKPOINT_PREFIX, &number, &rest) &&
+               (*rest == '\0' || strcmp(rest, UNFINISHED_SUFFIX) == 0)) {
+        size_t count = contents->checkpoint_count++;
+        contents->checkpoints = memory_realloc((void *)contents->checkpoints,
+                                               (count + 1) * sizeof *contents->checkpoints);
+        contents->checkpoints[count] = memory_strdup(name);
     }
     return true;
+}
+
+static void free_contents(struct contents *contents)
+{
+    for (size_t i = 0; i < contents->checkpoint_count; i++) {
+        free(contents->checkpoints[i]);
+    }
+    free((void *)contents->checkpoints);
+    free(contents->generations);
 }
 
 static bool take_lock(struct data_directory *directory, struct error *error)
@@ -232,22 +263,51 @@ static bool load_manifest(struct data_directory *directory,
     return loaded;
 }
 
-static bool remove_other_generations(struct data_directory *directory,
-                                     const struct contents *contents, struct error *error)
+/* Removes a directory in ours, and its path's memory. */
+static bool remove_and_free(const struct data_directory *directory, char *path, struct error *error)
 {
     const struct file_system *files = &directory->files;
+    bool removed = files->remove_tree(files->context, path, error);
+    free(path);
+    return removed;
+}
+
+static bool remove_generations(const struct data_directory *directory,
+                               const struct contents *contents, uint64_t from, uint64_t to,
+                               struct error *error)
+{
     for (size_t i = 0; i < contents->generation_count; i++) {
-        if (contents->generations[i] == directory->manifest.state_generation) {
-            continue;
-        }
-        char *path = generation_path(directory->path, contents->generations[i]);
-        bool removed = files->remove_tree(files->context, path, error);
-        free(path);
-        if (!removed) {
+        uint64_t generation = contents->generations[i];
+        if (generation >= from && generation < to &&
+            !remove_and_free(directory, numbered_path(directory->path, STATE_PREFIX, generation),
+                             error)) {
             return false;
         }
     }
     return true;
+}
+
+/* What no manifest names any more, or has named yet. */
+static bool remove_leftovers(const struct data_directory *directory,
+                             const struct contents *contents, struct error *error)
+{
+    uint64_t generation = directory->manifest.state_generation;
+    for (size_t i = 0; i < contents->checkpoint_count; i++) {
+        if (!remove_and_free(directory, join(directory->path, contents->checkpoints[i]), error)) {
+            return false;
+        }
+    }
+    return remove_generations(directory, contents, 0, generation, error) &&
+           remove_generations(directory, contents, generation + 1, UINT64_MAX, error);
+}
+
+static void set_paths(struct data_directory *directory)
+{
+    uint64_t generation = directory->manifest.state_generation;
+    free(directory->state_path);
+    free(directory->staging_path);
+    directory->state_path = numbered_path(directory->path, STATE_PREFIX, generation);
+    directory->staging_path = numbered_path(directory->path, STATE_PREFIX, generation + 1);
 }
 
 struct data_directory *data_directory_open(const struct data_directory_options *options,
@@ -259,18 +319,21 @@ struct data_directory *data_directory_open(const struct data_directory_options *
     *files = *options->files;
     directory->path = memory_strdup(options->path);
     directory->log_path = join(options->path, "log");
+    directory->mutex = memory_alloc(sizeof *directory->mutex);
+    int result = pthread_mutex_init(directory->mutex, NULL);
+    assert(result == 0);
     bool opened = take_lock(directory, error) &&
                   files->list(files->context, directory->path, note_name, &contents, error) &&
                   load_manifest(directory, options, &contents, error) &&
                   files->make_directory(files->context, directory->log_path, error) &&
-                  remove_other_generations(directory, &contents, error) &&
+                  remove_leftovers(directory, &contents, error) &&
                   files->sync_directory(files->context, directory->path, error);
-    free(contents.generations);
+    free_contents(&contents);
     if (!opened) {
         data_directory_close(directory);
         return NULL;
     }
-    directory->state_path = generation_path(directory->path, directory->manifest.state_generation);
+    set_paths(directory);
     return directory;
 }
 
@@ -282,36 +345,66 @@ void data_directory_close(struct data_directory *directory)
     if (directory->lock != NULL) {
         directory->files.close(directory->lock);
     }
+    int result = pthread_mutex_destroy(directory->mutex);
+    assert(result == 0);
+    free(directory->mutex);
     buffer_free(&directory->slot);
+    free(directory->staging_path);
     free(directory->state_path);
     free(directory->log_path);
     free(directory->path);
     free(directory);
 }
 
+/* ---- what the manifest says ---- */
+
 bool data_directory_is_new(const struct data_directory *directory)
 {
     return directory->is_new;
 }
 
+/* A number that storing may change. */
+static uint64_t get_locked(const struct data_directory *directory, const uint64_t *number)
+{
+    pthread_mutex_lock(directory->mutex);
+    uint64_t value = *number;
+    pthread_mutex_unlock(directory->mutex);
+    return value;
+}
+
 uint64_t data_directory_incarnation(const struct data_directory *directory)
 {
-    return directory->manifest.incarnation;
+    return directory->manifest.incarnation; /* for ever */
 }
 
 uint64_t data_directory_term(const struct data_directory *directory)
 {
-    return directory->manifest.term;
+    return get_locked(directory, &directory->manifest.term);
 }
 
 uint64_t data_directory_voted_for(const struct data_directory *directory)
 {
-    return directory->manifest.voted_for;
+    return get_locked(directory, &directory->manifest.voted_for);
 }
 
 uint64_t data_directory_generation(const struct data_directory *directory)
 {
-    return directory->manifest.state_generation;
+    return get_locked(directory, &directory->manifest.state_generation);
+}
+
+void data_directory_snapshot(const struct data_directory *directory, struct snapshot *snapshot)
+{
+    pthread_mutex_lock(directory->mutex);
+    *snapshot = directory->manifest.snapshot;
+    pthread_mutex_unlock(directory->mutex);
+}
+
+bool data_directory_log_begun(const struct data_directory *directory)
+{
+    pthread_mutex_lock(directory->mutex);
+    bool begun = directory->manifest.log_begun;
+    pthread_mutex_unlock(directory->mutex);
+    return begun;
 }
 
 const char *data_directory_log_path(const struct data_directory *directory)
@@ -321,25 +414,133 @@ const char *data_directory_log_path(const struct data_directory *directory)
 
 const char *data_directory_state_path(const struct data_directory *directory)
 {
-    return directory->state_path;
+    pthread_mutex_lock(directory->mutex);
+    const char *path = directory->state_path;
+    pthread_mutex_unlock(directory->mutex);
+    return path;
+}
+
+const char *data_directory_staging_path(const struct data_directory *directory)
+{
+    pthread_mutex_lock(directory->mutex);
+    const char *path = directory->staging_path;
+    pthread_mutex_unlock(directory->mutex);
+    return path;
+}
+
+char *data_directory_checkpoint_path(const struct data_directory *directory, uint64_t index)
+{
+    return numbered_path(directory->path, CHECKPOINT_PREFIX, index);
+}
+
+/* ---- storing ---- */
+
+/* The record that comes next, to be changed and stored. The mutex is held from here to
+ * store_record: nobody else's change comes between. */
+static struct manifest next_record(struct data_directory *directory)
+{
+    pthread_mutex_lock(directory->mutex);
+    struct manifest next = directory->manifest;
+    next.sequence++;
+    return next;
+}
+
+static bool store_record(struct data_directory *directory, const struct manifest *next,
+                         struct error *error)
+{
+    bool stored;
+    if (directory->failed) {
+        stored = error_set(error, "%s: the manifest failed before and takes no more: stop the node",
+                           directory->path);
+    } else {
+        stored = write_slots(directory, directory->manifest_file, next, error);
+        directory->failed = !stored;
+    }
+    if (stored) {
+        bool installed = next->state_generation != directory->manifest.state_generation;
+        directory->manifest = *next;
+        if (installed) {
+            set_paths(directory);
+        }
+    }
+    pthread_mutex_unlock(directory->mutex);
+    return stored;
 }
 
 bool data_directory_store_hard_state(struct data_directory *directory, uint64_t term,
                                      uint64_t voted_for, struct error *error)
 {
-    assert(term >= directory->manifest.term); /* a term never falls */
-    if (directory->failed) {
-        return error_set(error, "%s: the manifest failed before and takes no more: stop the node",
-                         directory->path);
-    }
-    struct manifest next = directory->manifest;
-    next.sequence++;
+    struct manifest next = next_record(directory);
+    assert(term >= next.term); /* a term never falls */
     next.term = term;
     next.voted_for = voted_for;
-    if (!write_slots(directory, directory->manifest_file, &next, error)) {
-        directory->failed = true;
+    return store_record(directory, &next, error);
+}
+
+bool data_directory_store_snapshot(struct data_directory *directory,
+                                   const struct snapshot *snapshot, struct error *error)
+{
+    struct manifest next = next_record(directory);
+    assert(snapshot->index > next.snapshot.index); /* what was trimmed does not come back */
+    next.snapshot = *snapshot;
+    return store_record(directory, &next, error);
+}
+
+bool data_directory_begin_log(struct data_directory *directory, struct error *error)
+{
+    if (data_directory_log_begun(directory)) {
+        return true;
+    }
+    struct manifest next = next_record(directory);
+    next.log_begun = true;
+    return store_record(directory, &next, error);
+}
+
+static bool count_name(void *context, const char *name)
+{
+    size_t *count = context;
+    (void)name;
+    (*count)++;
+    return true;
+}
+
+/* Its names were synced by who gathered it; its own name is not yet. */
+static bool settle_staging(const struct data_directory *directory, struct error *error)
+{
+    const struct file_system *files = &directory->files;
+    const char *path = directory->staging_path;
+    size_t count = 0;
+    if (!files->list(files->context, path, count_name, &count, error)) {
         return false;
     }
-    directory->manifest = next;
-    return true;
+    return count > 0 ? files->sync_directory(files->context, directory->path, error)
+                     : error_set(error, "%s holds no state to install", path);
+}
+
+bool data_directory_install(struct data_directory *directory, const struct snapshot *snapshot,
+                            struct error *error)
+{
+    struct manifest next = next_record(directory);
+    assert(snapshot->index > next.snapshot.index); /* else there is nothing to install */
+    if (!directory->failed && !settle_staging(directory, error)) {
+        directory->failed = true;
+        pthread_mutex_unlock(directory->mutex);
+        return false;
+    }
+    next.snapshot = *snapshot;
+    next.state_generation++;
+    next.log_begun = false;
+    return store_record(directory, &next, error);
+}
+
+bool data_directory_remove_old(struct data_directory *directory, struct error *error)
+{
+    const struct file_system *files = &directory->files;
+    struct contents contents = {0};
+    uint64_t generation = data_directory_generation(directory);
+    bool removed = files->list(files->context, directory->path, note_name, &contents, error) &&
+                   remove_generations(directory, &contents, 0, generation, error) &&
+                   files->sync_directory(files->context, directory->path, error);
+    free_contents(&contents);
+    return removed;
 }

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* What group members may do with a node's files: read them, for a backup. */
@@ -287,6 +288,22 @@ static bool posix_sync_directory(void *context, const char *directory, struct er
     return synced || failed(error, "sync the directory to disk", directory, code);
 }
 
+static bool posix_free_bytes(void *context, const char *directory, uint64_t *bytes,
+                             struct error *error)
+{
+    (void)context;
+    struct statvfs status;
+    int result;
+    do {
+        result = statvfs(directory, &status);
+    } while (result != 0 && errno == EINTR);
+    if (result != 0) {
+        return failed(error, "find the free space of its file system", directory, errno);
+    }
+    *bytes = (uint64_t)status.f_bavail * status.f_frsize; /* without what is root's */
+    return true;
+}
+
 const struct file_system file_system_posix = {
     .context = NULL,
     .open = posix_open,
@@ -303,4 +320,5 @@ const struct file_system file_system_posix = {
     .rename = posix_rename,
     .make_directory = posix_make_directory,
     .sync_directory = posix_sync_directory,
+    .free_bytes = posix_free_bytes,
 };

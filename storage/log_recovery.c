@@ -22,6 +22,20 @@
  * pages that no sync writes any more. What open shows counts as durable, so open makes it so; only
  * the last batch can be in that state. Writing the same bytes over themselves can't tear anything.
  *
+ * Where the log begins. What the manifest's snapshot covers may be trimmed: then the first segment
+ * has another number than 1, and the first batch's predecessor, which it is chained to, is gone.
+ * Trimming takes whole segments, first ones first, so the log may begin anywhere at or below the
+ * snapshot's index + 1; begins it behind that, files are missing. (It is judged when all has been
+ * read: the first segment that is left may begin with entries that a later one replaces.)
+ *
+ * Does the log follow the snapshot? (Ongaro 2014, section 5.3) It does if it holds the entry that
+ * the snapshot ends with, of the same term, or begins right behind it. If not, and no entry was
+ * begun behind the snapshot (the manifest's `log begun`), the snapshot came from another node, and
+ * the node stopped before the log was reset: the log speaks of a past that the snapshot replaces,
+ * and goes. Its last segment goes first, so that what another crash leaves still begins where it
+ * began, before the snapshot, and never happens to begin right behind it. But where an entry was
+ * begun, a log without any, or without the snapshot's, is what somebody lost.
+ *
  * The happy path is one pass: list, check that the numbers have no gap, read each segment, follow
  * the chain. Segments behind the tail without a batch (made, or made ready, before a crash) are
  * removed. What can fail: reading, a gap, damage, another cluster's log, a newer format; and
@@ -31,24 +45,14 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/limits.h"
 #include "log_batch.h"
 
 #define WAY_BACK "remove nothing by hand; " ADVICE_NODE_LOST
-/* "0000000000000001.log" */
-#define NAME_DIGITS 16
 /* Zeros written at once. */
 #define ZERO_BYTES (1u << 16)
-
-struct segments {
-    const char *directory;
-    uint64_t *numbers;
-    size_t count;
-    size_t capacity;
-};
 
 /* Where the chain ends, and how much of something unfinished stands there. */
 struct chain_end {
@@ -64,69 +68,14 @@ struct recovery {
     struct chain_end end;
 };
 
-char *log_segment_path(const char *directory, uint64_t segment)
+/* Of segments there are some; with a snapshot any number may be the first. */
+static bool check_numbers(const struct log_store_options *options,
+                          const struct log_segments *segments, struct error *error)
 {
-    size_t size = strlen(directory) + 1 + NAME_DIGITS + 4 + 1 + 8;
-    char *path = memory_alloc(size);
-    snprintf(path, size, "%s/%0*" PRIu64 ".log", directory, NAME_DIGITS, segment);
-    return path;
-}
-
-/* Other names are none of ours, and left alone. */
-static bool segment_of_name(const char *name, uint64_t *number)
-{
-    if (strlen(name) != NAME_DIGITS + 4 || strcmp(name + NAME_DIGITS, ".log") != 0) {
-        return false;
-    }
-    *number = 0;
-    for (size_t i = 0; i < NAME_DIGITS; i++) {
-        if (name[i] < '0' || name[i] > '9') {
-            return false;
-        }
-        *number = *number * 10 + (uint64_t)(name[i] - '0');
-    }
-    return *number > 0;
-}
-
-static bool collect_segment(void *context, const char *name)
-{
-    struct segments *segments = context;
-    uint64_t number;
-    if (segment_of_name(name, &number)) {
-        if (segments->count == segments->capacity) {
-            segments->capacity = segments->capacity == 0 ? 16 : segments->capacity * 2;
-            segments->numbers =
-                memory_realloc(segments->numbers, segments->capacity * sizeof *segments->numbers);
-        }
-        segments->numbers[segments->count++] = number;
-    }
-    return true;
-}
-
-static int compare_numbers(const void *a, const void *b)
-{
-    uint64_t left = *(const uint64_t *)a;
-    uint64_t right = *(const uint64_t *)b;
-    return (left > right) - (left < right);
-}
-
-static bool list_segments(const struct log_store_options *options, struct segments *segments,
-                          struct error *error)
-{
-    const struct file_system *files = options->files;
-    segments->directory = options->directory;
-    if (!files->list(files->context, options->directory, collect_segment, segments, error)) {
-        return false;
-    }
-    if (segments->count == 0) {
-        return true;
-    }
-    qsort(segments->numbers, segments->count, sizeof *segments->numbers, compare_numbers);
-    for (size_t i = 0; i < segments->count; i++) {
-        /* Nothing is trimmed yet: the log begins with segment 1. With trimming, the manifest will
-         * say where it begins. */
-        if (segments->numbers[i] != i + 1) {
-            char *path = log_segment_path(options->directory, i + 1);
+    uint64_t expected = options->snapshot_index == 0 ? 1 : segments->numbers[0];
+    for (size_t i = 0; i < segments->count; i++, expected++) {
+        if (segments->numbers[i] != expected) {
+            char *path = log_segment_path(options->directory, expected);
             error_set(error, "%s is missing, though the log has later segments: %s", path,
                       WAY_BACK);
             free(path);
@@ -173,12 +122,24 @@ static bool refuse_followed(const struct recovery *recovery, const char *path, u
 {
     char *end_path = log_segment_path(recovery->options->directory, recovery->end.segment);
     error_set(error,
-              "%s is damaged at offset %" PRIu64 ": no valid batch %" PRIu64
-              " stands there, yet the log goes on in %s at offset %" PRIu64 "; %s",
-              end_path, recovery->end.offset, recovery->out->tail.next_number, path, offset,
-              WAY_BACK);
+              "%s is damaged at offset %" PRIu64
+              ": no valid batch stands there, yet the log goes on in %s at offset %" PRIu64 "; %s",
+              end_path, recovery->end.offset, path, offset, WAY_BACK);
     free(end_path);
     return false;
+}
+
+/* The first batch of all. Of a trimmed log it says itself what it follows. */
+static void begin_chain(struct recovery *recovery, const struct log_batch_header *header)
+{
+    struct log_tail *tail = &recovery->out->tail;
+    if (header->segment > 1) {
+        tail->next_number = header->number;
+        tail->crc = header->previous_crc;
+    }
+    if (recovery->options->snapshot_index > 0) {
+        log_index_begin(&recovery->out->index, header->first_index);
+    }
 }
 
 /* A batch that is valid in itself: is it the one that comes next? */
@@ -195,6 +156,9 @@ static bool accept_batch(struct recovery *recovery, const char *path, uint64_t s
     }
     if (header->segment != segment) {
         return refuse(error, path, offset, "the batch there was written to another segment");
+    }
+    if (tail->segment == 0) {
+        begin_chain(recovery, header);
     }
     if (offset == 0 && recovery->end.segment != 0 && header->number > tail->next_number) {
         return refuse_followed(recovery, path, offset, error); /* lost at the last one's end */
@@ -269,6 +233,9 @@ static bool follow_chain(struct recovery *recovery, uint64_t segment, const char
             offset += header.length;
             break;
         case LOG_BATCH_TORN:
+            if (recovery->out->tail.next_number == 0) {
+                recovery->out->tail.next_number = header.number; /* 0 if it can't be read either */
+            }
             torn = true;
             break;
         case LOG_BATCH_DAMAGED:
@@ -310,13 +277,16 @@ static bool recover_segment(struct recovery *recovery, uint64_t segment, const c
     return true;
 }
 
-static bool recover_segments(struct recovery *recovery, const struct segments *segments,
+static bool recover_segments(struct recovery *recovery, const struct log_segments *segments,
                              struct error *error)
 {
     struct buffer content = {0};
     bool recovered = true;
+    if (segments->count > 0 && segments->numbers[0] > 1) {
+        recovery->out->tail.next_number = 0; /* not known until a batch is read */
+    }
     for (size_t i = 0; recovered && i < segments->count; i++) {
-        char *path = log_segment_path(segments->directory, segments->numbers[i]);
+        char *path = log_segment_path(recovery->options->directory, segments->numbers[i]);
         recovered =
             read_segment(recovery->options, path, &content, error) &&
             recover_segment(recovery, segments->numbers[i], path, buffer_bytes(&content), error);
@@ -325,6 +295,118 @@ static bool recover_segments(struct recovery *recovery, const struct segments *s
     buffer_free(&content);
     return recovered;
 }
+
+/* ---- the log and the snapshot ---- */
+
+/* A batch that was found valid, from an open segment. *batch is of its length; the caller frees it.
+ */
+static bool read_place(const struct recovery *recovery, struct file *file,
+                       const struct log_place *place, uint8_t **batch,
+                       struct log_batch_header *header, struct error *error)
+{
+    const struct file_system *files = recovery->options->files;
+    size_t got;
+    *batch = memory_alloc(place->length);
+    if (!files->read(file, place->offset, *batch, place->length, &got, error)) {
+        return false;
+    }
+    return (log_batch_read(bytes_of(*batch, got), place->offset, header) == LOG_BATCH_VALID &&
+            header->crc == place->crc) ||
+           error_set(error, "segment %u reads differently the second time: check the disk",
+                     place->segment);
+}
+
+/* Of an entry that the log holds. */
+static bool read_term(const struct recovery *recovery, uint64_t index, uint64_t *term,
+                      struct error *error)
+{
+    const struct file_system *files = recovery->options->files;
+    const struct log_place *place = log_index_find(&recovery->out->index, index);
+    char *path = log_segment_path(recovery->options->directory, place->segment);
+    struct file *file = files->open(files->context, path, false, error);
+    free(path);
+    if (file == NULL) {
+        return false;
+    }
+    uint8_t *batch;
+    struct log_batch_header header;
+    bool found = read_place(recovery, file, place, &batch, &header, error);
+    files->close(file);
+    if (found) {
+        struct log_batch_entries entries =
+            log_batch_entries_of(bytes_of(batch, place->length), &header);
+        struct log_record record = {0};
+        while (record.index < index && log_batch_next(&entries, &record)) {
+        }
+        *term = record.term;
+        found = record.index == index || error_set(error,
+                                                   "segment %u: the batch with entry %" PRIu64
+                                                   " holds fewer entries than its header says",
+                                                   place->segment, index);
+    }
+    free(batch);
+    return found;
+}
+
+/* Begun, and nothing there. */
+static bool refuse_empty(const struct log_store_options *options,
+                         const struct log_segments *segments, struct error *error)
+{
+    if (segments->count == 0) {
+        return error_set(error, "%s holds no segment, though the log has held entries: %s",
+                         options->directory, WAY_BACK);
+    }
+    char *path = log_segment_path(options->directory, segments->numbers[0]);
+    refuse(error, path, 0, "the log has held entries, and it begins with none");
+    free(path);
+    return false;
+}
+
+/* Does the log follow the snapshot? *replaced: it does not, and may go. */
+static bool hold_against_snapshot(const struct recovery *recovery,
+                                  const struct log_segments *segments, bool *replaced,
+                                  struct error *error)
+{
+    const struct log_store_options *options = recovery->options;
+    const struct log_index *index = &recovery->out->index;
+    *replaced = false;
+    if (recovery->out->tail.segment == 0) {
+        return !options->begun || refuse_empty(options, segments, error);
+    }
+    uint64_t first = log_index_first(index);
+    uint64_t last = log_index_last(index);
+    if (first > options->snapshot_index + 1) {
+        char *path = log_segment_path(options->directory, segments->numbers[0]);
+        error_set(error,
+                  "%s, where the log begins, begins with entry %" PRIu64
+                  ", and the snapshot ends with entry %" PRIu64
+                  ": the segments between are missing; %s",
+                  path, first, options->snapshot_index, WAY_BACK);
+        free(path);
+        return false;
+    }
+    if (first == options->snapshot_index + 1) {
+        return true;
+    }
+    uint64_t term = 0;
+    if (last >= options->snapshot_index &&
+        !read_term(recovery, options->snapshot_index, &term, error)) {
+        return false;
+    }
+    if (term == options->snapshot_term) {
+        return true;
+    }
+    *replaced = true;
+    return !options->begun ||
+           error_set(error,
+                     "%s holds entries %" PRIu64 " to %" PRIu64
+                     ", and not the one that the snapshot ends with, entry %" PRIu64
+                     " of term %" PRIu64 ": parts of the log are missing, or another node's; %s",
+                     options->directory, first, last, options->snapshot_index,
+                     options->snapshot_term, WAY_BACK);
+}
+
+/* ---- making it so on the disk ---- */
 
 static bool write_zeros(const struct file_system *files, struct file *file, uint64_t offset,
                         uint64_t count, struct error *error)
@@ -348,26 +430,21 @@ static bool rewrite_last_batch(const struct recovery *recovery, struct file *fil
     const struct file_system *files = recovery->options->files;
     const struct log_index *index = &recovery->out->index;
     const struct log_place *last = &index->places[index->count - 1];
-    uint8_t *batch = memory_alloc(last->length);
+    uint8_t *batch;
     struct log_batch_header header;
-    size_t got;
-    bool rewritten = files->read(file, last->offset, batch, last->length, &got, error);
-    if (rewritten &&
-        (log_batch_read(bytes_of(batch, got), last->offset, &header) != LOG_BATCH_VALID ||
-         header.crc != last->crc)) {
-        rewritten = error_set(error, "segment %u reads differently the second time: check the disk",
-                              last->segment);
-    }
-    rewritten = rewritten && files->write(file, last->offset, batch, last->length, error);
+    bool rewritten = read_place(recovery, file, last, &batch, &header, error) &&
+                     files->write(file, last->offset, batch, last->length, error);
     free(batch);
     return rewritten;
 }
 
 /* Makes the tail segment durable as it was read, with zeros behind its last batch. */
-static bool settle_tail(const struct recovery *recovery, const char *path, struct error *error)
+static bool settle_tail(const struct recovery *recovery, struct error *error)
 {
     const struct file_system *files = recovery->options->files;
+    char *path = log_segment_path(recovery->options->directory, recovery->out->tail.segment);
     struct file *file = files->open(files->context, path, false, error);
+    free(path);
     if (file == NULL) {
         return false;
     }
@@ -382,42 +459,93 @@ static bool settle_tail(const struct recovery *recovery, const char *path, struc
 }
 
 /* The tail is settled; segments behind it hold nothing, and go. */
-static bool settle_segments(const struct recovery *recovery, const struct segments *segments,
+static bool settle_segments(const struct recovery *recovery, const struct log_segments *segments,
                             struct error *error)
 {
-    const struct file_system *files = recovery->options->files;
+    const struct log_store_options *options = recovery->options;
     uint64_t tail = recovery->out->tail.segment;
-    bool settled = true;
-    for (size_t i = 0; settled && i < segments->count; i++) {
-        char *path = log_segment_path(segments->directory, segments->numbers[i]);
-        if (segments->numbers[i] == tail) {
-            settled = settle_tail(recovery, path, error);
-        } else if (segments->numbers[i] > tail) {
-            settled = files->remove(files->context, path, error);
-        }
-        free(path);
+    if (tail != 0 && !settle_tail(recovery, error)) {
+        return false;
     }
-    return settled && files->sync_directory(files->context, segments->directory, error);
+    if (segments->count > 0 && segments->numbers[segments->count - 1] > tail &&
+        !log_segments_remove(options->files, options->directory,
+                             segments->numbers[segments->count - 1],
+                             tail != 0 ? tail + 1 : segments->numbers[0], NULL, error)) {
+        return false;
+    }
+    return options->files->sync_directory(options->files->context, options->directory, error);
+}
+
+/* The whole log goes; it goes on behind the snapshot. */
+static bool discard(const struct recovery *recovery, const struct log_segments *segments,
+                    struct error *error)
+{
+    struct log_recovered *out = recovery->out;
+    const struct log_store_options *options = recovery->options;
+    if (!log_segments_remove(options->files, options->directory,
+                             segments->numbers[segments->count - 1], segments->numbers[0], NULL,
+                             error)) {
+        return false;
+    }
+    log_index_begin(&out->index, options->snapshot_index + 1);
+    out->tail = (struct log_tail){.next_number = 1};
+    out->disk_bytes = 0;
+    return true;
+}
+
+static void tell_torn(const struct recovery *recovery, struct error *dropped)
+{
+    char *path = log_segment_path(recovery->options->directory, recovery->end.segment);
+    error_set(dropped,
+              "%s: dropped a torn batch at offset %" PRIu64 ", behind entry %" PRIu64
+              ", which was being written when the node stopped; nobody had been told of it",
+              path, recovery->end.offset, log_index_last(&recovery->out->index));
+    free(path);
+}
+
+static void tell_replaced(const struct recovery *recovery, struct error *dropped)
+{
+    error_set(dropped,
+              "%s: dropped a log that ended with entry %" PRIu64
+              ": the snapshot that replaces it, which ends with entry %" PRIu64
+              ", was being installed when the node stopped",
+              recovery->options->directory, log_index_last(&recovery->out->index),
+              recovery->options->snapshot_index);
+}
+
+static bool settle(const struct recovery *recovery, const struct log_segments *segments,
+                   bool replaced, struct error *dropped, struct error *error)
+{
+    struct log_recovered *out = recovery->out;
+    if (replaced) {
+        tell_replaced(recovery, dropped);
+        return discard(recovery, segments, error);
+    }
+    if (out->tail.segment == 0) {
+        log_index_begin(&out->index, recovery->options->snapshot_index + 1);
+        out->tail.next_number = 1;
+    } else {
+        out->first_segment = segments->numbers[0];
+    }
+    if (recovery->end.torn_bytes > 0) {
+        tell_torn(recovery, dropped);
+    }
+    return settle_segments(recovery, segments, error);
 }
 
 bool log_recover(const struct log_store_options *options, struct log_recovered *recovered,
-                 struct error *torn, struct error *error)
+                 struct error *dropped, struct error *error)
 {
-    *recovered = (struct log_recovered){.tail = {.next_number = 1}};
-    torn->text[0] = '\0';
+    *recovered = (struct log_recovered){.tail = {.next_number = 1}, .first_segment = 1};
+    dropped->text[0] = '\0';
     struct recovery recovery = {.options = options, .out = recovered};
-    struct segments segments = {0};
-    bool found = list_segments(options, &segments, error) &&
+    struct log_segments segments = {0};
+    bool replaced;
+    bool found = log_segments_list(options->files, options->directory, &segments, error) &&
+                 (segments.count == 0 || check_numbers(options, &segments, error)) &&
                  recover_segments(&recovery, &segments, error) &&
-                 settle_segments(&recovery, &segments, error);
+                 hold_against_snapshot(&recovery, &segments, &replaced, error) &&
+                 settle(&recovery, &segments, replaced, dropped, error);
     free(segments.numbers);
-    if (found && recovery.end.torn_bytes > 0) {
-        char *path = log_segment_path(options->directory, recovery.end.segment);
-        error_set(torn,
-                  "%s: dropped a torn batch %" PRIu64 " at offset %" PRIu64
-                  ", which was being written when the node stopped; nobody had been told of it",
-                  path, recovered->tail.next_number, recovery.end.offset);
-        free(path);
-    }
     return found;
 }

@@ -5,6 +5,7 @@
 #define STORAGE_LOG_RECOVERY_H
 
 #include "log_index.h"
+#include "log_segments.h"
 #include "storage/log_store.h"
 
 /* Where the next batch goes, and what it follows. */
@@ -18,15 +19,15 @@ struct log_tail {
 struct log_recovered {
     struct log_index index; /* the caller frees it, also after a failure */
     struct log_tail tail;
+    uint64_t
+        first_segment; /* number of the first one there is; of an empty log: tail.segment + 1 */
     uint64_t disk_bytes;
 };
 
-/* "DIR/0000000000000001.log": the caller frees it. */
-char *log_segment_path(const char *directory, uint64_t segment);
-
-/* Reads and verifies every segment; drops a torn last batch, telling of it in *torn ("" if there
- * was none); leaves nothing but zeros behind the tail; syncs what it found. */
+/* Reads and verifies every segment; holds the log against the snapshot; drops a torn last batch, or
+ * a log that the snapshot replaces, telling of it in *dropped ("" if there was nothing); leaves
+ * nothing but zeros behind the tail; syncs what it found. */
 bool log_recover(const struct log_store_options *options, struct log_recovered *recovered,
-                 struct error *torn, struct error *error);
+                 struct error *dropped, struct error *error);
 
 #endif

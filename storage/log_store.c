@@ -4,7 +4,10 @@
  *
  * Invariants: the index holds only what is synced; behind the tail there are only zeros; what a
  * place of the index points to is never written again, so that a read needs no lock while it reads
- * and gives what was live when it began.
+ * and gives what was live when it began. A number of a segment is never given twice, and a place
+ * leaves the index before its segment is removed: a read that finds a segment gone finds its place
+ * gone too, and knows why. The segment of the last place is never removed, so the appending thread
+ * keeps its file and the next start the end of the chain.
  *
  * The happy path of an append: encode the records behind a header into one reused buffer, one
  * pwrite at the tail, one fdatasync, then the new batch becomes visible to readers. When the batch
@@ -42,11 +45,18 @@ struct log_store {
     struct file *file; /* of the tail segment; NULL: there is none yet */
     uint64_t file_bytes;
     struct buffer batch;
+    bool begun;
+    bool (*begin)(void *context, struct error *error);
+    void *begin_context;
 
     pthread_mutex_t lock; /* guards index */
     struct log_index index;
 
+    pthread_mutex_t removal; /* one trim or reset at a time; taken before `lock` */
+    uint64_t first_segment;  /* that there is; tail.segment + 1 when there is none */
+
     atomic_bool failed;
+    _Atomic uint64_t first_index;
     _Atomic uint64_t last_index;
     _Atomic uint64_t disk_bytes;
 };
@@ -79,7 +89,7 @@ static bool visit_all(struct log_store *store, log_store_visit visit, void *cont
 {
     struct log_record *records = memory_alloc(VISIT_RECORDS * sizeof *records);
     struct buffer memory = {0};
-    uint64_t next = 1;
+    uint64_t next = log_store_first_index(store);
     bool visited = true;
     while (visited && next <= log_store_last_index(store)) {
         size_t count =
@@ -95,12 +105,29 @@ static bool visit_all(struct log_store *store, log_store_visit visit, void *cont
     return visited;
 }
 
+/* The log holds an entry: whoever finds it empty from now on must know that it was not. */
+static bool note_begun(struct log_store *store, struct error *error)
+{
+    if (!store->begun && store->begin != NULL && !store->begin(store->begin_context, error)) {
+        return false;
+    }
+    store->begun = true;
+    return true;
+}
+
+static void note_range(struct log_store *store)
+{
+    atomic_store(&store->first_index, log_index_first(&store->index));
+    atomic_store(&store->last_index, log_index_last(&store->index));
+}
+
 struct log_store *log_store_open(const struct log_store_options *options, log_store_visit visit,
-                                 void *context, struct error *torn, struct error *error)
+                                 void *context, struct error *dropped, struct error *error)
 {
     struct error unread;
     struct log_recovered recovered;
-    if (!log_recover(options, &recovered, torn != NULL ? torn : &unread, error)) {
+    assert(options->snapshot_index == 0 || options->snapshot_term > 0);
+    if (!log_recover(options, &recovered, dropped != NULL ? dropped : &unread, error)) {
         log_index_free(&recovered.index);
         return NULL;
     }
@@ -110,14 +137,23 @@ struct log_store *log_store_open(const struct log_store_options *options, log_st
     store->cluster_id = options->cluster_id;
     store->segment_bytes = options->segment_bytes != 0 ? options->segment_bytes : LOG_SEGMENT_BYTES;
     assert(store->segment_bytes <= LIMIT_LOG_SEGMENT_BYTES);
+    store->begun = options->begun;
+    store->begin = options->begin;
+    store->begin_context = options->begin_context;
     store->tail = recovered.tail;
     store->index = recovered.index;
+    store->first_segment = recovered.first_segment;
     atomic_init(&store->failed, false);
-    atomic_init(&store->last_index, log_index_last(&store->index));
+    atomic_init(&store->first_index, 0);
+    atomic_init(&store->last_index, 0);
     atomic_init(&store->disk_bytes, recovered.disk_bytes);
+    note_range(store);
     int result = pthread_mutex_init(&store->lock, NULL);
     assert(result == 0);
-    if (!open_tail(store, error) || (visit != NULL && !visit_all(store, visit, context, error))) {
+    result = pthread_mutex_init(&store->removal, NULL);
+    assert(result == 0);
+    if (!open_tail(store, error) || (store->index.count > 0 && !note_begun(store, error)) ||
+        (visit != NULL && !visit_all(store, visit, context, error))) {
         log_store_close(store);
         return NULL;
     }
@@ -131,11 +167,15 @@ void log_store_close(struct log_store *store)
     }
     int result = pthread_mutex_destroy(&store->lock);
     assert(result == 0);
+    result = pthread_mutex_destroy(&store->removal);
+    assert(result == 0);
     log_index_free(&store->index);
     buffer_free(&store->batch);
     free(store->directory);
     free(store);
 }
+
+/* ---- appending ---- */
 
 /* Makes the next segment and its name durable before anything is written to it. */
 static bool roll_segment(struct log_store *store, size_t least_bytes, struct error *error)
@@ -189,7 +229,7 @@ static void publish_batch(struct log_store *store, const struct log_batch_header
     };
     pthread_mutex_lock(&store->lock);
     log_index_put(&store->index, &place);
-    atomic_store(&store->last_index, log_index_last(&store->index));
+    note_range(store);
     pthread_mutex_unlock(&store->lock);
     store->tail.offset += header->length;
     store->tail.next_number++;
@@ -201,6 +241,7 @@ bool log_store_append(struct log_store *store, const struct log_record *records,
 {
     assert(count > 0 && records[0].index > 0);
     assert(records[0].index <= log_store_last_index(store) + 1);
+    assert(records[0].index >= log_store_first_index(store)); /* what a snapshot covers stays */
     if (atomic_load(&store->failed)) {
         return refuse_failed(store, error);
     }
@@ -222,7 +263,7 @@ bool log_store_append(struct log_store *store, const struct log_record *records,
         log_batch_seal(&store->batch, &header);
         if (!store->files->write(store->file, store->tail.offset, store->batch.data,
                                  store->batch.len, error) ||
-            !store->files->sync(store->file, error)) {
+            !store->files->sync(store->file, error) || !note_begun(store, error)) {
             return fail(store);
         }
         publish_batch(store, &header);
@@ -345,6 +386,20 @@ static bool read_places(struct reading *reading, const struct log_place *places,
     return true;
 }
 
+/* Is the entry there at all? Sets the error if not. */
+static bool check_index(struct log_store *store, uint64_t index, struct error *error)
+{
+    pthread_mutex_lock(&store->lock);
+    bool there = log_index_find(&store->index, index) != NULL;
+    uint64_t first = log_index_first(&store->index);
+    uint64_t last = log_index_last(&store->index);
+    pthread_mutex_unlock(&store->lock);
+    return there || error_set(error,
+                              "%s: entry %" PRIu64 " is not in the log, which begins at %" PRIu64
+                              " and ends at %" PRIu64,
+                              store->directory, index, first, last);
+}
+
 size_t log_store_read(struct log_store *store, uint64_t first_index, size_t max_count,
                       size_t max_bytes, struct log_record *records, struct buffer *memory,
                       struct error *error)
@@ -363,11 +418,11 @@ size_t log_store_read(struct log_store *store, uint64_t first_index, size_t max_
     };
     struct log_place places[LIMIT_LOG_READ_BATCHES];
     size_t total_bytes;
-    size_t count = copy_places(&reading, places, &total_bytes);
-    if (count == 0) {
-        error_set(error, "%s: entry %" PRIu64 " is not in the log, which ends at %" PRIu64,
-                  store->directory, first_index, log_store_last_index(store));
-        return 0;
+    size_t count;
+    while ((count = copy_places(&reading, places, &total_bytes)) == 0) {
+        if (!check_index(store, first_index, error)) {
+            return 0;
+        } /* else it has just been appended */
     }
     buffer_clear(memory);
     bool read = read_places(&reading, places, count, buffer_reserve(memory, total_bytes), error);
@@ -375,13 +430,94 @@ size_t log_store_read(struct log_store *store, uint64_t first_index, size_t max_
     if (reading.file != NULL) {
         store->files->close(reading.file);
     }
-    return read ? reading.count : 0;
+    if (!read) {
+        /* A segment that was removed meanwhile is no damage: say what it is. */
+        check_index(store, first_index, error);
+        return 0;
+    }
+    return reading.count;
+}
+
+/* ---- removing ---- */
+
+/* Takes out of the index what lies wholly in segments before that of index + 1, or before that of
+ * the last entry, and returns the number of that segment; 0: the log is empty. */
+static uint64_t drop_places(struct log_store *store, uint64_t up_to_index)
+{
+    struct log_index *index = &store->index;
+    uint64_t segment = 0;
+    pthread_mutex_lock(&store->lock);
+    if (index->count > 0 && up_to_index >= log_index_first(index)) {
+        uint64_t last = log_index_last(index);
+        uint64_t kept = up_to_index < last ? up_to_index + 1 : last;
+        uint32_t first_kept = log_index_find(index, kept)->segment;
+        log_index_drop(index, first_kept);
+        note_range(store);
+        segment = first_kept;
+    }
+    pthread_mutex_unlock(&store->lock);
+    return segment;
+}
+
+bool log_store_trim(struct log_store *store, uint64_t up_to_index, struct error *error)
+{
+    if (atomic_load(&store->failed)) {
+        return refuse_failed(store, error);
+    }
+    pthread_mutex_lock(&store->removal);
+    uint64_t segment = drop_places(store, up_to_index);
+    uint64_t bytes = 0;
+    bool trimmed = true;
+    if (segment > store->first_segment) {
+        /* The first one first: what a crash leaves has no gap. */
+        trimmed = log_segments_remove(store->files, store->directory, store->first_segment,
+                                      segment - 1, &bytes, error);
+        atomic_fetch_sub(&store->disk_bytes, bytes);
+        store->first_segment = segment;
+    }
+    pthread_mutex_unlock(&store->removal);
+    return trimmed || fail(store);
+}
+
+bool log_store_reset(struct log_store *store, uint64_t index, struct error *error)
+{
+    if (atomic_load(&store->failed)) {
+        return refuse_failed(store, error);
+    }
+    assert(index + 1 >= log_store_first_index(store)); /* what is trimmed stays so */
+    pthread_mutex_lock(&store->removal);
+    pthread_mutex_lock(&store->lock);
+    log_index_begin(&store->index, index + 1);
+    note_range(store);
+    pthread_mutex_unlock(&store->lock);
+    if (store->file != NULL) {
+        store->files->close(store->file);
+        store->file = NULL;
+    }
+    bool reset = true;
+    if (store->first_segment <= store->tail.segment) {
+        /* The last one first: what a crash leaves still begins before the snapshot, and recovery
+         * sees that it does not follow it. */
+        reset = log_segments_remove(store->files, store->directory, store->tail.segment,
+                                    store->first_segment, NULL, error);
+    }
+    store->first_segment = store->tail.segment + 1;
+    store->begun = false;
+    atomic_store(&store->disk_bytes, 0);
+    pthread_mutex_unlock(&store->removal);
+    return reset || fail(store);
+}
+
+/* ---- looking ---- */
+
+bool log_store_is_trimmed(const struct log_store *store, uint64_t index)
+{
+    return index < log_store_first_index(store);
 }
 
 uint64_t log_store_first_index(const struct log_store *store)
 {
-    (void)store;
-    return 1;
+    return atomic_load(&store->first_index);
 }
 
 uint64_t log_store_last_index(const struct log_store *store)

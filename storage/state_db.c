@@ -59,7 +59,7 @@ struct state_db {
     struct buffer applied_value;
     uint64_t applied_index;
     bool failed;
-    atomic_uint views;
+    atomic_uint views; /* and checkpoints under way */
 };
 
 struct state_db_view {
@@ -133,32 +133,35 @@ static void set_options(struct state_db *db, size_t write_buffer_bytes)
     rocksdb_writeoptions_disable_WAL(db->write_options, 1);
 }
 
-static bool is_empty(struct state_db *db, bool *empty, struct error *error)
+static bool is_empty(const struct state_reader *reader, bool *empty, struct error *error)
 {
-    rocksdb_iterator_t *iterator = rocksdb_create_iterator(db->db, db->reader.options);
+    rocksdb_iterator_t *iterator = rocksdb_create_iterator(reader->db, reader->options);
     rocksdb_iter_seek_to_first(iterator);
     *empty = !rocksdb_iter_valid(iterator);
     char *words = NULL;
     rocksdb_iter_get_error(iterator, &words);
     rocksdb_iter_destroy(iterator);
-    return words == NULL || state_fail(error, db->path, "read", words);
+    return words == NULL || state_fail(error, reader->path, "read", words);
 }
 
-static bool load_applied_index(struct state_db *db, struct error *error)
+/* 0 of a new database. */
+static bool read_applied_index(struct state_reader *reader, uint64_t *applied_index,
+                               struct error *error)
 {
     struct bytes value;
     bool empty;
-    switch (state_reader_get(&db->reader, OWN_KIND, APPLIED_KEY, &value, error)) {
+    *applied_index = 0;
+    switch (state_reader_get(reader, OWN_KIND, APPLIED_KEY, &value, error)) {
     case STORE_ERROR:
         return false;
     case STORE_ABSENT:
-        if (!is_empty(db, &empty, error)) {
+        if (!is_empty(reader, &empty, error)) {
             return false;
         }
         return empty || error_set(error,
                                   "the state database %s holds records but no applied index: it is "
                                   "damaged, or not a node's; " ADVICE_STATE_LOST,
-                                  db->path);
+                                  reader->path);
     case STORE_FOUND:
         break;
     }
@@ -169,14 +172,14 @@ static bool load_applied_index(struct state_db *db, struct error *error)
                          "the state database %s has format %" PRIu32
                          ", this program reads format %u: use the version that wrote it, or a "
                          "later one",
-                         db->path, format, STATE_FORMAT);
+                         reader->path, format, STATE_FORMAT);
     }
-    db->applied_index = read_u64(&in);
-    if (!reader_finished(&in) || format == 0 || db->applied_index == 0) {
+    *applied_index = read_u64(&in);
+    if (!reader_finished(&in) || format == 0 || *applied_index == 0) {
         return error_set(error,
                          "the state database %s has an applied index that can't be "
                          "read; " ADVICE_STATE_LOST,
-                         db->path);
+                         reader->path);
     }
     return true;
 }
@@ -245,7 +248,7 @@ struct state_db *state_db_open(const struct state_db_options *options, struct er
         return NULL;
     }
     state_reader_open(&db->reader, db->db, db->path, db->overlay);
-    if (!load_applied_index(db, error)) {
+    if (!read_applied_index(&db->reader, &db->applied_index, error)) {
         free_db(db);
         return NULL;
     }
@@ -450,4 +453,45 @@ struct ledger_store state_db_view_store(struct state_db_view *view)
 uint64_t state_db_view_applied_index(const struct state_db_view *view)
 {
     return view->applied_index;
+}
+
+/* ---- checkpoints ---- */
+
+static bool make_checkpoint(struct state_db *db, const char *path, struct error *error)
+{
+    char *words = NULL;
+    rocksdb_checkpoint_t *checkpoint = rocksdb_checkpoint_object_create(db->db, &words);
+    if (words != NULL) {
+        return state_fail(error, db->path, "copied", words);
+    }
+    /* 0: flush first, whatever the log's size - there is none. */
+    rocksdb_checkpoint_create(checkpoint, path, 0, &words);
+    rocksdb_checkpoint_object_destroy(checkpoint);
+    return words == NULL || state_fail(error, path, "made", words);
+}
+
+/* What the checkpoint holds is told by itself: commits went on while it was made. */
+static bool ask_checkpoint(const struct state_db *db, const char *path, uint64_t *applied_index,
+                           struct error *error)
+{
+    char *words = NULL;
+    rocksdb_t *copy = rocksdb_open_for_read_only(db->options, path, 0, &words);
+    if (words != NULL) {
+        return state_fail(error, path, "opened", words);
+    }
+    struct state_reader reader;
+    state_reader_open(&reader, copy, path, NULL);
+    bool read = read_applied_index(&reader, applied_index, error);
+    state_reader_close(&reader);
+    rocksdb_close(copy);
+    return read;
+}
+
+bool state_db_checkpoint(struct state_db *db, const char *path, uint64_t *applied_index,
+                         struct error *error)
+{
+    atomic_fetch_add(&db->views, 1);
+    bool made = make_checkpoint(db, path, error) && ask_checkpoint(db, path, applied_index, error);
+    atomic_fetch_sub(&db->views, 1);
+    return made;
 }

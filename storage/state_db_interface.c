@@ -41,6 +41,12 @@ static void interface_view_close(void *view)
     state_db_view_close(view);
 }
 
+static bool interface_checkpoint(void *state, const char *path, uint64_t *applied_index,
+                                 struct error *error)
+{
+    return state_db_checkpoint(state, path, applied_index, error);
+}
+
 static bool interface_close(void *state, struct error *error)
 {
     return state_db_close(state, error);
@@ -56,6 +62,7 @@ struct state_store state_db_interface(struct state_db *db)
         .view_records = interface_view_records,
         .view_applied_index = interface_view_applied_index,
         .view_close = interface_view_close,
+        .checkpoint = interface_checkpoint,
         .close = interface_close,
     };
     return (struct state_store){&ops, db};

@@ -49,6 +49,7 @@ static const char *const operation_words[SIM_OPERATIONS] = {
     "put it there",
     "make it",
     "sync the directory",
+    "find the free space of its file system",
 };
 
 /* ---- operations ---- */
@@ -102,10 +103,9 @@ static enum step begin_file(struct file *file, enum sim_operation operation, boo
     return begin(file->disk, operation, changes, code);
 }
 
-/* How far the file may grow: files that have lost their names count while somebody holds them. */
-static uint64_t largest_size(const struct file *file)
+/* Files that have lost their names count while somebody holds them. */
+static uint64_t free_bytes(const struct sim_disk *disk)
 {
-    const struct sim_disk *disk = file->disk;
     if (disk->capacity_bytes == UINT64_MAX) {
         return UINT64_MAX;
     }
@@ -113,8 +113,14 @@ static uint64_t largest_size(const struct file *file)
     for (const struct sim_inode *inode = disk->inodes; inode != NULL; inode = inode->next) {
         used += inode->now.size;
     }
-    uint64_t left = used < disk->capacity_bytes ? disk->capacity_bytes - used : 0;
-    return file->inode->now.size + left;
+    return used < disk->capacity_bytes ? disk->capacity_bytes - used : 0;
+}
+
+/* How far the file may grow. */
+static uint64_t largest_size(const struct file *file)
+{
+    uint64_t left = free_bytes(file->disk);
+    return left < UINT64_MAX ? file->inode->now.size + left : UINT64_MAX;
 }
 
 static struct file *new_file(struct sim_disk *disk, struct sim_inode *inode, const char *path)
@@ -356,6 +362,21 @@ static bool sim_sync_directory(void *context, const char *directory, struct erro
     return true;
 }
 
+static bool sim_free_bytes(void *context, const char *directory, uint64_t *bytes,
+                           struct error *error)
+{
+    struct sim_disk *disk = context;
+    int code;
+    if (begin(disk, SIM_FREE_BYTES, false, &code) != STEP_DO) {
+        return fail(error, SIM_FREE_BYTES, directory, code);
+    }
+    if (!sim_names_is_directory(&disk->names, directory)) {
+        return fail(error, SIM_FREE_BYTES, directory, ENOENT);
+    }
+    *bytes = free_bytes(disk);
+    return true;
+}
+
 /* ---- the disk ---- */
 
 struct sim_disk *sim_disk_new(uint64_t seed)
@@ -393,6 +414,7 @@ struct file_system sim_disk_files(struct sim_disk *disk)
         .rename = sim_rename,
         .make_directory = sim_make_directory,
         .sync_directory = sim_sync_directory,
+        .free_bytes = sim_free_bytes,
     };
 }
 

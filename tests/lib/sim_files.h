@@ -38,6 +38,7 @@ enum sim_operation {
     SIM_RENAME,
     SIM_MAKE_DIRECTORY,
     SIM_SYNC_DIRECTORY,
+    SIM_FREE_BYTES,
     SIM_OPERATIONS
 };
 
@@ -53,7 +54,8 @@ void sim_disk_fail(struct sim_disk *disk, enum sim_operation operation, uint64_t
  * until the disk is mended: 0. A disk that is broken rarely fails in one kind only: each is set by
  * its own call. */
 void sim_disk_set_failing(struct sim_disk *disk, enum sim_operation operation, int code);
-/* All files together hold no more than this: ENOSPC. UINT64_MAX: no bound. */
+/* All files together hold no more than this: ENOSPC. UINT64_MAX: no bound, and as many bytes are
+ * free. */
 void sim_disk_set_capacity(struct sim_disk *disk, uint64_t capacity_bytes);
 /* The power goes in the middle of the nth operation from now on (1: the next) that could change
  * the disk: it does its work in part or wholly, and it and all that follow fail until

@@ -124,6 +124,8 @@
 #define LIMIT_NODES 9
 /* Peers that a replica keeps in mind: members, and some that were or will be. */
 #define LIMIT_PEERS_KNOWN (2 * LIMIT_NODES)
+/* Their addresses, ids and roles as one log entry and every snapshot carries them. */
+#define LIMIT_CONFIGURATION_BYTES 2560u
 /* Entries that a standby may lack when it gets a vote: a moment's worth, for the others' majority
  * may have to wait for it. */
 #define LIMIT_PROMOTION_LAG 1000
@@ -236,6 +238,16 @@
  * memory is kept for the next one. */
 #define STATE_OVERLAY_KEPT_BYTES (8u << 20)
 
+/* ---- snapshots ---- */
+
+/* Files of one checkpoint of the state, and all their bytes: RocksDB makes files of 64 MiB. Its
+ * names are far shorter. */
+#define LIMIT_CHECKPOINT_FILES      16384
+#define LIMIT_CHECKPOINT_BYTES      (UINT64_C(1) << 40)
+#define LIMIT_CHECKPOINT_NAME_BYTES 64
+/* What is read at once to sum up a file. */
+#define CHECKPOINT_READ_BYTES (1u << 20)
+
 /* ---- the holdfast command ---- */
 
 /* A file of orders, as text, and one record of it: what a mistaken argument may cost. The rows are
@@ -276,6 +288,10 @@ _Static_assert(LIMIT_APPEND_BYTES + LIMIT_ENTRY_BYTES + LIMIT_PEER_HEADER_BYTES 
 _Static_assert(LIMIT_ADDRESS_BYTES + LIMIT_PEER_REASON_BYTES + 256u < LIMIT_PEER_HELLO_BYTES,
                "a hello and a refusal must fit a stranger's frame");
 _Static_assert(PEER_BACKOFF_LAST_MS <= PEER_STABLE_MS, "what lasts is not dialled in a circle");
+_Static_assert(LIMIT_NODES *(LIMIT_ADDRESS_BYTES + 16) + 32 <= LIMIT_CONFIGURATION_BYTES,
+               "a full configuration must fit");
+_Static_assert(LIMIT_CHECKPOINT_FILES *(LIMIT_CHECKPOINT_NAME_BYTES + 32u) < LIMIT_PEER_FRAME_BYTES,
+               "a checkpoint's list must fit a frame");
 _Static_assert(LIMIT_ENTRY_BYTES < LIMIT_LOG_BATCH_BYTES, "an entry must fit a batch");
 _Static_assert(LIMIT_LOG_BATCH_BYTES < LOG_SEGMENT_BYTES, "a batch must fit a segment");
 _Static_assert(LOG_SEGMENT_BYTES <= LIMIT_LOG_SEGMENT_BYTES, "our own segments must be readable");

@@ -48,6 +48,8 @@ struct file_system {
     bool (*make_directory)(void *context, const char *path, struct error *error);
     /* Makes creations, renames and removals in the directory durable. */
     bool (*sync_directory)(void *context, const char *directory, struct error *error);
+    /* How much may still be written to the file system that the directory is on. */
+    bool (*free_bytes)(void *context, const char *directory, uint64_t *bytes, struct error *error);
 };
 
 extern const struct file_system file_system_posix;

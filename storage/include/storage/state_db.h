@@ -7,9 +7,9 @@
  * entry and its index are written in one atomic batch (state_db_commit).
  *
  * Memory: bounded by base/limits.h, but for the changes between two commits. Threads: one at a time
- * for everything but views. A view (a snapshot of the database) may be read and closed by another
- * thread. Errors: a damaged or newer database, and a disk without room for one write buffer, are
- * refused with what to do; any failed write is final: the node must stop.
+ * for everything but views and checkpoints. A view (a snapshot of the database) may be read and
+ * closed by another thread. Errors: a damaged or newer database, and a disk without room for one
+ * write buffer, are refused with what to do; any failed write is final: the node must stop.
  */
 #ifndef STORAGE_STATE_DB_H
 #define STORAGE_STATE_DB_H
@@ -48,6 +48,14 @@ struct state_db_view *state_db_view_open(struct state_db *db);
 struct ledger_store state_db_view_store(struct state_db_view *view); /* put and remove refuse */
 uint64_t state_db_view_applied_index(const struct state_db_view *view);
 void state_db_view_close(struct state_db_view *view);
+
+/* Flushes, and makes `path` a database of its own: the state as it was at one applied index between
+ * the call and its return, which is told. It shares this one's files (hard links), so it must lie
+ * on the same file system, and costs no space until this one goes on without them. Nothing may
+ * stand at `path`; after a failure, or a crash, something unfinished may, there or at "<path>.tmp".
+ * From any thread, beside everything but close; it may take seconds. */
+bool state_db_checkpoint(struct state_db *db, const char *path, uint64_t *applied_index,
+                         struct error *error);
 
 /* All of the above behind the interface that a node takes. The database is the interface's `state`
  * and is closed once, through either. */

@@ -7,7 +7,8 @@
  * commit it once made - not of the last one, and never between two.
  *
  * Ownership: whoever opened a store closes it, and its views before it. Threads: one at a time for
- * everything but a view, which another thread may read and close. Errors: a failed commit is final.
+ * everything but a checkpoint and a view, which another thread may read and close. Errors: a failed
+ * commit is final.
  */
 #ifndef STORAGE_STATE_STORE_H
 #define STORAGE_STATE_STORE_H
@@ -26,6 +27,10 @@ struct state_store_ops {
     struct ledger_store (*view_records)(void *view);
     uint64_t (*view_applied_index)(const void *view);
     void (*view_close)(void *view);
+    /* Makes `path` a store of its own, at an applied index between the call and its return, and
+     * makes this one's flushed state reach that index as well: behind it the log may be trimmed.
+     * From any thread. */
+    bool (*checkpoint)(void *state, const char *path, uint64_t *applied_index, struct error *error);
     /* Frees in any case; false: what is in memory could not be written, and the log has it. */
     bool (*close)(void *state, struct error *error);
 };

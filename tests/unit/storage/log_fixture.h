@@ -75,14 +75,31 @@ struct fixture {
     uint64_t segment_bytes;
     struct log_store *store;
     struct expected_log expected;
+    /* What the manifest would say. */
+    uint64_t snapshot_index;
+    uint64_t snapshot_term;
+    bool begun;
 };
 
-static inline struct log_store_options fixture_options(const struct fixture *fixture)
+static inline bool fixture_begin(void *context, struct error *error)
+{
+    struct fixture *fixture = context;
+    (void)error;
+    fixture->begun = true;
+    return true;
+}
+
+static inline struct log_store_options fixture_options(struct fixture *fixture)
 {
     return (struct log_store_options){.files = &fixture->files,
                                       .directory = FIXTURE_LOG,
                                       .cluster_id = FIXTURE_CLUSTER,
-                                      .segment_bytes = fixture->segment_bytes};
+                                      .segment_bytes = fixture->segment_bytes,
+                                      .snapshot_index = fixture->snapshot_index,
+                                      .snapshot_term = fixture->snapshot_term,
+                                      .begun = fixture->begun,
+                                      .begin = fixture_begin,
+                                      .begin_context = fixture};
 }
 
 static inline struct fixture *fixture_new(uint64_t seed, uint64_t segment_bytes)
@@ -116,6 +133,7 @@ static inline void fixture_free(struct fixture *fixture)
 struct visited {
     const struct expected_log *expected;
     uint64_t count;
+    uint64_t first; /* 0: nothing yet */
 };
 
 static inline bool fixture_visit(void *context, const struct log_record *record,
@@ -123,25 +141,32 @@ static inline bool fixture_visit(void *context, const struct log_record *record,
 {
     (void)error;
     struct visited *visited = context;
-    visited->count++;
-    assert_true(visited->count <= visited->expected->last);
-    fixture_check(record, visited->count, visited->expected->entries[visited->count - 1].term,
-                  visited->expected->entries[visited->count - 1].len);
+    if (visited->count++ == 0) {
+        visited->first = record->index;
+    }
+    uint64_t index = visited->first + visited->count - 1;
+    assert_true(index > 0 && index <= visited->expected->last);
+    fixture_check(record, index, visited->expected->entries[index - 1].term,
+                  visited->expected->entries[index - 1].len);
     return true;
 }
 
-/* Opens, and compares all that is shown with what is expected. */
-static inline void fixture_open(struct fixture *fixture, struct error *torn)
+/* Opens, and compares all that is shown with what is expected. A log without a snapshot begins
+ * at 1. */
+static inline void fixture_open(struct fixture *fixture, struct error *dropped)
 {
     struct error error = {""};
-    struct visited visited = {&fixture->expected, 0};
+    struct visited visited = {&fixture->expected, 0, 0};
     struct log_store_options options = fixture_options(fixture);
-    fixture->store = log_store_open(&options, fixture_visit, &visited, torn, &error);
+    fixture->store = log_store_open(&options, fixture_visit, &visited, dropped, &error);
     if (fixture->store == NULL) {
         fail_msg("%s", error.text);
     }
-    assert_int_equal(visited.count, fixture->expected.last);
+    uint64_t first = log_store_first_index(fixture->store);
+    assert_true(first >= 1 && first <= fixture->snapshot_index + 1);
     assert_int_equal(log_store_last_index(fixture->store), fixture->expected.last);
+    assert_int_equal(visited.count, fixture->expected.last + 1 - first);
+    assert_true(visited.count == 0 || visited.first == first);
 }
 
 /* The log must be refused, with these words. */

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "storage/file.h"
@@ -176,6 +177,19 @@ static void test_no_space(void **state)
     files->close(file);
 }
 
+static void test_free_bytes(void **state)
+{
+    (void)state;
+    struct error error = {""};
+    uint64_t bytes = 0;
+    struct statvfs status;
+    assert_int_equal(statvfs(directory, &status), 0);
+    assert_true(files->free_bytes(NULL, directory, &bytes, &error));
+    assert_true(bytes > 0 && bytes <= (uint64_t)status.f_blocks * status.f_frsize);
+    assert_false(files->free_bytes(NULL, path_of("none"), &bytes, &error));
+    expect_words(&error, "none: can't find the free space of its file system: No such file");
+}
+
 static void test_lock(void **state)
 {
     (void)state;
@@ -197,7 +211,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_read_and_write), cmocka_unit_test(test_allocate),
         cmocka_unit_test(test_names),          cmocka_unit_test(test_errors_say_what_and_where),
-        cmocka_unit_test(test_no_space),       cmocka_unit_test(test_lock),
+        cmocka_unit_test(test_no_space),       cmocka_unit_test(test_free_bytes),
+        cmocka_unit_test(test_lock),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }

@@ -1,6 +1,7 @@
 /*
- * test_log_store_threads.c - readers beside the appending thread, on real files: whatever a read
- * gives was in the log at one moment, whole and right.
+ * test_log_store_threads.c - readers beside the appending thread and one that trims, on real files:
+ * whatever a read gives was in the log at one moment, whole and right; what it does not give was
+ * trimmed.
  */
 #include "log_fixture.h"
 
@@ -18,7 +19,8 @@ struct shared {
     _Atomic uint64_t safe_last; /* never truncated */
     atomic_bool finished;
     _Atomic uint64_t checked;
-    const char *failure;
+    _Atomic uint64_t trimmed; /* reads that came too late */
+    const char *_Atomic failure;
 };
 
 /* The length follows from index and term, so that a reader knows it. */
@@ -60,10 +62,19 @@ static void *read_at_random(void *context)
         }
         uint64_t first = 1 + fixture_random(&random) % last;
         if (fixture_random(&random) % 2 == 0) {
-            first = last;
+            /* Where the trimming is. */
+            first = log_store_first_index(shared->store);
         }
         struct error error = {""};
         size_t count = log_store_read(shared->store, first, 64, 1u << 15, records, &memory, &error);
+        if (count == 0 && log_store_is_trimmed(shared->store, first)) {
+            if (strstr(error.text, "is not in the log") == NULL) {
+                shared->failure = "a trimmed entry was taken for something else";
+                break;
+            }
+            atomic_fetch_add(&shared->trimmed, 1);
+            continue;
+        }
         const char *failure = count == 0 ? "an entry that is surely there was not"
                                          : check_records(records, count, first);
         if (failure != NULL) {
@@ -73,6 +84,20 @@ static void *read_at_random(void *context)
         atomic_fetch_add(&shared->checked, 1);
     }
     buffer_free(&memory);
+    return NULL;
+}
+
+static void *trim_behind(void *context)
+{
+    struct shared *shared = context;
+    while (!atomic_load(&shared->finished)) {
+        uint64_t last = atomic_load(&shared->safe_last);
+        struct error error = {""};
+        if (last > 40 && !log_store_trim(shared->store, last - 40, &error)) {
+            shared->failure = "trimming failed";
+            break;
+        }
+    }
     return NULL;
 }
 
@@ -108,16 +133,18 @@ static void test_readers_beside_the_writer(void **state)
     (void)state;
     char directory[] = "/tmp/holdfast-log-XXXXXX";
     assert_non_null(mkdtemp(directory));
-    const struct log_store_options options = {.files = &file_system_posix,
-                                              .directory = directory,
-                                              .cluster_id = FIXTURE_CLUSTER,
-                                              .segment_bytes = 64u << 10};
+    struct log_store_options options = {.files = &file_system_posix,
+                                        .directory = directory,
+                                        .cluster_id = FIXTURE_CLUSTER,
+                                        .segment_bytes = 16u << 10};
     struct error error = {""};
     struct shared shared = {.store = log_store_open(&options, NULL, NULL, NULL, &error)};
     if (shared.store == NULL) {
         fail_msg("%s", error.text);
     }
     pthread_t threads[READERS];
+    pthread_t trimmer;
+    assert_int_equal(pthread_create(&trimmer, NULL, trim_behind, &shared), 0);
     for (size_t i = 0; i < READERS; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, read_at_random, &shared), 0);
     }
@@ -126,15 +153,23 @@ static void test_readers_beside_the_writer(void **state)
     for (size_t i = 0; i < READERS; i++) {
         assert_int_equal(pthread_join(threads[i], NULL), 0);
     }
+    assert_int_equal(pthread_join(trimmer, NULL), 0);
     if (shared.failure != NULL) {
         fail_msg("%s", shared.failure);
     }
     assert_true(atomic_load(&shared.checked) >= READS);
+    assert_true(log_store_trim(shared.store, shared.safe_last - 40, &error));
     uint64_t last = log_store_last_index(shared.store);
+    uint64_t first = log_store_first_index(shared.store);
+    assert_true(first > 100 && log_store_disk_bytes(shared.store) < 8 * options.segment_bytes);
     log_store_close(shared.store);
 
+    /* Its own first entry is what a snapshot of it may end with. */
+    options.snapshot_index = first - 1;
+    options.snapshot_term = 1;
     shared.store = log_store_open(&options, NULL, NULL, NULL, &error);
     assert_non_null(shared.store);
+    assert_int_equal(log_store_first_index(shared.store), first);
     assert_int_equal(log_store_last_index(shared.store), last);
     log_store_close(shared.store);
     assert_true(file_system_posix.remove_tree(NULL, directory, &error));

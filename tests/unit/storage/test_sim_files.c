@@ -340,12 +340,22 @@ static void test_against_two_copies(void **state)
 static void test_space_is_given_back(void **state)
 {
     (void)state;
+    uint64_t left;
+    assert_true(files.free_bytes(disk, "/", &left, &error));
+    assert_true(left == UINT64_MAX);
     sim_disk_set_capacity(disk, 1000);
     assert_true(files.make_directory(disk, "/d", &error));
     assert_true(files.make_directory(disk, "/d/e", &error));
     struct file *file = must_open("/d/e/a", true);
     assert_true(files.allocate(file, 900, &error));
+    assert_true(files.free_bytes(disk, "/d", &left, &error));
+    assert_int_equal(left, 100);
     assert_true(files.remove_tree(disk, "/d", &error));
+    assert_true(files.free_bytes(disk, "/", &left, &error));
+    assert_int_equal(left, 100); /* it is held */
+    assert_false(files.free_bytes(disk, "/d", &left, &error));
+    sim_disk_fail(disk, SIM_FREE_BYTES, 1, EIO);
+    assert_false(files.free_bytes(disk, "/", &left, &error));
     assert_false(sim_disk_exists(disk, "/d/e/a"));
     assert_false(sim_disk_exists(disk, "/d/e"));
     assert_false(files.remove_tree(disk, "/d", &error));
@@ -358,6 +368,8 @@ static void test_space_is_given_back(void **state)
     files.close(file);
     sim_disk_crash(disk, SIM_LOSE_NONE); /* the journal's names are gone too */
     files.close(other);
+    assert_true(files.free_bytes(disk, "/", &left, &error));
+    assert_int_equal(left, 1000 - sim_disk_content(disk, "/b").len);
     other = must_open("/b", false);
     assert_true(files.allocate(other, 1000, &error));
     files.close(other);
