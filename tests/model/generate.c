@@ -21,6 +21,7 @@ static void draw_shape(struct generator *g)
     s->orders = one_of(g, 6, 60, 600);
     s->requests = one_of(g, 30, 1000, 100000);
     s->quantity = one_of(g, 2, 8, 40);
+    s->stock = s->quantity * 20;
     s->lines = 1 + below(g, 6);
     s->batch = one_of(g, 1, 6, 30);
     s->reserve_percent = 45;
@@ -38,13 +39,15 @@ static void draw_shape(struct generator *g)
     if (below(g, 8) == 0) { /* a crowd */
         s->orders = 2000;
         s->batch = one_of(g, 40, 150, 300);
-        s->ttl_ms = 20;
+        s->ttl_ms = 100;
         s->step_ms = 3;
+        s->jump_chance = 20;
         s->quantity = 2;
+        s->stock = 4000;
         s->lines = 1 + below(g, 2);
         s->stock_chance = 20;
         s->again_chance = 20;
-        s->leap_chance = 80;
+        s->leap_chance = 100;
         s->reserve_percent = 90;
     }
 }
@@ -200,8 +203,10 @@ static void stock_command(struct generator *g, struct ledger_command *command)
 
 static void order_command(struct generator *g, struct ledger_command *command)
 {
-    uint32_t which = below(g, 100);
-    command->kind = which < 45 ? LEDGER_RESERVE : which < 78 ? LEDGER_DEDUCT : LEDGER_RELEASE;
+    command->kind = LEDGER_RESERVE;
+    if (below(g, 100) >= g->shape.reserve_percent) {
+        command->kind = chance(g, 600) ? LEDGER_DEDUCT : LEDGER_RELEASE;
+    }
     command->order_id = some_order(g);
     const struct ledger_command *reserve = chance(g, 700) ? some_reserve(g) : NULL;
     bool lines = chance(g, 500);
@@ -486,7 +491,7 @@ static void stock_up(struct generator *g, struct sequence_entry *entry)
                 .request_id = generator_text(g, "first", sku * 10 + warehouse),
                 .sku = sku_number(sku),
                 .warehouse = warehouse,
-                .quantity = g->shape.quantity * 20 + below(g, g->shape.orders * 2),
+                .quantity = g->shape.stock + below(g, 2 * (uint64_t)g->shape.orders),
             };
             sequence_entry_add(entry, command_pool_add(g->pool, &command));
         }

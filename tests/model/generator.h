@@ -18,6 +18,7 @@ struct shape {
     uint32_t orders;
     uint32_t requests;
     uint32_t quantity;        /* most of a line */
+    uint32_t stock;           /* least of what there is at first */
     uint32_t lines;           /* most of a command */
     uint32_t batch;           /* most of an entry */
     uint32_t reserve_percent; /* of the commands on orders */

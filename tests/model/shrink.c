@@ -103,7 +103,7 @@ static bool drop_pieces(struct shrink *shrink, struct sequence *sequence, cut wi
 
 /* ---- plainer commands ---- */
 
-enum { FIELD_STEPS = 13 };
+enum { FIELD_STEPS = 14 };
 
 /* Makes one field plainer; false if it is plain already. */
 static bool make_plainer(struct ledger_command *command, uint32_t step)
@@ -154,8 +154,13 @@ static bool make_plainer(struct ledger_command *command, uint32_t step)
         return has;
     }
     case 11: {
-        bool has = command->quantity > 1;
-        command->quantity = has ? 1 : command->quantity;
+        bool has = command->quantity > 1 || command->quantity < -1;
+        command->quantity = command->quantity > 1 ? 1 : has ? -1 : command->quantity;
+        return has;
+    }
+    case 12: {
+        bool has = command->quantity > 2 || command->quantity < -2;
+        command->quantity = has ? command->quantity / 2 : command->quantity;
         return has;
     }
     default: {
