@@ -24,7 +24,8 @@ static uint64_t may_apply_up_to(const struct replica *replica)
 
 bool replica_has_more_to_apply(const struct replica *replica)
 {
-    return replica->applied_index < may_apply_up_to(replica);
+    /* Rule 12: during an install the state belongs to nobody. */
+    return !replica->install.under_way && replica->applied_index < may_apply_up_to(replica);
 }
 
 static bool apply_entry(struct replica *replica, const struct entry *entry, struct error *error)

@@ -5,7 +5,7 @@
  * The order (docs/replication.md, "The turn of the loop"):
  *   1. term and vote, stored and synced before anything that depends on them leaves (rule 3)
  *   2. state, term, leader: told to the owner
- *   3. a snapshot to install: comes with snapshots; until then libraft can't ask for one
+ *   3. a snapshot to install: a new generation, and a log that is empty (snapshot.c)
  *   4. entries: a truncation opens a new generation (rule 4), then the write is queued
  *   5. messages, which are valid until the next step only
  *   6. the commit index; apply follows at the end of the turn, CONFIGURATION events before the next
@@ -53,6 +53,12 @@ static const char *event_name(enum raft_event_type type)
         return "TIMEOUT";
     case RAFT_SUBMIT:
         return "SUBMIT";
+    case RAFT_SNAPSHOT:
+        return "SNAPSHOT";
+    case RAFT_PERSISTED_SNAPSHOT:
+        return "PERSISTED_SNAPSHOT";
+    case RAFT_TRANSFER:
+        return "TRANSFER";
     default:
         return "an event of a kind that is not used";
     }
@@ -310,8 +316,8 @@ bool replica_feed(struct replica *replica, struct raft_event *event, struct entr
         return false;
     }
     report_state(replica);
-    if (update.flags & RAFT_UPDATE_SNAPSHOT) {
-        return error_set(error, "libraft installs a snapshot that nobody has sent");
+    if ((update.flags & RAFT_UPDATE_SNAPSHOT) && !replica_take_snapshot(replica, &update, error)) {
+        return false;
     }
     if ((update.flags & RAFT_UPDATE_ENTRIES) &&
         !take_entries(replica, &update, source, source_count, error)) {
@@ -344,6 +350,7 @@ bool replica_feed_configurations(struct replica *replica, struct error *error)
          * replicationApplyConfigurationChange). */
         bool fed = configuration_decode(change->data, &event.configuration.conf, error) &&
                    replica_feed(replica, &event, NULL, 0, error);
+        replica_settle_configuration(replica, change);
         entry_release(change);
         if (!fed) {
             return false;

@@ -23,6 +23,10 @@ bool filter_message_is_sound(uint64_t peer_id, const struct peer_message *messag
 bool filter_append_is_stale(const struct peer_message *append, uint64_t current_term);
 struct peer_message filter_stale_append_rejection(const struct peer_message *append,
                                                   uint64_t current_term);
+/* The same of an InstallSnapshot. */
+bool filter_offer_is_stale(const struct peer_message *offer, uint64_t current_term);
+struct peer_message filter_stale_offer_rejection(const struct peer_message *offer,
+                                                 uint64_t current_term);
 
 /* What the receiver of a reply knows about the question. */
 struct filter_asked {
@@ -39,7 +43,7 @@ bool filter_reply_counts(const struct peer_message *reply, const struct filter_a
 /* Puts our own current term into a denial of a pre-vote. */
 void filter_mend_pre_vote_denial(struct peer_message *reply, uint64_t current_term);
 
-/* ---- filter_append.c: rules 7 and 14 ---- */
+/* ---- filter_append.c: rules 7, 12 and 14 ---- */
 
 /* One of the AppendEntries that a received one is fed as. */
 struct filter_append_part {
@@ -56,6 +60,10 @@ struct filter_append_cursor {
 };
 bool filter_append_next(const struct peer_message *append, struct filter_append_cursor *cursor,
                         struct filter_append_part *part);
+/* What stands before our own log is committed, and everybody's: the message begins at the snapshot
+ * instead, if it reaches so far, else it is a heartbeat there. `first_index` is that of our log. */
+void filter_append_skip_trimmed(struct peer_message *append, uint64_t first_index,
+                                uint64_t snapshot_index, uint64_t snapshot_term);
 /* Makes a heartbeat of it: the entries are released. For a follower whose disk is behind. */
 void filter_append_drop_entries(struct peer_message *append);
 

@@ -12,6 +12,11 @@
  * and moves back when a heartbeat's previous index lies behind (figure 3.1 says "if leaderCommit >
  * commitIndex", meaning what is known to match).
  *
+ * Rule 12: libraft does not know the terms of what a snapshot has taken out of its log, and rejects
+ * what follows such an entry, for ever if the leader knows that we have it (rule 5's rejection that
+ * is older than that knowledge). All of it is committed, so the leader of our term has the same
+ * (dissertation, section 3.6.3, Leader Completeness): the message counts from the snapshot on.
+ *
  * Rule 14, from the follower's side: entries that can't be kept are dropped, the heartbeat in the
  * message still counts.
  */
@@ -47,6 +52,29 @@ bool filter_append_next(const struct peer_message *append, struct filter_append_
     cursor->position = end;
     cursor->begun = true;
     return true;
+}
+
+void filter_append_skip_trimmed(struct peer_message *append, uint64_t first_index,
+                                uint64_t snapshot_index, uint64_t snapshot_term)
+{
+    uint64_t prev = append->append_entries.prev_log_index;
+    if (prev + 1 > first_index || prev >= snapshot_index) {
+        return;
+    }
+    struct entry **entries = append->append_entries.entries;
+    size_t count = append->append_entries.entry_count;
+    uint64_t covered = snapshot_index - prev;
+    size_t skipped = covered < count ? (size_t)covered : count;
+    for (size_t i = 0; i < skipped; i++) {
+        entry_release(entries[i]);
+    }
+    if (count > 0) {
+        memmove((void *)entries, (void *)(entries + skipped),
+                (count - skipped) * sizeof(struct entry *));
+    }
+    append->append_entries.entry_count = count - skipped;
+    append->append_entries.prev_log_index = snapshot_index;
+    append->append_entries.prev_log_term = snapshot_term;
 }
 
 void filter_append_drop_entries(struct peer_message *append)

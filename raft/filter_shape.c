@@ -111,6 +111,27 @@ static bool append_entries_result_is_sound(const struct peer_message *message, s
     return true;
 }
 
+static bool install_snapshot_is_sound(const struct peer_message *message, struct error *why)
+{
+    uint64_t term = message->install_snapshot.term;
+    uint64_t index = message->install_snapshot.index;
+    uint64_t last_term = message->install_snapshot.last_term;
+    const struct entry *configuration = message->install_snapshot.configuration;
+    if (term == 0 || term != message->sent_term || !is_plausible(term)) {
+        return error_set(why, "a snapshot of term %" PRIu64 " sent in term %" PRIu64, term,
+                         message->sent_term);
+    }
+    if (index == 0 || !is_plausible(index) || last_term == 0 || last_term > term ||
+        configuration->index == 0 || configuration->index > index) {
+        return error_set(why,
+                         "a snapshot that can't be: at %" PRIu64 " of term %" PRIu64
+                         ", with the members of entry %" PRIu64,
+                         index, last_term, configuration->index);
+    }
+    return configuration_is_sound(configuration->data, why) ||
+           error_wrap(why, "a snapshot at %" PRIu64, index);
+}
+
 /* Rounds are counted from 1; terms too, and nobody reads in none. */
 static bool read_is_sound(const struct peer_message *message, uint64_t round, uint64_t number,
                           struct error *why)
@@ -141,6 +162,8 @@ bool filter_message_is_sound(uint64_t peer_id, const struct peer_message *messag
                 is_plausible(message->timeout_now.term)) ||
                error_set(why, "a timeout-now of term %" PRIu64 " sent in term %" PRIu64,
                          message->timeout_now.term, message->sent_term);
+    case PEER_INSTALL_SNAPSHOT:
+        return install_snapshot_is_sound(message, why);
     case PEER_READ_INDEX:
         return read_is_sound(message, message->read_index.round, 0, why);
     case PEER_READ_INDEX_RESULT:

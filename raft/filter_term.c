@@ -2,10 +2,10 @@
  * filter_term.c - rule 5: requests and replies of other terms.
  *
  * Requests. libraft answers an AppendEntries of an older term with a rejection whose last_log_index
- * was never set (recv_append_entries.c, `goto reply`): whatever lies on the stack may make the
- * leader commit what nobody has. So such a request is not fed. But it must be answered: a node one
- * term ahead of a live leader hears from nobody else, and only its term in a reply makes the leader
- * step down (dissertation, section 3.3 and figure 3.1).
+ * was never set (recv_append_entries.c, `goto reply`), an InstallSnapshot even with a success:
+ * whatever lies on the stack may make the leader commit what nobody has. So such a request is not
+ * fed. But it must be answered: a node one term ahead of a live leader hears from nobody else, and
+ * only its term in a reply makes the leader step down (dissertation, section 3.3 and figure 3.1).
  *
  * Replies. Every reply echoes the term at which its question was sent. A reply to an earlier term
  * counts for nothing: it speaks of another election, or of a log that has changed since. A vote
@@ -29,20 +29,35 @@ bool filter_append_is_stale(const struct peer_message *append, uint64_t current_
     return append->append_entries.term < current_term;
 }
 
-struct peer_message filter_stale_append_rejection(const struct peer_message *append,
-                                                  uint64_t current_term)
+static struct peer_message rejection(uint64_t sent_term, uint64_t rejected, uint64_t current_term)
 {
-    uint64_t prev = append->append_entries.prev_log_index;
     return (struct peer_message){
         .type = PEER_APPEND_ENTRIES_RESULT,
-        .sent_term = append->sent_term,
+        .sent_term = sent_term,
         .append_entries_result =
             {
                 .term = current_term,
-                .rejected = prev > 0 ? prev : 1, /* 0 would mean success */
+                .rejected = rejected > 0 ? rejected : 1, /* 0 would mean success */
                 .last_log_index = 0,
             },
     };
+}
+
+struct peer_message filter_stale_append_rejection(const struct peer_message *append,
+                                                  uint64_t current_term)
+{
+    return rejection(append->sent_term, append->append_entries.prev_log_index, current_term);
+}
+
+bool filter_offer_is_stale(const struct peer_message *offer, uint64_t current_term)
+{
+    return offer->install_snapshot.term < current_term;
+}
+
+struct peer_message filter_stale_offer_rejection(const struct peer_message *offer,
+                                                 uint64_t current_term)
+{
+    return rejection(offer->sent_term, offer->install_snapshot.index, current_term);
 }
 
 bool filter_reply_counts(const struct peer_message *reply, const struct filter_asked *asked)

@@ -41,8 +41,8 @@ static const char *address_of(const struct replica *replica, uint64_t peer_id)
     return "";
 }
 
-static bool feed_message(struct replica *replica, uint64_t peer_id, struct raft_message *message,
-                         struct entry *const *source, size_t source_count, struct error *error)
+bool replica_feed_message(struct replica *replica, uint64_t peer_id, struct raft_message *message,
+                          struct entry *const *source, size_t source_count, struct error *error)
 {
     /* A copy: the event itself may replace the configuration that the address stands in. */
     char address[LIMIT_ADDRESS_BYTES + 1];
@@ -67,7 +67,8 @@ static bool feed_append_part(struct replica *replica, uint64_t peer_id,
                 .term = append->append_entries.term,
                 .prev_log_index = part->prev_log_index,
                 .prev_log_term = part->prev_log_term,
-                .leader_commit = part->leader_commit,
+                /* Rule 12: nothing is committed before the snapshot is durable. */
+                .leader_commit = replica->install.under_way ? 0 : part->leader_commit,
                 .n_entries = (unsigned)part->count,
             },
     };
@@ -78,8 +79,8 @@ static bool feed_append_part(struct replica *replica, uint64_t peer_id,
         }
     }
     replica->leader_term = append->append_entries.term;
-    return feed_message(replica, peer_id, &message, part->count > 0 ? source : NULL, part->count,
-                        error);
+    return replica_feed_message(replica, peer_id, &message, part->count > 0 ? source : NULL,
+                                part->count, error);
 }
 
 static bool receive_append_entries(struct replica *replica, uint64_t peer_id,
@@ -93,7 +94,9 @@ static bool receive_append_entries(struct replica *replica, uint64_t peer_id,
     if (replica->state == REPLICA_LEADER && append->append_entries.term == replica->term) {
         return true;
     }
-    if (replica_backlog_is_full(replica)) {
+    filter_append_skip_trimmed(append, replica->first_index, replica->snapshot.index,
+                               replica->snapshot.term);
+    if (replica->install.under_way || replica_backlog_is_full(replica)) {
         filter_append_drop_entries(append);
     }
     struct filter_append_cursor cursor = {0};
@@ -134,7 +137,7 @@ static bool receive_request_vote(struct replica *replica, uint64_t peer_id,
             },
     };
     replica->answering = request;
-    bool fed = feed_message(replica, peer_id, &message, NULL, 0, error);
+    bool fed = replica_feed_message(replica, peer_id, &message, NULL, 0, error);
     replica->answering = NULL;
     return fed;
 }
@@ -179,7 +182,7 @@ static bool receive_reply(struct replica *replica, struct replica_peer *peer,
             replica_freshness_heard_follower(replica, peer, reply);
         }
     }
-    return feed_message(replica, peer->id, &message, NULL, 0, error);
+    return replica_feed_message(replica, peer->id, &message, NULL, 0, error);
 }
 
 /* Nothing for libraft, which knows no reads. */
@@ -214,7 +217,7 @@ static bool receive_timeout_now(struct replica *replica, uint64_t peer_id,
     if (request->timeout_now.term != replica->term || replica->leader_id != peer_id) {
         return true;
     }
-    return feed_message(replica, peer_id, &message, NULL, 0, error);
+    return replica_feed_message(replica, peer_id, &message, NULL, 0, error);
 }
 
 bool replica_receive_message(struct replica *replica, uint64_t peer_id,
@@ -236,6 +239,9 @@ bool replica_receive_message(struct replica *replica, uint64_t peer_id,
         return receive_reply(replica, peer, message, error);
     case PEER_TIMEOUT_NOW:
         return receive_timeout_now(replica, peer_id, message, error);
+    case PEER_INSTALL_SNAPSHOT:
+        replica_receive_snapshot(replica, peer_id, message);
+        return true;
     case PEER_READ_INDEX:
         replica_receive_read_index(replica, peer_id, message);
         return true;

@@ -15,7 +15,7 @@
 #include "configuration.h"
 #include "replica_internal.h"
 
-static bool turn_begin(struct replica *replica, uint64_t now_ms, struct error *error)
+bool replica_turn_begin(struct replica *replica, uint64_t now_ms, struct error *error)
 {
     assert(!replica->in_turn); /* a callback of the env has called back: rule 1 */
     if (replica->broken) {
@@ -47,14 +47,15 @@ static bool submit_barrier_if_owed(struct replica *replica, struct error *error)
     return replica_submit_entry(replica, barrier, &replica->barrier_index, error);
 }
 
-static bool turn_end(struct replica *replica, bool succeeded, struct error *error)
+bool replica_turn_end(struct replica *replica, bool succeeded, struct error *error)
 {
     /* The configurations come before and behind the barrier: a lone voter's commits at once. */
     succeeded = succeeded && replica_feed_configurations(replica, error) &&
                 submit_barrier_if_owed(replica, error) &&
                 replica_feed_configurations(replica, error) &&
-                replica_apply_committed(replica, error);
+                replica_apply_committed(replica, error) && replica_transfer_step(replica, error);
     if (succeeded) {
+        replica_install_when_quiet(replica);
         replica_freshness_settle(replica);
         tail_evict(&replica->tail, replica->durable_index);
     } else {
@@ -69,21 +70,21 @@ bool replica_start(struct replica *replica, const struct replica_disk *disk, uin
                    struct error *error)
 {
     assert(!replica->started);
-    if (!turn_begin(replica, now_ms, error)) {
+    if (!replica_turn_begin(replica, now_ms, error)) {
         return false;
     }
     replica->started = true;
-    return turn_end(replica, replica_start_from(replica, disk, error), error);
+    return replica_turn_end(replica, replica_start_from(replica, disk, error), error);
 }
 
 bool replica_receive(struct replica *replica, uint64_t peer_id, struct peer_message *message,
                      uint64_t now_ms, struct error *error)
 {
     assert(replica->started);
-    bool received = turn_begin(replica, now_ms, error);
+    bool received = replica_turn_begin(replica, now_ms, error);
     if (received) {
-        received =
-            turn_end(replica, replica_receive_message(replica, peer_id, message, error), error);
+        received = replica_turn_end(
+            replica, replica_receive_message(replica, peer_id, message, error), error);
     }
     peer_message_free(message);
     return received;
@@ -143,8 +144,8 @@ bool replica_log_written(struct replica *replica, uint64_t generation, uint64_t 
                          uint64_t now_ms, struct error *error)
 {
     assert(replica->started);
-    return turn_begin(replica, now_ms, error) &&
-           turn_end(replica, log_written(replica, generation, last_index, error), error);
+    return replica_turn_begin(replica, now_ms, error) &&
+           replica_turn_end(replica, log_written(replica, generation, last_index, error), error);
 }
 
 static bool tick(struct replica *replica, struct error *error)
@@ -163,7 +164,7 @@ bool replica_tick(struct replica *replica, uint64_t now_ms, struct error *error)
     /* A new turn of the owner's loop: a new allowance for this call and the others. */
     replica->applied_entries = 0;
     replica->applied_bytes = 0;
-    if (!turn_begin(replica, now_ms, error)) {
+    if (!replica_turn_begin(replica, now_ms, error)) {
         return false;
     }
     bool ticked = tick(replica, error);
@@ -171,7 +172,7 @@ bool replica_tick(struct replica *replica, uint64_t now_ms, struct error *error)
         replica_reads_tick(replica);
         replica_freshness_tick(replica);
     }
-    return turn_end(replica, ticked, error);
+    return replica_turn_end(replica, ticked, error);
 }
 
 uint64_t replica_next_ms(const struct replica *replica)
@@ -180,7 +181,9 @@ uint64_t replica_next_ms(const struct replica *replica)
     if (replica_has_more_to_apply(replica)) {
         return replica->now_ms;
     }
-    return reads_ms < replica->timer_ms ? reads_ms : replica->timer_ms;
+    uint64_t next_ms = replica_transfer_next_ms(replica);
+    next_ms = reads_ms < next_ms ? reads_ms : next_ms;
+    return next_ms < replica->timer_ms ? next_ms : replica->timer_ms;
 }
 
 static size_t inflight_entries(const struct replica *replica)
@@ -194,7 +197,7 @@ static size_t inflight_entries(const struct replica *replica)
 bool replica_can_submit(const struct replica *replica)
 {
     return replica->started && !replica->broken && replica->state == REPLICA_LEADER &&
-           replica->barrier_term == replica->term && raft_transferee(&replica->raft) == 0 &&
+           replica->barrier_term == replica->term && replica->transfer.to == 0 &&
            inflight_entries(replica) < LIMIT_INFLIGHT_ENTRIES &&
            replica->inflight_bytes < LIMIT_INFLIGHT_BYTES &&
            /* What earlier leaderships wrote may still wait for a slow disk. */
@@ -220,11 +223,11 @@ bool replica_submit_entry(struct replica *replica, struct entry *entry, uint64_t
 bool replica_submit_in_turn(struct replica *replica, struct entry *entry, uint64_t now_ms,
                             uint64_t *index, struct error *error)
 {
-    if (!turn_begin(replica, now_ms, error)) {
+    if (!replica_turn_begin(replica, now_ms, error)) {
         entry_release(entry);
         return false;
     }
-    return turn_end(replica, replica_submit_entry(replica, entry, index, error), error);
+    return replica_turn_end(replica, replica_submit_entry(replica, entry, index, error), error);
 }
 
 bool replica_submit(struct replica *replica, struct entry *entry, uint64_t now_ms, uint64_t *index,
@@ -252,6 +255,10 @@ void replica_status_get(const struct replica *replica, struct replica_status *st
         .applied_index = replica->applied_index,
         .last_index = replica->last_index,
         .durable_index = replica->durable_index,
+        .snapshot_index = replica->snapshot.index,
+        .first_index = replica->first_index,
+        .installing = replica->install.under_way,
+        .transferring_to = replica->transfer.to,
         .refused_count = replica->refused_count,
         .barrier_applied = replica_barrier_is_applied(replica),
     };

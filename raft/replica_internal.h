@@ -7,6 +7,8 @@
  *   feed.c      one event into raft_step, its update out, in the stated order
  *   send.c      messages out: entries filled in, split into frames, echo and term put right
  *   membership.c  changes of members (rule 11)
+ *   snapshot.c  snapshots, taken, sent and installed (rule 12)
+ *   transfer.c  handing over the leadership (rule 13)
  *   read_index.c  reads without a write to the log
  *   freshness.c   how old the state is
  *   apply.c     committed and durable entries to the owner (rule 9)
@@ -76,6 +78,28 @@ struct replica_freshness {
     uint64_t commit_index; /* the highest that anybody has told */
 };
 
+/* A snapshot (snapshot.c). */
+struct replica_point {
+    uint64_t index; /* 0: none */
+    uint64_t term;
+    struct entry *configuration; /* a reference; NULL: none */
+};
+
+/* An install: from the moment in which libraft has taken the message until the owner has done it.
+ */
+struct replica_install {
+    bool under_way;
+    bool asked;                             /* the owner has been */
+    struct raft_snapshot_metadata metadata; /* owns its configuration */
+};
+
+/* A hand-over (transfer.c). */
+struct replica_transfer {
+    uint64_t to; /* 0: none */
+    bool begun;  /* libraft has been told */
+    uint64_t deadline_ms;
+};
+
 struct replica {
     struct raft raft;
     struct replica_env env;
@@ -103,6 +127,8 @@ struct replica {
     /* The log: last >= durable, last >= commit >= applied; libraft's commit index may lag behind
      * ours after a restart, when the owner has applied more than START can know of. */
     struct tail tail;
+    uint64_t
+        first_index; /* where libraft's log begins: what lies before is trimmed, or never was */
     uint64_t last_index;
     uint64_t durable_index;
     uint64_t commit_index;
@@ -120,11 +146,23 @@ struct replica {
     size_t change_count;
     size_t change_capacity;
 
+    /* Rule 12. The committed configurations, oldest first: the snapshot's, or entry 1, and those
+     * behind it up to the cursor of rule 8. */
+    struct entry **settled;
+    size_t settled_count;
+    size_t settled_capacity;
+    struct replica_point snapshot;
+    uint32_t trailing_entries;
+    struct peer_message offer; /* an InstallSnapshot that the owner fetches; term 0: none */
+    uint64_t offer_peer;
+    struct replica_install install;
+
     /* As leader. */
     uint64_t barrier_term; /* the term whose barrier was submitted (rule 10) */
     uint64_t barrier_index;
     uint64_t own_first_index; /* the first entry of this leadership */
     size_t inflight_bytes;    /* of its entries that are not applied */
+    struct replica_transfer transfer;
 
     uint64_t timer_ms;
     uint64_t last_timeout_ms;
@@ -174,6 +212,9 @@ void replica_send_message(struct replica *replica, uint64_t peer_id,
 struct replica_peer *replica_peer_slot(struct replica *replica, uint64_t peer_id);
 
 /* receive.c */
+/* An event from this peer. Of `source` as in replica_feed. */
+bool replica_feed_message(struct replica *replica, uint64_t peer_id, struct raft_message *message,
+                          struct entry *const *source, size_t source_count, struct error *error);
 bool replica_receive_message(struct replica *replica, uint64_t peer_id,
                              struct peer_message *message, struct error *error);
 /* Is so much waiting for the disk that entries from a leader are dropped? */
@@ -186,6 +227,26 @@ bool replica_has_more_to_apply(const struct replica *replica);
  * Gives references. 0: error. */
 size_t replica_entries_get(struct replica *replica, uint64_t first, size_t max_count,
                            size_t max_bytes, struct entry **out, struct error *error);
+
+/* snapshot.c */
+void replica_settle_configuration(struct replica *replica, struct entry *configuration);
+void replica_set_snapshot(struct replica *replica, uint64_t index, uint64_t term,
+                          struct entry *configuration);
+bool replica_send_snapshot(struct replica *replica, uint64_t peer_id,
+                           const struct raft_install_snapshot *install, struct error *error);
+void replica_receive_snapshot(struct replica *replica, uint64_t peer_id,
+                              const struct peer_message *offer);
+/* libraft installs the snapshot that it was fed. */
+bool replica_take_snapshot(struct replica *replica, const struct raft_update *update,
+                           struct error *error);
+/* Asks the owner, once the log has nothing left to write. */
+void replica_install_when_quiet(struct replica *replica);
+void replica_snapshots_close(struct replica *replica);
+
+/* transfer.c */
+/* What a hand-over waits for may have come, or the time for it may be over. */
+bool replica_transfer_step(struct replica *replica, struct error *error);
+uint64_t replica_transfer_next_ms(const struct replica *replica);
 
 /* read_index.c */
 void replica_reads_open(struct replica *replica, uint32_t seed);
@@ -218,6 +279,9 @@ void replica_freshness_tick(struct replica *replica);
 void replica_freshness_settle(struct replica *replica);
 
 /* replica.c */
+/* The turn around what a call feeds. */
+bool replica_turn_begin(struct replica *replica, uint64_t now_ms, struct error *error);
+bool replica_turn_end(struct replica *replica, bool succeeded, struct error *error);
 /* The voters of the latest configuration; room for LIMIT_NODES. */
 size_t replica_voters(const struct replica *replica, uint64_t *voters);
 /* Leader, and an entry of this leadership is applied (rule 10). */

@@ -50,7 +50,8 @@ struct replica_peer *replica_peer_slot(struct replica *replica, uint64_t peer_id
 
 static bool is_request(enum peer_message_type type)
 {
-    return type == PEER_REQUEST_VOTE || type == PEER_APPEND_ENTRIES || type == PEER_TIMEOUT_NOW;
+    return type == PEER_REQUEST_VOTE || type == PEER_APPEND_ENTRIES || type == PEER_TIMEOUT_NOW ||
+           type == PEER_INSTALL_SNAPSHOT;
 }
 
 void replica_send_message(struct replica *replica, uint64_t peer_id,
@@ -205,14 +206,16 @@ bool replica_send(struct replica *replica, const struct raft_message *message, s
         out.request_vote_result.pre_vote = message->request_vote_result.pre_vote;
         filter_mend_pre_vote_denial(&out, replica->term);
         break;
-    case RAFT_TIMEOUT_NOW: /* with leadership transfer (rule 13); libraft sends none before */
+    case RAFT_TIMEOUT_NOW:
         out.type = PEER_TIMEOUT_NOW;
         out.sent_term = replica->term;
         out.timeout_now.term = message->timeout_now.term;
         out.timeout_now.last_log_index = message->timeout_now.last_log_index;
         out.timeout_now.last_log_term = message->timeout_now.last_log_term;
         break;
-    case RAFT_INSTALL_SNAPSHOT: /* with snapshots (rule 12); without one libraft has none to send */
+    case RAFT_INSTALL_SNAPSHOT:
+        return replica_send_snapshot(replica, message->server_id, &message->install_snapshot,
+                                     error);
     default:
         return error_set(error, "libraft sends a message of the unexpected type %d",
                          (int)message->type);

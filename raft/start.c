@@ -1,9 +1,10 @@
 /*
  * start.c - from what the disk held to a running core.
  *
- * Happy path: the log's entries are consecutive, their terms do not fall, entry 1 is the
- * configuration that our own members make (rule 0), hard state and state machine agree with the
- * log; then START. An empty log is a new node: it gets entry 1.
+ * Happy path: the log's entries are consecutive, their terms do not fall, entry 1 - if the log
+ * begins there - is the configuration that our own members make (rule 0), snapshot, hard state and
+ * state machine agree with the log; then START. Neither log nor snapshot: a new node, it gets entry
+ * 1.
  *
  * Entry 1 of a new node is fed with START, which takes it for durable before its write is: every
  * node makes the same entry 1 of the same members, so a crash in between only makes it again. Our
@@ -22,6 +23,10 @@
 
 #include "configuration.h"
 #include "replica_internal.h"
+
+/* A follower that needs a snapshot is offered it again after so many election timeouts, if nothing
+ * is heard of it. Another offer costs a small message. */
+#define OFFER_ELECTION_TIMEOUTS 4
 
 struct replica *replica_open(const struct replica_config *config, const struct replica_env *env,
                              struct error *error)
@@ -62,8 +67,13 @@ struct replica *replica_open(const struct replica_config *config, const struct r
     raft_set_heartbeat_timeout(&replica->raft, replica->heartbeat_ms);
     raft_set_max_inflight_entries(&replica->raft, LIMIT_RAFT_INFLIGHT_ENTRIES);
     raft_set_pre_vote(&replica->raft, true);
+    raft_set_install_snapshot_timeout(&replica->raft,
+                                      replica->election_timeout_ms * OFFER_ELECTION_TIMEOUTS);
+    replica->trailing_entries =
+        config->trailing_entries != 0 ? config->trailing_entries : SNAPSHOT_TRAILING_ENTRIES;
     replica->state = REPLICA_FOLLOWER;
     replica->generation = 1;
+    replica->offer.type = PEER_INSTALL_SNAPSHOT;
     replica_reads_open(replica, config->seed);
     return replica;
 
@@ -80,6 +90,7 @@ void replica_close(struct replica *replica)
     }
     raft_close(&replica->raft, NULL);
     tail_free(&replica->tail);
+    replica_snapshots_close(replica);
     for (size_t i = 0; i < replica->change_count; i++) {
         entry_release(replica->changes[i]);
     }
@@ -89,17 +100,36 @@ void replica_close(struct replica *replica)
     free(replica);
 }
 
-static bool check_entries(const struct replica *replica, const struct replica_disk *disk,
-                          struct error *error)
+/* Where the entries begin: behind the snapshot, if there are none. */
+static uint64_t first_index_of(const struct replica_disk *disk)
 {
+    return disk->entry_count > 0 ? disk->entries[0]->index : disk->snapshot.index + 1;
+}
+
+static uint64_t last_index_of(const struct replica_disk *disk)
+{
+    return first_index_of(disk) + disk->entry_count - 1;
+}
+
+/* NULL: it is not in the log. */
+static struct entry *entry_at(const struct replica_disk *disk, uint64_t index)
+{
+    uint64_t first = first_index_of(disk);
+    return index >= first && index <= last_index_of(disk) ? disk->entries[index - first] : NULL;
+}
+
+static bool check_entries(const struct replica_disk *disk, struct error *error)
+{
+    uint64_t first = first_index_of(disk);
     uint64_t term = 1;
     for (size_t i = 0; i < disk->entry_count; i++) {
         const struct entry *entry = disk->entries[i];
-        if (entry->index != i + 1 || entry->term < term || entry->term > disk->term) {
+        if (entry->index != first + i || entry->term < term || entry->term > disk->term) {
             return error_set(error,
                              "the log on disk is damaged: entry %" PRIu64 " of term %" PRIu64
-                             " stands where %zu of a term from %" PRIu64 " to %" PRIu64 " belongs",
-                             entry->index, entry->term, i + 1, term, disk->term);
+                             " stands where %" PRIu64 " of a term from %" PRIu64 " to %" PRIu64
+                             " belongs",
+                             entry->index, entry->term, first + i, term, disk->term);
         }
         term = entry->term;
         if (entry->type != ENTRY_COMMAND && entry->type != ENTRY_BARRIER &&
@@ -112,34 +142,103 @@ static bool check_entries(const struct replica *replica, const struct replica_di
                               entry->index);
         }
     }
-    if (disk->applied_index > disk->entry_count) {
-        return error_set(
-            error,
-            "the state has applied entry %" PRIu64
-            ", but the log on disk ends at %zu: the log has lost entries; " ADVICE_NODE_LOST,
-            disk->applied_index, disk->entry_count);
-    }
-    const struct entry *first = disk->entries[0];
-    if (first->term != 1 || first->type != ENTRY_CHANGE ||
-        !bytes_equal(first->data, buffer_bytes(&replica->bootstrap))) {
+    return true;
+}
+
+static bool check_applied(const struct replica_disk *disk, struct error *error)
+{
+    if (disk->applied_index > last_index_of(disk)) {
         return error_set(error,
-                         "the log on disk was founded by other members than those configured: "
-                         "start this node with the members it was founded with");
+                         "the state has applied entry %" PRIu64
+                         ", but the log on disk ends at %" PRIu64
+                         ": the log has lost entries; " ADVICE_NODE_LOST,
+                         disk->applied_index, last_index_of(disk));
+    }
+    if (disk->applied_index < disk->snapshot.index) {
+        return error_set(error,
+                         "the state has applied entry %" PRIu64 ", but the snapshot says that it "
+                         "stands at %" PRIu64 ", and the log may begin there: the state is not the "
+                         "one that this node had; " ADVICE_NODE_LOST,
+                         disk->applied_index, disk->snapshot.index);
     }
     return true;
 }
 
-/* Rule 11: is this replica the only voter of the latest configuration in the log? */
-static bool is_lone_voter(const struct replica *replica, struct entry *const *entries, size_t count,
+/* A log that begins at 1 shows who founded it. Of one that was trimmed the data directory knows:
+ * its cluster id is the hash of entry 1. */
+static bool check_founders(const struct replica *replica, const struct replica_disk *disk,
+                           struct error *error)
+{
+    const struct entry *first = entry_at(disk, 1);
+    if (first == NULL ? disk->snapshot.index > 0
+                      : first->term == 1 && first->type == ENTRY_CHANGE &&
+                            bytes_equal(first->data, buffer_bytes(&replica->bootstrap))) {
+        return true;
+    }
+    return error_set(error, "the log on disk was founded by other members than those configured: "
+                            "start this node with the members it was founded with");
+}
+
+/* Do snapshot and log tell one history? */
+static bool check_snapshot(const struct replica_disk *disk, struct error *error)
+{
+    const struct replica_snapshot *snapshot = &disk->snapshot;
+    if (snapshot->index == 0) {
+        return first_index_of(disk) == 1 ||
+               error_set(error,
+                         "the log on disk begins at entry %" PRIu64
+                         ", and there is no snapshot that it follows; " ADVICE_NODE_LOST,
+                         first_index_of(disk));
+    }
+    if (snapshot->index >= LIMIT_RAFT_NUMBER || snapshot->term == 0 ||
+        snapshot->term > disk->term || snapshot->configuration_index == 0 ||
+        snapshot->configuration_index > snapshot->index ||
+        !configuration_is_sound(snapshot->configuration, error)) {
+        return error_set(error,
+                         "the snapshot on disk is damaged: entry %" PRIu64 " of term %" PRIu64
+                         ", members of entry %" PRIu64,
+                         snapshot->index, snapshot->term, snapshot->configuration_index);
+    }
+    if (first_index_of(disk) > snapshot->index + 1 || last_index_of(disk) < snapshot->index) {
+        return error_set(error,
+                         "the log on disk reaches from entry %" PRIu64 " to %" PRIu64
+                         " and does not follow the snapshot at %" PRIu64 "; " ADVICE_NODE_LOST,
+                         first_index_of(disk), last_index_of(disk), snapshot->index);
+    }
+    const struct entry *at = entry_at(disk, snapshot->index);
+    const struct entry *behind = entry_at(disk, snapshot->index + 1);
+    bool agree = (at == NULL || at->term == snapshot->term) &&
+                 (behind == NULL || behind->term >= snapshot->term);
+    for (uint64_t i = first_index_of(disk); agree && i <= snapshot->index; i++) {
+        const struct entry *entry = entry_at(disk, i);
+        bool made_members = i == snapshot->configuration_index;
+        if (i >= snapshot->configuration_index && (entry->type == ENTRY_CHANGE) != made_members) {
+            agree = false;
+        }
+        if (made_members && !bytes_equal(entry->data, snapshot->configuration)) {
+            agree = false;
+        }
+    }
+    return agree || error_set(error,
+                              "the log on disk tells another history than the snapshot at %" PRIu64
+                              " of term %" PRIu64 "; " ADVICE_NODE_LOST,
+                              snapshot->index, snapshot->term);
+}
+
+/* Rule 11: is this replica the only voter of the latest configuration, in the log or, if it has
+ * none, in the snapshot? */
+static bool is_lone_voter(const struct replica *replica, const struct replica_disk *disk,
                           bool *lone, struct error *error)
 {
     struct raft_configuration configuration;
-    size_t i = count;
-    *lone = false;
-    while (entries[i - 1]->type != ENTRY_CHANGE) { /* entry 1 is one: checked */
-        i--;
+    struct bytes latest = disk->snapshot.configuration;
+    for (size_t i = 0; i < disk->entry_count; i++) {
+        if (disk->entries[i]->type == ENTRY_CHANGE) {
+            latest = disk->entries[i]->data;
+        }
     }
-    if (!configuration_decode(entries[i - 1]->data, &configuration, error)) {
+    *lone = false;
+    if (!configuration_decode(latest, &configuration, error)) {
         return false;
     }
     for (unsigned k = 0; k < configuration.n; k++) {
@@ -152,23 +251,40 @@ static bool is_lone_voter(const struct replica *replica, struct entry *const *en
     return true;
 }
 
-static bool feed_start(struct replica *replica, struct entry *const *entries, size_t count,
-                       struct error *error)
+static struct raft_entry *start_entries(const struct replica_disk *disk, void *batch)
 {
-    /* If START fails, libraft frees the array and the batch (restore.c, entryBatchesDestroy), else
-     * they stay ours; a failure stops the process. */
-    struct raft_entry *array = raft_calloc(count, sizeof *array);
-    void *batch = raft_malloc(1);
-    if (array == NULL || batch == NULL) {
-        return error_set(error, "no memory for a log of %zu entries", count);
-    }
-    for (size_t i = 0; i < count; i++) {
-        array[i].term = entries[i]->term;
-        array[i].type = (enum raft_entry_type)entries[i]->type;
-        if (entries[i]->type == ENTRY_CHANGE) {
-            array[i].buf = configuration_raft_buffer(entries[i]->data);
+    struct raft_entry *array = raft_calloc(disk->entry_count, sizeof *array);
+    for (size_t i = 0; array != NULL && i < disk->entry_count; i++) {
+        array[i].term = disk->entries[i]->term;
+        array[i].type = (enum raft_entry_type)disk->entries[i]->type;
+        if (disk->entries[i]->type == ENTRY_CHANGE) {
+            array[i].buf = configuration_raft_buffer(disk->entries[i]->data);
         }
         array[i].batch = batch;
+    }
+    return array;
+}
+
+static bool feed_start(struct replica *replica, const struct replica_disk *disk,
+                       struct error *error)
+{
+    struct raft_snapshot_metadata metadata = {
+        .index = disk->snapshot.index,
+        .term = disk->snapshot.term,
+        .configuration_index = disk->snapshot.configuration_index,
+    };
+    /* libraft takes the configuration over (restore.c, RestoreSnapshot). */
+    bool has_snapshot = disk->snapshot.index > 0;
+    if (has_snapshot &&
+        !configuration_decode(disk->snapshot.configuration, &metadata.configuration, error)) {
+        return false;
+    }
+    /* If START fails, libraft frees the array and the batch (restore.c, entryBatchesDestroy), else
+     * they stay ours; a failure stops the process. */
+    void *batch = raft_malloc(1);
+    struct raft_entry *array = disk->entry_count > 0 ? start_entries(disk, batch) : NULL;
+    if (batch == NULL || (array == NULL && disk->entry_count > 0)) {
+        return error_set(error, "no memory for a log of %zu entries", disk->entry_count);
     }
     struct raft_event event = {
         .type = RAFT_START,
@@ -176,9 +292,10 @@ static bool feed_start(struct replica *replica, struct entry *const *entries, si
             {
                 .term = replica->stored_term,
                 .voted_for = replica->stored_vote,
-                .start_index = 1,
+                .metadata = has_snapshot ? &metadata : NULL,
+                .start_index = first_index_of(disk),
                 .entries = array,
-                .n_entries = (unsigned)count,
+                .n_entries = (unsigned)disk->entry_count,
             },
     };
     if (!replica_feed(replica, &event, NULL, 0, error)) {
@@ -189,14 +306,37 @@ static bool feed_start(struct replica *replica, struct entry *const *entries, si
     return true;
 }
 
-/* `found`: how many of the entries the disk had; a new node's entry 1 is still to be written. */
-static bool start_log(struct replica *replica, struct entry *const *entries, size_t count,
-                      size_t found, uint64_t applied_index, struct error *error)
+/* The cursor of rule 8: START takes the snapshot for committed, or entry 1, and nothing else
+ * (raft.c, stepStart), however far the owner has applied. */
+static void set_cursor(struct replica *replica, const struct replica_disk *disk)
+{
+    uint64_t cursor = disk->snapshot.index > 0 ? disk->snapshot.index : 1;
+    if (disk->snapshot.index > 0) {
+        struct entry *configuration =
+            entry_new_copy(disk->snapshot.configuration_index, disk->snapshot.term, ENTRY_CHANGE,
+                           disk->snapshot.configuration);
+        replica_set_snapshot(replica, disk->snapshot.index, disk->snapshot.term, configuration);
+        replica_settle_configuration(replica, configuration);
+        entry_release(configuration);
+    } else {
+        replica_settle_configuration(replica, disk->entries[0]);
+    }
+    for (size_t i = 0; i < disk->entry_count; i++) {
+        struct entry *entry = disk->entries[i];
+        if (entry->type == ENTRY_CHANGE && entry->index > cursor) {
+            replica_remember_change(replica, entry);
+        }
+    }
+}
+
+/* A new node's entry 1 is still to be written. */
+static bool start_log(struct replica *replica, const struct replica_disk *disk, bool is_new,
+                      struct error *error)
 {
     bool lone;
     uint64_t term = replica->stored_term > 0 ? replica->stored_term : 1;
     uint64_t vote = replica->stored_vote;
-    if (!is_lone_voter(replica, entries, count, &lone, error)) {
+    if (!is_lone_voter(replica, disk, &lone, error)) {
         return false;
     }
     if (lone) {
@@ -212,24 +352,21 @@ static bool start_log(struct replica *replica, struct entry *const *entries, siz
     }
     /* The log after the hard state: a log whose terms are above the stored one counts as damaged.
      */
+    uint64_t found = is_new ? 0 : last_index_of(disk);
     tail_init(&replica->tail, found + 1, LIMIT_LOG_TAIL_ENTRIES, LIMIT_LOG_TAIL_BYTES);
+    replica->first_index = first_index_of(disk);
     replica->last_index = found;
     replica->durable_index = found;
-    if (found < count) {
-        replica_write(replica, entries + found, count - found);
+    if (is_new) {
+        replica_write(replica, disk->entries, disk->entry_count);
     }
-    /* The cursor of rule 8: START takes nothing but entry 1 for committed (raft.c, stepStart),
-     * however far the owner has applied. With snapshots it will be the snapshot's index. */
-    for (size_t i = 1; i < count; i++) {
-        if (entries[i]->type == ENTRY_CHANGE) {
-            replica_remember_change(replica, entries[i]);
-        }
-    }
-    replica->applied_index = applied_index;
-    replica->applied_term = applied_index > 0 ? entries[applied_index - 1]->term : 0;
-    replica->commit_index = applied_index;
+    set_cursor(replica, disk);
+    const struct entry *applied = entry_at(disk, disk->applied_index);
+    replica->applied_index = disk->applied_index;
+    replica->applied_term = applied != NULL ? applied->term : disk->snapshot.term;
+    replica->commit_index = disk->applied_index;
     replica->last_timeout_ms = replica->now_ms;
-    return feed_start(replica, entries, count, error);
+    return feed_start(replica, disk, error);
 }
 
 bool replica_start_from(struct replica *replica, const struct replica_disk *disk,
@@ -241,12 +378,10 @@ bool replica_start_from(struct replica *replica, const struct replica_disk *disk
         return error_set(error, "term %" PRIu64 " or log of %zu entries on disk can't be true",
                          disk->term, disk->entry_count);
     }
-    if (disk->entry_count > 0) {
-        if (!check_entries(replica, disk, error)) {
-            return false;
-        }
-        return start_log(replica, disk->entries, disk->entry_count, disk->entry_count,
-                         disk->applied_index, error);
+    if (disk->entry_count > 0 || disk->snapshot.index > 0) {
+        return check_entries(disk, error) && check_snapshot(disk, error) &&
+               check_applied(disk, error) && check_founders(replica, disk, error) &&
+               start_log(replica, disk, false, error);
     }
     if (disk->applied_index > 0) {
         return error_set(error,
@@ -255,7 +390,10 @@ bool replica_start_from(struct replica *replica, const struct replica_disk *disk
                          disk->applied_index);
     }
     struct entry *first = entry_new_copy(1, 1, ENTRY_CHANGE, buffer_bytes(&replica->bootstrap));
-    bool started = start_log(replica, &first, 1, 0, 0, error);
+    struct replica_disk founded = *disk;
+    founded.entries = &first;
+    founded.entry_count = 1;
+    bool started = start_log(replica, &founded, true, error);
     entry_release(first);
     return started;
 }

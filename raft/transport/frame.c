@@ -37,6 +37,7 @@ typedef Holdfast__Peer__V1__RequestVoteResult RequestVoteResult;
 typedef Holdfast__Peer__V1__AppendEntries AppendEntries;
 typedef Holdfast__Peer__V1__AppendEntriesResult AppendEntriesResult;
 typedef Holdfast__Peer__V1__TimeoutNow TimeoutNow;
+typedef Holdfast__Peer__V1__InstallSnapshot InstallSnapshot;
 typedef Holdfast__Peer__V1__ReadIndex ReadIndex;
 typedef Holdfast__Peer__V1__ReadIndexResult ReadIndexResult;
 typedef Holdfast__Peer__V1__ReadAsk ReadAsk;
@@ -207,6 +208,24 @@ static struct frame *build_timeout_now(Header *header, const struct peer_message
     return build(header, NULL, 0);
 }
 
+static struct frame *build_install_snapshot(Header *header, const struct peer_message *message)
+{
+    const struct entry *configuration = message->install_snapshot.configuration;
+    InstallSnapshot install = HOLDFAST__PEER__V1__INSTALL_SNAPSHOT__INIT;
+    assert(configuration->data.len <= LIMIT_CONFIGURATION_BYTES);
+    install.term = message->install_snapshot.term;
+    install.index = message->install_snapshot.index;
+    install.last_term = message->install_snapshot.last_term;
+    install.configuration_index = configuration->index;
+    install.configuration.data = (uint8_t *)(uintptr_t)configuration->data.data;
+    install.configuration.len = configuration->data.len;
+    install.checkpoint_low = message->install_snapshot.checkpoint.low;
+    install.checkpoint_high = message->install_snapshot.checkpoint.high;
+    header->body_case = HOLDFAST__PEER__V1__HEADER__BODY_INSTALL_SNAPSHOT;
+    header->install_snapshot = &install;
+    return build(header, NULL, 0);
+}
+
 static struct frame *build_read_index(Header *header, const struct peer_message *message)
 {
     ReadIndex read = HOLDFAST__PEER__V1__READ_INDEX__INIT;
@@ -260,6 +279,8 @@ struct frame *frame_of_message(const struct peer_message *message)
         return build_append_entries_result(&header, message);
     case PEER_TIMEOUT_NOW:
         return build_timeout_now(&header, message);
+    case PEER_INSTALL_SNAPSHOT:
+        return build_install_snapshot(&header, message);
     case PEER_READ_INDEX:
         return build_read_index(&header, message);
     case PEER_READ_INDEX_RESULT:
@@ -442,6 +463,25 @@ static bool decode_append_entries(const AppendEntries *proto, struct bytes body,
     return true;
 }
 
+static bool decode_install_snapshot(const InstallSnapshot *proto, struct peer_message *message,
+                                    struct error *error)
+{
+    if (proto->configuration.len > LIMIT_CONFIGURATION_BYTES) {
+        return error_set(error, "a snapshot has members of %zu bytes, %u are allowed",
+                         proto->configuration.len, LIMIT_CONFIGURATION_BYTES);
+    }
+    message->type = PEER_INSTALL_SNAPSHOT;
+    message->install_snapshot.term = proto->term;
+    message->install_snapshot.index = proto->index;
+    message->install_snapshot.last_term = proto->last_term;
+    message->install_snapshot.checkpoint =
+        (struct hash128){proto->checkpoint_low, proto->checkpoint_high};
+    message->install_snapshot.configuration =
+        entry_new_copy(proto->configuration_index, proto->last_term, ENTRY_CHANGE,
+                       bytes_of(proto->configuration.data, proto->configuration.len));
+    return true;
+}
+
 static bool decode_message(const Header *header, struct bytes body, struct peer_message *message,
                            struct error *error)
 {
@@ -484,6 +524,9 @@ static bool decode_message(const Header *header, struct bytes body, struct peer_
         message->timeout_now.last_log_index = header->timeout_now->last_log_index;
         message->timeout_now.last_log_term = header->timeout_now->last_log_term;
         break;
+    case HOLDFAST__PEER__V1__HEADER__BODY_INSTALL_SNAPSHOT:
+        inner = &header->install_snapshot->base;
+        break;
     case HOLDFAST__PEER__V1__HEADER__BODY_READ_INDEX:
         inner = &header->read_index->base;
         message->type = PEER_READ_INDEX;
@@ -520,8 +563,11 @@ static bool decode_message(const Header *header, struct bytes body, struct peer_
                       error)) {
         return false;
     }
-    return body.len == 0 ||
-           error_set(error, "%zu bytes follow a message without entries", body.len);
+    if (body.len != 0) {
+        return error_set(error, "%zu bytes follow a message without entries", body.len);
+    }
+    return header->body_case != HOLDFAST__PEER__V1__HEADER__BODY_INSTALL_SNAPSHOT ||
+           decode_install_snapshot(header->install_snapshot, message, error);
 }
 
 static bool decode_header(const Header *header, struct bytes body, struct frame_content *content,

@@ -38,19 +38,6 @@ static void arrive(void *owner, void *payload)
     free(flight);
 }
 
-static struct peer_message copy_of(const struct peer_message *message)
-{
-    struct peer_message copy = *message;
-    if (message->type == PEER_APPEND_ENTRIES) {
-        size_t count = message->append_entries.entry_count;
-        copy.append_entries.entries = memory_alloc(count * sizeof(struct entry *));
-        for (size_t i = 0; i < count; i++) {
-            copy.append_entries.entries[i] = entry_reference(message->append_entries.entries[i]);
-        }
-    }
-    return copy;
-}
-
 static void fly(struct sim_net *net, size_t from, size_t to, const struct peer_message *message)
 {
     struct sim_net_link *link = &net->links[from][to];
@@ -66,7 +53,7 @@ static void fly(struct sim_net *net, size_t from, size_t to, const struct peer_m
     }
     link->last_at_us = at_us;
     struct flight *flight = memory_alloc(sizeof *flight);
-    *flight = (struct flight){from, to, link->connection, copy_of(message)};
+    *flight = (struct flight){from, to, link->connection, peer_message_copy(message)};
     world_at(net->world, at_us, arrive, net, flight, flight_free);
 }
 

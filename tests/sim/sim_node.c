@@ -100,6 +100,7 @@ static void check_message(struct sim_node *node, size_t to, const struct peer_me
     case PEER_TIMEOUT_NOW:
         term = message->timeout_now.term;
         break;
+    case PEER_INSTALL_SNAPSHOT: /* nobody takes one here */
     case PEER_READ_INDEX:
     case PEER_READ_ASK:
         term = message->sent_term;

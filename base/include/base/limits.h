@@ -129,6 +129,8 @@
 /* Entries that a standby may lack when it gets a vote: a moment's worth, for the others' majority
  * may have to wait for it. */
 #define LIMIT_PROMOTION_LAG 1000
+/* The same of who is to take over the leadership: nothing is submitted until it has them. */
+#define LIMIT_TRANSFER_LAG 1000
 /* No word from the leader for this long: elect. And how many heartbeats must fit into it: a leader
  * may wait for one to hear from all at once, and some may be late (docs/replication.md, rule 14).
  */
@@ -240,6 +242,11 @@
 
 /* ---- snapshots ---- */
 
+/* Entries that stay in the log behind a snapshot: a follower whose acknowledgements are on their
+ * way, as many as libraft sends ahead, and as many again, goes on with entries and needs no
+ * snapshot. */
+#define SNAPSHOT_TRAILING_ENTRIES 4096
+
 /* Files of one checkpoint of the state, and all their bytes: RocksDB makes files of 64 MiB. Its
  * names are far shorter. */
 #define LIMIT_CHECKPOINT_FILES      16384
@@ -306,6 +313,8 @@ _Static_assert(LIMIT_INFLIGHT_ENTRIES < LIMIT_RAFT_INFLIGHT_ENTRIES, "we stop be
 _Static_assert(LIMIT_APPEND_BYTES <= LIMIT_APPEND_TURN_BYTES &&
                    LIMIT_APPEND_TURN_BYTES + LIMIT_ENTRY_BYTES < LIMIT_PEER_SEND_BYTES,
                "a turn's frames must fit the queue");
+_Static_assert(2 * LIMIT_RAFT_INFLIGHT_ENTRIES <= SNAPSHOT_TRAILING_ENTRIES,
+               "who is not far behind needs no snapshot (Raft rule 12)");
 _Static_assert(LIMIT_UNSYNCED_BYTES + LIMIT_PEER_FRAME_BYTES <= LIMIT_LOG_TAIL_BYTES &&
                    LIMIT_INFLIGHT_BYTES + LIMIT_ENTRY_BYTES <= LIMIT_LOG_TAIL_BYTES,
                "what is not synced must fit the tail in memory, for it is nowhere else");

@@ -8,6 +8,7 @@
 #ifndef RAFT_MESSAGE_H
 #define RAFT_MESSAGE_H
 
+#include "base/hash.h"
 #include "raft/entry.h"
 
 enum peer_message_type {
@@ -16,8 +17,8 @@ enum peer_message_type {
     PEER_APPEND_ENTRIES = 3,
     PEER_APPEND_ENTRIES_RESULT = 4,
     PEER_TIMEOUT_NOW = 5,
-    /* 6: InstallSnapshot, with snapshots */
-    PEER_READ_INDEX = 7, /* a leader to the voters: is your term still mine? */
+    PEER_INSTALL_SNAPSHOT = 6, /* answered by an AppendEntries result */
+    PEER_READ_INDEX = 7,       /* a leader to the voters: is your term still mine? */
     PEER_READ_INDEX_RESULT = 8,
     PEER_READ_ASK = 9, /* a follower to its leader: at which index may I read? */
     PEER_READ_ANSWER = 10,
@@ -70,6 +71,17 @@ struct peer_message {
             uint64_t last_log_index;
             uint64_t last_log_term;
         } timeout_now;
+        /* What the leader's log begins behind. A descriptor only: the state itself is fetched out
+         * of band, by the checkpoint's name (rule 12). */
+        struct {
+            uint64_t term;
+            uint64_t index;
+            uint64_t last_term; /* of the entry at index */
+            /* The ENTRY_CHANGE, with index and bytes, that made the members what they are at index;
+             * a reference owned by the message's owner. */
+            struct entry *configuration;
+            struct hash128 checkpoint; /* of the sender's */
+        } install_snapshot;
         /* `round` names the question among all that its asker has asked in this term, in this life
          * and in earlier ones: the answer brings it back. */
         struct {
@@ -89,7 +101,10 @@ struct peer_message {
     };
 };
 
-/* Releases the entries of an AppendEntries and the array itself. */
+/* Releases what the message owns: the entries of an AppendEntries and their array, the
+ * configuration of an InstallSnapshot. */
 void peer_message_free(struct peer_message *message);
+/* A message of its own, with references of its own. */
+struct peer_message peer_message_copy(const struct peer_message *message);
 
 #endif

@@ -37,6 +37,14 @@ struct replica_member {
     const char *address; /* peer address, host:port */
 };
 
+/* A point of the log that a state has reached, and the members as of it. */
+struct replica_snapshot {
+    uint64_t index;               /* 0: none */
+    uint64_t term;                /* of the entry there */
+    uint64_t configuration_index; /* of the entry that made the members what they are there */
+    struct bytes configuration;   /* its bytes */
+};
+
 /* What a replica needs from outside. `context` is passed to each. */
 struct replica_env {
     void *context;
@@ -84,6 +92,23 @@ struct replica_env {
     /* Leadership was lost, or there is another leader now: nobody has vouched for an index. Called
      * behind state_changed. */
     void (*read_failed)(void *context, uint64_t round);
+
+    /* Snapshots (rule 12; snapshot.c). */
+
+    /* A leader: the peer lacks what the log begins behind, and needs the snapshot at this index,
+     * the last one that was taken or found. Names the checkpoint of exactly this state, which the
+     * peer can fetch from this node. False: there is none yet; it is asked for again soon. */
+    bool (*describe_snapshot)(void *context, uint64_t peer_id, uint64_t index,
+                              struct hash128 *checkpoint);
+    /* A follower: its leader offers this. Fetch the checkpoint from it, in place of any other that
+     * is being fetched; then replica_snapshot_staged, or replica_snapshot_forget. The snapshot is
+     * valid during the call. */
+    void (*fetch_snapshot)(void *context, uint64_t peer_id, const struct replica_snapshot *snapshot,
+                           struct hash128 checkpoint);
+    /* What is staged replaces state and log from now on: make it so, for good, then
+     * replica_snapshot_installed. No write to the log waits or is under way, none comes meanwhile,
+     * and nothing is applied. A failure stops the process. The snapshot is valid until then. */
+    void (*install_snapshot)(void *context, const struct replica_snapshot *snapshot);
 };
 
 struct replica_config {
@@ -94,16 +119,21 @@ struct replica_config {
     size_t member_count;
     uint32_t election_timeout_ms; /* 0: DEFAULT_ELECTION_TIMEOUT_MS */
     uint32_t heartbeat_ms;        /* 0: a quarter of the timeout, the longest that is allowed */
+    /* Entries that stay in the log behind a snapshot, for followers that are not far behind. 0:
+     * SNAPSHOT_TRAILING_ENTRIES. */
+    uint32_t trailing_entries;
     uint32_t seed; /* random, and another one in each life: spreads elections (rule 1), and tells
                       what this life asks from what an earlier one did (read_index.c) */
 };
 
-/* What was found on disk. entries: every entry of the log in order, beginning at 1; only term,
- * type, index and - of ENTRY_CHANGE - the bytes are looked at. A log without entries is a new node:
- * the replica writes entry 1 itself. */
+/* What was found on disk. entries: every entry of the log in order, beginning at 1 or, where there
+ * is a snapshot, anywhere up to the one behind it; only term, type, index and - of ENTRY_CHANGE -
+ * the bytes are looked at. Neither entries nor snapshot: a new node, the replica writes entry 1
+ * itself. */
 struct replica_disk {
     uint64_t term;
     uint64_t voted_for;
+    struct replica_snapshot snapshot; /* the bytes are read during the call */
     struct entry *const *entries;
     size_t entry_count;
     uint64_t applied_index; /* of the state machine; apply begins behind it */
@@ -156,6 +186,37 @@ bool replica_read_join(struct replica *replica, uint64_t *round);
  * life. */
 bool replica_state_age(const struct replica *replica, uint64_t now_ms, uint64_t *age_ms);
 
+/* ---- snapshots (rule 12) ---- */
+
+/* May a snapshot of the state be taken: would what the state holds from now on be a point that
+ * replica_snapshot_at knows? Once yes, it stays so until replica_snapshot_taken or an install. */
+bool replica_can_snapshot(const struct replica *replica);
+/* The snapshot of a state that has applied this much: not more than is applied here, and more than
+ * the last snapshot. The bytes are valid until replica_snapshot_taken. False: the log can't be
+ * read, the process must stop. */
+bool replica_snapshot_at(struct replica *replica, uint64_t index, struct replica_snapshot *snapshot,
+                         struct error *error);
+/* The snapshot that replica_snapshot_at gave is stored for good: the log needs what lies before it
+ * no longer, except for some entries that followers may lack (the configuration's
+ * trailing_entries), and for those from keep_from on (UINT64_MAX: as you like). Gives the last
+ * index that may be removed from the log on disk; 0: none. */
+bool replica_snapshot_taken(struct replica *replica, const struct replica_snapshot *snapshot,
+                            uint64_t keep_from, uint64_t now_ms, uint64_t *trim_up_to,
+                            struct error *error);
+
+/* What env->fetch_snapshot asked for last is here: whole, verified and synced. *wanted false: it is
+ * not needed any more, and forgotten; drop it. Else env->install_snapshot follows, at once or when
+ * the log has written what it is writing. */
+bool replica_snapshot_staged(struct replica *replica, uint64_t now_ms, bool *wanted,
+                             struct error *error);
+/* It could not be fetched: the next offer is as good as a new one. */
+void replica_snapshot_forget(struct replica *replica);
+/* What env->install_snapshot asked for is done: the state stands at the snapshot, and so does the
+ * log, which is empty. */
+bool replica_snapshot_installed(struct replica *replica, uint64_t now_ms, struct error *error);
+
+/* ---- members ---- */
+
 /* A change of members: one server, one at a time. */
 enum replica_change_kind {
     REPLICA_ADD_STANDBY = 1, /* id and address: gets the log, has no vote */
@@ -174,6 +235,14 @@ bool replica_change_members(struct replica *replica, const struct replica_change
                             uint64_t now_ms, bool *accepted, struct error *why,
                             struct error *error);
 
+/* Hands the leadership to this voter, or, with 0, to the one that has most of the log (rule 13).
+ * *accepted false: refused, nothing has changed, and why. Else nothing is submitted any more until
+ * everything that was is committed and the other one has it; then it is told to stand for election,
+ * and state_changed tells how that went. When that takes longer than a few election timeouts this
+ * replica goes on leading. */
+bool replica_transfer_leadership(struct replica *replica, uint64_t to, uint64_t now_ms,
+                                 bool *accepted, struct error *why, struct error *error);
+
 struct replica_status {
     enum replica_state state;
     uint64_t term;
@@ -182,7 +251,11 @@ struct replica_status {
     uint64_t applied_index;
     uint64_t last_index;
     uint64_t durable_index;
-    uint64_t refused_count; /* messages that were malformed */
+    uint64_t snapshot_index;  /* of the last snapshot; 0: none */
+    uint64_t first_index;     /* where the log begins */
+    bool installing;          /* a snapshot from another node */
+    uint64_t transferring_to; /* leader that hands over; 0: it does not */
+    uint64_t refused_count;   /* messages that were malformed */
     bool barrier_applied; /* leader whose own barrier is applied: reads and commands may be answered
                            */
 };

@@ -30,7 +30,7 @@
 struct transport;
 
 /* 2: with READ_INDEX and READ_ASK. */
-#define PEER_PROTOCOL_VERSION 2
+#define PEER_PROTOCOL_VERSION 3
 
 /* Copied by transport_open. */
 struct transport_config {

@@ -28,7 +28,7 @@ static bool store_hard_state(void *context, uint64_t term, uint64_t voted_for, s
 
 static void cut_log(struct fixture *fixture, uint64_t first_index)
 {
-    while (fixture->log_last >= first_index) {
+    while (fixture->log_last >= first_index && fixture->log_last >= fixture->log_first) {
         entry_release(fixture->log[fixture->log_last]);
         fixture->log[fixture->log_last--] = NULL;
     }
@@ -57,6 +57,7 @@ static size_t read_log(void *context, uint64_t first_index, size_t max_count, si
     size_t count = 0;
     size_t bytes = 0;
     fixture->reads++;
+    assert_true(first_index >= fixture->log_first);
     if (fixture->fail_read) {
         error_set(error, "the log's disk gives an input/output error");
         return 0;
@@ -69,25 +70,13 @@ static size_t read_log(void *context, uint64_t first_index, size_t max_count, si
     return count;
 }
 
-static struct peer_message copy_of(const struct peer_message *message)
-{
-    struct peer_message copy = *message;
-    if (message->type == PEER_APPEND_ENTRIES) {
-        size_t count = message->append_entries.entry_count;
-        copy.append_entries.entries = memory_alloc(count * sizeof(struct entry *));
-        for (size_t i = 0; i < count; i++) {
-            copy.append_entries.entries[i] = entry_reference(message->append_entries.entries[i]);
-        }
-    }
-    return copy;
-}
-
 static void send_message(void *context, uint64_t peer_id, const struct peer_message *message)
 {
     struct fixture *fixture = context;
     trace(fixture, 'M');
     assert_true(fixture->sent_count < FIXTURE_SENT);
-    fixture->sent[fixture->sent_count++] = (struct fixture_sent){peer_id, copy_of(message)};
+    fixture->sent[fixture->sent_count++] =
+        (struct fixture_sent){peer_id, peer_message_copy(message)};
 }
 
 static bool apply(void *context, const struct entry *entry, struct error *error)
@@ -140,10 +129,51 @@ static void read_failed(void *context, uint64_t round)
     read_ended(context, round, 0);
 }
 
+static bool describe_snapshot(void *context, uint64_t peer_id, uint64_t index,
+                              struct hash128 *checkpoint)
+{
+    struct fixture *fixture = context;
+    assert_int_not_equal(peer_id, 0);
+    fixture->described_index = index;
+    *checkpoint = fixture->checkpoint;
+    return fixture->has_checkpoint;
+}
+
+static void fetch_snapshot(void *context, uint64_t peer_id, const struct replica_snapshot *snapshot,
+                           struct hash128 checkpoint)
+{
+    struct fixture *fixture = context;
+    fixture->fetches++;
+    fixture->fetch_peer = peer_id;
+    fixture->fetched_index = snapshot->index;
+    fixture->fetched_checkpoint = checkpoint;
+}
+
+static void install_snapshot(void *context, const struct replica_snapshot *snapshot)
+{
+    struct fixture *fixture = context;
+    trace(fixture, 'I');
+    for (size_t i = 0; i < fixture->write_count; i++) {
+        assert_true(fixture->writes[i].completed);
+    }
+    fixture->installs++;
+    fixture->installing = *snapshot;
+}
+
+bool fixture_installed(struct fixture *fixture)
+{
+    cut_log(fixture, 1);
+    fixture->log_first = fixture->installing.index + 1;
+    fixture->log_last = fixture->installing.index;
+    fixture->applied_index = fixture->installing.index;
+    return replica_snapshot_installed(fixture->replica, fixture->now_ms, &fixture->error);
+}
+
 struct fixture *fixture_new(void)
 {
     struct fixture *fixture = memory_zalloc(sizeof *fixture);
     fixture->now_ms = 1000;
+    fixture->log_first = 1;
     return fixture;
 }
 
@@ -213,6 +243,7 @@ bool fixture_start(struct fixture *fixture, uint64_t id, size_t member_count)
         .members = members,
         .member_count = member_count,
         .seed = fixture->seed != 0 ? fixture->seed : (uint32_t)(77 * id),
+        .trailing_entries = fixture->trailing_entries,
     };
     struct replica_env env = {
         .context = fixture,
@@ -225,12 +256,16 @@ bool fixture_start(struct fixture *fixture, uint64_t id, size_t member_count)
         .state_changed = state_changed,
         .read_confirmed = read_confirmed,
         .read_failed = read_failed,
+        .describe_snapshot = describe_snapshot,
+        .fetch_snapshot = fetch_snapshot,
+        .install_snapshot = install_snapshot,
     };
     struct replica_disk disk = {
         .term = fixture->term,
         .voted_for = fixture->vote,
-        .entries = fixture->log + 1,
-        .entry_count = fixture->log_last,
+        .snapshot = fixture->snapshot,
+        .entries = fixture->log + fixture->log_first,
+        .entry_count = fixture->log_last + 1 - fixture->log_first,
         .applied_index = fixture->applied_index,
     };
     fixture->replica = replica_open(&config, &env, &fixture->error);
@@ -403,6 +438,23 @@ struct peer_message fixture_vote_result(uint64_t sent_term, uint64_t term, bool 
         .type = PEER_REQUEST_VOTE_RESULT,
         .sent_term = sent_term,
         .request_vote_result = {.term = term, .vote_granted = granted, .pre_vote = pre_vote},
+    };
+}
+
+struct peer_message fixture_offer(uint64_t term, uint64_t index, uint64_t last_term,
+                                  uint64_t configuration_index, size_t member_count,
+                                  uint64_t checkpoint)
+{
+    return (struct peer_message){
+        .type = PEER_INSTALL_SNAPSHOT,
+        .sent_term = term,
+        .install_snapshot = {.term = term,
+                             .index = index,
+                             .last_term = last_term,
+                             .configuration =
+                                 entry_new_copy(configuration_index, last_term, ENTRY_CHANGE,
+                                                fixture_configuration(member_count)),
+                             .checkpoint = {checkpoint, 1}},
     };
 }
 

@@ -53,12 +53,26 @@ struct fixture {
     uint64_t term;
     uint64_t vote;
     struct entry *log[FIXTURE_LOG]; /* by index; what was written, synced or not */
+    uint64_t log_first;             /* where it begins */
     uint64_t log_last;
+    struct replica_snapshot snapshot; /* what START is given */
+    uint32_t trailing_entries;
     struct fixture_write writes[FIXTURE_SENT];
     size_t write_count;
     uint64_t
         applied_index; /* where the state machine is; set before the start to restart with it */
     size_t reads;
+
+    /* Snapshots. */
+    bool has_checkpoint; /* what describe_snapshot says, and which */
+    struct hash128 checkpoint;
+    uint64_t described_index;
+    size_t fetches; /* asked for, and the last one */
+    uint64_t fetch_peer;
+    uint64_t fetched_index;
+    struct hash128 fetched_checkpoint;
+    size_t installs;
+    struct replica_snapshot installing;
 
     struct fixture_sent sent[FIXTURE_SENT];
     size_t sent_count;
@@ -66,7 +80,8 @@ struct fixture {
     struct fixture_read reads_ended[FIXTURE_READS];
     size_t reads_ended_count;
 
-    /* What the replica did, in order: H hard state, S state, W write, M message, A apply. */
+    /* What the replica did, in order: H hard state, S state, W write, M message, A apply, I
+     * install. */
     char trace[FIXTURE_TRACE];
     size_t trace_len;
 
@@ -105,6 +120,8 @@ bool fixture_receive(struct fixture *fixture, uint64_t peer_id, struct peer_mess
 /* Completes the oldest write that is not completed; all of them. */
 bool fixture_sync_one(struct fixture *fixture);
 bool fixture_sync_all(struct fixture *fixture);
+/* The install that was asked for is done. */
+bool fixture_installed(struct fixture *fixture);
 /* Goes to the replica's deadline and ticks. */
 bool fixture_tick(struct fixture *fixture);
 /* Submits a command with this text. */
@@ -129,6 +146,10 @@ struct peer_message fixture_vote(uint64_t term, uint64_t candidate, uint64_t las
                                  uint64_t last_term, bool pre_vote);
 struct peer_message fixture_vote_result(uint64_t sent_term, uint64_t term, bool granted,
                                         bool pre_vote);
+/* Offers a snapshot at index, with members 1 to member_count. */
+struct peer_message fixture_offer(uint64_t term, uint64_t index, uint64_t last_term,
+                                  uint64_t configuration_index, size_t member_count,
+                                  uint64_t checkpoint);
 struct peer_message fixture_read_index(uint64_t term, uint64_t round);
 struct peer_message fixture_read_index_result(uint64_t sent_term, uint64_t round, uint64_t term);
 struct peer_message fixture_read_ask(uint64_t term, uint64_t round);

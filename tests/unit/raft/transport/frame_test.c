@@ -226,6 +226,47 @@ static void results_and_timeout_now_come_back(void **state)
     assert_int_equal(out.timeout_now.last_log_term, 3);
 }
 
+static void snapshots_come_back(void **state)
+{
+    (void)state;
+    uint8_t members[LIMIT_CONFIGURATION_BYTES];
+    memset(members, 'm', sizeof members);
+    struct peer_message offer = {.type = PEER_INSTALL_SNAPSHOT, .sent_term = 9};
+    offer.install_snapshot.term = 9;
+    offer.install_snapshot.index = UINT64_MAX;
+    offer.install_snapshot.last_term = 8;
+    offer.install_snapshot.checkpoint = (struct hash128){UINT64_MAX, 7};
+    offer.install_snapshot.configuration =
+        entry_new_copy(70, 8, ENTRY_CHANGE, bytes_of(members, sizeof members));
+    struct peer_message out;
+    round_trip(&offer, &out);
+    assert_int_equal(out.install_snapshot.term, 9);
+    assert_int_equal(out.install_snapshot.index, UINT64_MAX);
+    assert_int_equal(out.install_snapshot.last_term, 8);
+    assert_true(hash128_equal(out.install_snapshot.checkpoint, offer.install_snapshot.checkpoint));
+    assert_int_equal(out.install_snapshot.configuration->index, 70);
+    assert_int_equal(out.install_snapshot.configuration->type, ENTRY_CHANGE);
+    assert_true(bytes_equal(out.install_snapshot.configuration->data,
+                            offer.install_snapshot.configuration->data));
+    peer_message_free(&out);
+    peer_message_free(&offer);
+}
+
+static void snapshots_with_too_many_members_are_refused(void **state)
+{
+    (void)state;
+    uint8_t members[LIMIT_CONFIGURATION_BYTES + 1] = {0};
+    Holdfast__Peer__V1__InstallSnapshot install = HOLDFAST__PEER__V1__INSTALL_SNAPSHOT__INIT;
+    install.configuration.data = members;
+    install.configuration.len = sizeof members;
+    Header header = HOLDFAST__PEER__V1__HEADER__INIT;
+    header.body_case = HOLDFAST__PEER__V1__HEADER__BODY_INSTALL_SNAPSHOT;
+    header.install_snapshot = &install;
+    refused(forge_proto(&header, 0), "members of 2561 bytes");
+    install.configuration.len = 1;
+    refused(forge_proto(&header, 3), "3 bytes follow");
+}
+
 static void questions_about_reads_come_back(void **state)
 {
     (void)state;
@@ -616,8 +657,8 @@ static void unknown_fields_are_refused_in_messages(void **state)
     /* of an entry: header field 6, AppendEntries' field 5 */
     static const uint8_t entry[] = {0x32, 10, 0x08, 1, 0x2a, 6, 0x08, 1, 0x10, 1, 0x78, 1};
     refused(forge(bytes_of(entry, sizeof entry), (struct bytes){0}), "entry 1 of an AppendEntries");
-    /* a kind of message that does not exist: field 9 */
-    static const uint8_t kind[] = {0x4a, 0};
+    /* a kind of message that does not exist: field 100 */
+    static const uint8_t kind[] = {0xa2, 0x06, 0};
     refused(forge(bytes_of(kind, sizeof kind), (struct bytes){0}), "a kind this release");
     refused(forge((struct bytes){0}, (struct bytes){0}), "a kind this release");
 }
@@ -761,6 +802,8 @@ int main(void)
         cmocka_unit_test(votes_come_back),
         cmocka_unit_test(results_and_timeout_now_come_back),
         cmocka_unit_test(questions_about_reads_come_back),
+        cmocka_unit_test(snapshots_come_back),
+        cmocka_unit_test(snapshots_with_too_many_members_are_refused),
         cmocka_unit_test(append_entries_come_back),
         cmocka_unit_test(the_largest_entry_fits),
         cmocka_unit_test(entries_are_referenced_not_copied),
