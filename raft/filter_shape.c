@@ -173,6 +173,9 @@ bool filter_message_is_sound(uint64_t peer_id, const struct peer_message *messag
         return read_is_sound(message, message->read_ask.round, 0, why);
     case PEER_READ_ANSWER:
         return read_is_sound(message, message->read_answer.round, message->read_answer.index, why);
+    case PEER_CHECKPOINT_ASK:
+    case PEER_CHECKPOINT_PART:
+        break; /* the owners' */
     }
     return error_set(why, "unknown message type %d", (int)message->type);
 }

@@ -1,6 +1,6 @@
 /*
  * message.c - the messages that own memory: AppendEntries with its entries, InstallSnapshot with
- * its configuration.
+ * its configuration, CheckpointPart with its bytes.
  */
 #include "raft/message.h"
 
@@ -23,6 +23,9 @@ void peer_message_free(struct peer_message *message)
     } else if (message->type == PEER_INSTALL_SNAPSHOT) {
         entry_release(message->install_snapshot.configuration);
         message->install_snapshot.configuration = NULL;
+    } else if (message->type == PEER_CHECKPOINT_PART) {
+        entry_release(message->checkpoint_part.data);
+        message->checkpoint_part.data = NULL;
     }
 }
 
@@ -37,6 +40,8 @@ struct peer_message peer_message_copy(const struct peer_message *message)
         }
     } else if (message->type == PEER_INSTALL_SNAPSHOT) {
         entry_reference(copy.install_snapshot.configuration);
+    } else if (message->type == PEER_CHECKPOINT_PART && copy.checkpoint_part.data != NULL) {
+        entry_reference(copy.checkpoint_part.data);
     }
     return copy;
 }

@@ -181,9 +181,7 @@ uint64_t replica_next_ms(const struct replica *replica)
     if (replica_has_more_to_apply(replica)) {
         return replica->now_ms;
     }
-    uint64_t next_ms = replica_transfer_next_ms(replica);
-    next_ms = reads_ms < next_ms ? reads_ms : next_ms;
-    return next_ms < replica->timer_ms ? next_ms : replica->timer_ms;
+    return reads_ms < replica->timer_ms ? reads_ms : replica->timer_ms;
 }
 
 static size_t inflight_entries(const struct replica *replica)

@@ -246,7 +246,6 @@ void replica_snapshots_close(struct replica *replica);
 /* transfer.c */
 /* What a hand-over waits for may have come, or the time for it may be over. */
 bool replica_transfer_step(struct replica *replica, struct error *error);
-uint64_t replica_transfer_next_ms(const struct replica *replica);
 
 /* read_index.c */
 void replica_reads_open(struct replica *replica, uint32_t seed);

@@ -36,7 +36,6 @@
  */
 #include <assert.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdlib.h>
 
 #include "configuration.h"
@@ -131,23 +130,12 @@ bool replica_snapshot_at(struct replica *replica, uint64_t index, struct replica
     return true;
 }
 
-/* How many entries stay, up to the snapshot's own. */
-static uint64_t trailing(const struct replica *replica, uint64_t index, uint64_t keep_from)
-{
-    uint64_t wished = keep_from <= index ? index - keep_from + 1 : 0;
-    uint64_t count = wished > replica->trailing_entries ? wished : replica->trailing_entries;
-    if (count > UINT_MAX) { /* libraft's type for it */
-        count = UINT_MAX;
-    }
-    return count < index ? count : index;
-}
-
 static bool feed_snapshot(struct replica *replica, const struct replica_snapshot *snapshot,
-                          uint64_t keep_from, uint64_t *trim_up_to, struct error *error)
+                          uint64_t *trim_up_to, struct error *error)
 {
     size_t place = settled_at(replica, snapshot->index);
     struct entry *configuration = replica->settled[place];
-    uint64_t kept = trailing(replica, snapshot->index, keep_from);
+    uint64_t kept = replica->trailing_entries;
     struct raft_event event = {
         .type = RAFT_SNAPSHOT,
         .snapshot = {.metadata = {.index = snapshot->index,
@@ -175,7 +163,7 @@ static bool feed_snapshot(struct replica *replica, const struct replica_snapshot
                          trail->snapshot.index, trail->snapshot.term, snapshot->index,
                          snapshot->term);
     }
-    *trim_up_to = snapshot->index - kept;
+    *trim_up_to = snapshot->index > kept ? snapshot->index - kept : 0;
     if (*trim_up_to + 1 > replica->first_index) {
         replica->first_index = *trim_up_to + 1;
     }
@@ -185,14 +173,12 @@ static bool feed_snapshot(struct replica *replica, const struct replica_snapshot
 }
 
 bool replica_snapshot_taken(struct replica *replica, const struct replica_snapshot *snapshot,
-                            uint64_t keep_from, uint64_t now_ms, uint64_t *trim_up_to,
-                            struct error *error)
+                            uint64_t now_ms, uint64_t *trim_up_to, struct error *error)
 {
     assert(replica_can_snapshot(replica));
     assert(snapshot->index > replica->snapshot.index && snapshot->index <= replica->applied_index);
     return replica_turn_begin(replica, now_ms, error) &&
-           replica_turn_end(replica, feed_snapshot(replica, snapshot, keep_from, trim_up_to, error),
-                            error);
+           replica_turn_end(replica, feed_snapshot(replica, snapshot, trim_up_to, error), error);
 }
 
 /* ---- sending ---- */

@@ -11,8 +11,9 @@
  * one (replication.c, replicationUpdate, compares the match index with the message's own), sends
  * its only TIMEOUT_NOW too early, and the other one ignores it.
  *
- * Bounded: WAIT_TIMEOUTS election timeouts for the other one to catch up; then libraft's own, one
- * election timeout from TRANSFER (timeout.c, timeoutLeader). What is lost on the way is not
+ * Bounded: WAIT_TIMEOUTS election timeouts for the other one to catch up (the heartbeats that it is
+ * sent are clock enough); then libraft's own, one election timeout from TRANSFER (timeout.c,
+ * timeoutLeader). What is lost on the way is not
  * repeated: the hand-over ends, and may be asked for again.
  */
 #include <assert.h>
@@ -126,10 +127,4 @@ bool replica_transfer_step(struct replica *replica, struct error *error)
     transfer->begun = true;
     struct raft_event event = {.type = RAFT_TRANSFER, .transfer = {.server_id = transfer->to}};
     return replica_feed(replica, &event, NULL, 0, error);
-}
-
-uint64_t replica_transfer_next_ms(const struct replica *replica)
-{
-    const struct replica_transfer *transfer = &replica->transfer;
-    return transfer->to != 0 && !transfer->begun ? transfer->deadline_ms : UINT64_MAX;
 }

@@ -42,6 +42,8 @@ typedef Holdfast__Peer__V1__ReadIndex ReadIndex;
 typedef Holdfast__Peer__V1__ReadIndexResult ReadIndexResult;
 typedef Holdfast__Peer__V1__ReadAsk ReadAsk;
 typedef Holdfast__Peer__V1__ReadAnswer ReadAnswer;
+typedef Holdfast__Peer__V1__CheckpointAsk CheckpointAsk;
+typedef Holdfast__Peer__V1__CheckpointPart CheckpointPart;
 
 /* ---- encoding ---- */
 
@@ -264,6 +266,35 @@ static struct frame *build_read_answer(Header *header, const struct peer_message
     return build(header, NULL, 0);
 }
 
+static struct frame *build_checkpoint_ask(Header *header, const struct peer_message *message)
+{
+    CheckpointAsk ask = HOLDFAST__PEER__V1__CHECKPOINT_ASK__INIT;
+    ask.checkpoint_low = message->checkpoint_ask.checkpoint.low;
+    ask.checkpoint_high = message->checkpoint_ask.checkpoint.high;
+    ask.file = message->checkpoint_ask.file;
+    ask.offset = message->checkpoint_ask.offset;
+    ask.max_bytes = message->checkpoint_ask.max_bytes;
+    header->body_case = HOLDFAST__PEER__V1__HEADER__BODY_CHECKPOINT_ASK;
+    header->checkpoint_ask = &ask;
+    return build(header, NULL, 0);
+}
+
+static struct frame *build_checkpoint_part(Header *header, const struct peer_message *message)
+{
+    struct entry *data = message->checkpoint_part.data;
+    CheckpointPart part = HOLDFAST__PEER__V1__CHECKPOINT_PART__INIT;
+    part.checkpoint_low = message->checkpoint_part.checkpoint.low;
+    part.checkpoint_high = message->checkpoint_part.checkpoint.high;
+    part.file = message->checkpoint_part.file;
+    part.offset = message->checkpoint_part.offset;
+    part.size = message->checkpoint_part.size;
+    part.gone = data == NULL;
+    header->body_case = HOLDFAST__PEER__V1__HEADER__BODY_CHECKPOINT_PART;
+    header->checkpoint_part = &part;
+    assert(data == NULL || data->data.len <= LIMIT_CHECKPOINT_PART_BYTES);
+    return build(header, &data, data != NULL ? 1 : 0);
+}
+
 struct frame *frame_of_message(const struct peer_message *message)
 {
     Header header = HOLDFAST__PEER__V1__HEADER__INIT;
@@ -289,6 +320,10 @@ struct frame *frame_of_message(const struct peer_message *message)
         return build_read_ask(&header, message);
     case PEER_READ_ANSWER:
         return build_read_answer(&header, message);
+    case PEER_CHECKPOINT_ASK:
+        return build_checkpoint_ask(&header, message);
+    case PEER_CHECKPOINT_PART:
+        return build_checkpoint_part(&header, message);
     }
     assert(false && "a message has one of the types above");
     abort();
@@ -482,6 +517,33 @@ static bool decode_install_snapshot(const InstallSnapshot *proto, struct peer_me
     return true;
 }
 
+static void decode_checkpoint_ask(const CheckpointAsk *proto, struct peer_message *message)
+{
+    message->type = PEER_CHECKPOINT_ASK;
+    message->checkpoint_ask.checkpoint =
+        (struct hash128){proto->checkpoint_low, proto->checkpoint_high};
+    message->checkpoint_ask.file = proto->file;
+    message->checkpoint_ask.offset = proto->offset;
+    message->checkpoint_ask.max_bytes = proto->max_bytes;
+}
+
+static bool decode_checkpoint_part(const CheckpointPart *proto, struct bytes body,
+                                   struct peer_message *message, struct error *error)
+{
+    if (body.len > LIMIT_CHECKPOINT_PART_BYTES || (body.len == 0) != proto->gone) {
+        return error_set(error, "a part of a checkpoint has %zu bytes, not 1 to %u", body.len,
+                         LIMIT_CHECKPOINT_PART_BYTES);
+    }
+    message->type = PEER_CHECKPOINT_PART;
+    message->checkpoint_part.checkpoint =
+        (struct hash128){proto->checkpoint_low, proto->checkpoint_high};
+    message->checkpoint_part.file = proto->file;
+    message->checkpoint_part.offset = proto->offset;
+    message->checkpoint_part.size = proto->size;
+    message->checkpoint_part.data = proto->gone ? NULL : entry_new_copy(0, 0, ENTRY_COMMAND, body);
+    return true;
+}
+
 static bool decode_message(const Header *header, struct bytes body, struct peer_message *message,
                            struct error *error)
 {
@@ -549,6 +611,13 @@ static bool decode_message(const Header *header, struct bytes body, struct peer_
         message->read_answer.round = header->read_answer->round;
         message->read_answer.index = header->read_answer->index;
         break;
+    case HOLDFAST__PEER__V1__HEADER__BODY_CHECKPOINT_ASK:
+        inner = &header->checkpoint_ask->base;
+        decode_checkpoint_ask(header->checkpoint_ask, message);
+        break;
+    case HOLDFAST__PEER__V1__HEADER__BODY_CHECKPOINT_PART:
+        inner = &header->checkpoint_part->base;
+        break;
     default:
         return error_set(error, "a frame is of a kind this release does not know");
     }
@@ -557,6 +626,9 @@ static bool decode_message(const Header *header, struct bytes body, struct peer_
     }
     if (header->body_case == HOLDFAST__PEER__V1__HEADER__BODY_APPEND_ENTRIES) {
         return decode_append_entries(header->append_entries, body, message, error);
+    }
+    if (header->body_case == HOLDFAST__PEER__V1__HEADER__BODY_CHECKPOINT_PART) {
+        return decode_checkpoint_part(header->checkpoint_part, body, message, error);
     }
     if (header->body_case == HOLDFAST__PEER__V1__HEADER__BODY_APPEND_ENTRIES_RESULT &&
         !decode_clock(header->append_entries_result->clock, &message->append_entries_result.clock,

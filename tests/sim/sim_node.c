@@ -109,6 +109,8 @@ static void check_message(struct sim_node *node, size_t to, const struct peer_me
         term = message->read_index_result.term;
         break;
     case PEER_READ_ANSWER:
+    case PEER_CHECKPOINT_ASK:
+    case PEER_CHECKPOINT_PART:
         break;
     }
     if (term > disk->term) {

@@ -254,6 +254,22 @@
 #define LIMIT_CHECKPOINT_NAME_BYTES 64
 /* What is read at once to sum up a file. */
 #define CHECKPOINT_READ_BYTES (1u << 20)
+/* What one message brings of a file; nodes that are read for at once. */
+#define LIMIT_CHECKPOINT_PART_BYTES (1u << 20)
+#define LIMIT_CHECKPOINT_READERS    4
+/* A question for a part without an answer is repeated after this time, so often; then the fetch is
+ * given up, and begins anew with the leader's next offer: what has come stays this long. */
+#define CHECKPOINT_ASK_MS     1000
+#define LIMIT_CHECKPOINT_ASKS 10
+#define STAGING_KEPT_MS       600000
+/* A checkpoint that nobody has asked for in this time is removed. */
+#define CHECKPOINT_KEPT_MS 60000
+/* A snapshot is taken when the log has grown by so much since the last one. */
+#define SNAPSHOT_LOG_ENTRIES 200000
+#define SNAPSHOT_LOG_BYTES   (UINT64_C(512) << 20)
+/* While another node fetches a checkpoint, its log must go on behind it, and none is taken: but not
+ * beyond this size of the log. */
+#define LIMIT_HELD_LOG_BYTES (UINT64_C(4) << 30)
 
 /* ---- the holdfast command ---- */
 
@@ -299,6 +315,8 @@ _Static_assert(LIMIT_NODES *(LIMIT_ADDRESS_BYTES + 16) + 32 <= LIMIT_CONFIGURATI
                "a full configuration must fit");
 _Static_assert(LIMIT_CHECKPOINT_FILES *(LIMIT_CHECKPOINT_NAME_BYTES + 32u) < LIMIT_PEER_FRAME_BYTES,
                "a checkpoint's list must fit a frame");
+_Static_assert(LIMIT_CHECKPOINT_PART_BYTES + LIMIT_PEER_HEADER_BYTES < LIMIT_PEER_FRAME_BYTES,
+               "a part of a checkpoint must fit a frame");
 _Static_assert(LIMIT_ENTRY_BYTES < LIMIT_LOG_BATCH_BYTES, "an entry must fit a batch");
 _Static_assert(LIMIT_LOG_BATCH_BYTES < LOG_SEGMENT_BYTES, "a batch must fit a segment");
 _Static_assert(LOG_SEGMENT_BYTES <= LIMIT_LOG_SEGMENT_BYTES, "our own segments must be readable");

@@ -22,6 +22,10 @@ enum peer_message_type {
     PEER_READ_INDEX_RESULT = 8,
     PEER_READ_ASK = 9, /* a follower to its leader: at which index may I read? */
     PEER_READ_ANSWER = 10,
+    /* 14 and 15 carry a checkpoint (rule 12), from owner to owner: the replicas have no part in
+     * it. */
+    PEER_CHECKPOINT_ASK = 14,
+    PEER_CHECKPOINT_PART = 15,
 };
 
 /* By the sender's own clock, and what it has heard of the receiver's (freshness.c). 0: nothing. */
@@ -98,11 +102,26 @@ struct peer_message {
             uint64_t round;
             uint64_t index;
         } read_answer;
+        struct {
+            struct hash128 checkpoint;
+            uint32_t file; /* 0: the list of its files; else the file at this place of the list,
+                              counted from 1 */
+            uint64_t offset;
+            uint32_t max_bytes;
+        } checkpoint_ask;
+        struct {
+            struct hash128 checkpoint;
+            uint32_t file;
+            uint64_t offset;
+            uint64_t size;      /* of the whole file */
+            struct entry *data; /* its bytes from offset on, a reference owned by the message's
+                                   owner; NULL: there is no such checkpoint here (any more) */
+        } checkpoint_part;
     };
 };
 
 /* Releases what the message owns: the entries of an AppendEntries and their array, the
- * configuration of an InstallSnapshot. */
+ * configuration of an InstallSnapshot, the bytes of a CheckpointPart. */
 void peer_message_free(struct peer_message *message);
 /* A message of its own, with references of its own. */
 struct peer_message peer_message_copy(const struct peer_message *message);

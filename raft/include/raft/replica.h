@@ -197,12 +197,10 @@ bool replica_can_snapshot(const struct replica *replica);
 bool replica_snapshot_at(struct replica *replica, uint64_t index, struct replica_snapshot *snapshot,
                          struct error *error);
 /* The snapshot that replica_snapshot_at gave is stored for good: the log needs what lies before it
- * no longer, except for some entries that followers may lack (the configuration's
- * trailing_entries), and for those from keep_from on (UINT64_MAX: as you like). Gives the last
- * index that may be removed from the log on disk; 0: none. */
+ * no longer, but for some entries that followers may lack (the configuration's trailing_entries).
+ * Gives the last index that may be removed from the log on disk; 0: none. */
 bool replica_snapshot_taken(struct replica *replica, const struct replica_snapshot *snapshot,
-                            uint64_t keep_from, uint64_t now_ms, uint64_t *trim_up_to,
-                            struct error *error);
+                            uint64_t now_ms, uint64_t *trim_up_to, struct error *error);
 
 /* What env->fetch_snapshot asked for last is here: whole, verified and synced. *wanted false: it is
  * not needed any more, and forgotten; drop it. Else env->install_snapshot follows, at once or when

@@ -218,6 +218,9 @@ static void a_log_that_has_all_of_it_makes_it_unwanted(void **state)
     assert_true(fixture_receive(fixture, 2, fixture_append(2, 6, 2, 6)));
     assert_false(staged(fixture)); /* it is committed */
     assert_int_equal(fixture->installs, 0);
+    size_t fetches = fixture->fetches;
+    assert_true(fixture_receive(fixture, 2, fixture_offer(2, 5, 2, 1, 3, 9)));
+    assert_int_equal(fixture->fetches, fetches);
     assert_int_equal(fixture->applied_index, 6);
     fixture_free(fixture);
 }
@@ -268,9 +271,12 @@ static void nothing_happens_to_the_log_during_an_install(void **state)
     assert_int_equal(result->append_entries_result.last_log_index, 0); /* nothing is stored */
     append = fixture_append(2, 50, 2, 51);
     fixture_append_entry(&append, 2, ENTRY_COMMAND, BYTES_LITERAL("x"));
+    fixture_forget(fixture);
     assert_true(fixture_receive(fixture, 2, append));
     assert_int_equal(fixture->write_count, writes);
     assert_int_equal(fixture->applied_index, 1);
+    /* It is a heartbeat, and answered. */
+    assert_int_equal(fixture_sent_count(fixture, 2, PEER_APPEND_ENTRIES_RESULT), 1);
     assert_false(replica_can_snapshot(fixture->replica));
     /* Another offer: libraft would not free it. */
     assert_true(fixture_receive(fixture, 2, fixture_offer(2, 60, 2, 1, 3, 10)));
@@ -283,6 +289,31 @@ static void nothing_happens_to_the_log_during_an_install(void **state)
     assert_int_equal(fixture->installs, 1);
     assert_true(fixture_installed(fixture));
     assert_int_equal(status_of(fixture).commit_index, 50);
+    fixture_free(fixture);
+}
+
+/* A long log is applied over many turns, and is outrun by a snapshot. */
+static void nothing_is_applied_during_an_install(void **state)
+{
+    (void)state;
+    struct fixture *fixture = fixture_new();
+    const uint64_t last = UINT64_C(3) * LIMIT_APPLY_TURN_ENTRIES;
+    fixture_found(fixture, 3);
+    while (fixture->log_last < last) {
+        fixture_disk_append(fixture, 1, ENTRY_COMMAND, BYTES_LITERAL("x"));
+    }
+    fixture->term = 1;
+    fixture->applied_index = 1;
+    assert_true(fixture_start(fixture, 1, 3));
+    assert_true(fixture_receive(fixture, 2, fixture_append(1, last, 1, last)));
+    uint64_t applied = fixture->applied_index;
+    assert_true(applied < last);
+    assert_true(fixture_receive(fixture, 2, fixture_offer(1, 5000, 1, 1, 3, 9)));
+    assert_true(staged(fixture));
+    assert_true(fixture_tick(fixture));
+    assert_int_equal(fixture->applied_index, applied);
+    assert_true(fixture_installed(fixture));
+    assert_int_equal(status_of(fixture).applied_index, 5000);
     fixture_free(fixture);
 }
 
@@ -319,6 +350,7 @@ static void changes_of_the_old_log_are_forgotten(void **state)
     assert_true(staged(fixture));
     assert_true(fixture_installed(fixture));
     assert_int_equal(fixture->replica->change_count, 0);
+    assert_int_equal(fixture->replica->settled_count, 1);
     assert_int_equal(replica_members(fixture->replica, members, LIMIT_NODES), 4);
     fixture_free(fixture);
 }
@@ -401,6 +433,7 @@ int main(void)
         cmocka_unit_test(a_log_that_has_all_of_it_makes_it_unwanted),
         cmocka_unit_test(an_install_waits_for_the_log),
         cmocka_unit_test(nothing_happens_to_the_log_during_an_install),
+        cmocka_unit_test(nothing_is_applied_during_an_install),
         cmocka_unit_test(a_new_leader_is_told_what_was_installed),
         cmocka_unit_test(changes_of_the_old_log_are_forgotten),
         cmocka_unit_test(what_is_trimmed_is_acknowledged),

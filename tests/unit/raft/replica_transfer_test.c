@@ -97,12 +97,11 @@ static void who_does_not_catch_up_is_not_waited_for_long(void **state)
     assert_true(transfer(fixture, 3, ""));
     acknowledge(fixture, 2);
     while (transferring_to(fixture) != 0) {
-        assert_true(replica_next_ms(fixture->replica) <= begun_ms + 600);
+        assert_true(fixture->now_ms < begun_ms + 600);
         assert_true(fixture_tick(fixture));
         acknowledge(fixture, 2);
-        assert_true(fixture->now_ms <= begun_ms + 600);
     }
-    assert_int_equal(fixture->now_ms, begun_ms + 600);
+    assert_true(fixture->now_ms >= begun_ms + 600);
     assert_int_equal(fixture_sent_count(fixture, 3, PEER_TIMEOUT_NOW), 0);
     assert_int_equal(fixture->state, REPLICA_LEADER);
     assert_true(replica_can_submit(fixture->replica));

@@ -267,6 +267,58 @@ static void snapshots_with_too_many_members_are_refused(void **state)
     refused(forge_proto(&header, 3), "3 bytes follow");
 }
 
+static void parts_of_checkpoints_come_back(void **state)
+{
+    (void)state;
+    struct peer_message out;
+    struct peer_message ask = {.type = PEER_CHECKPOINT_ASK};
+    ask.checkpoint_ask.checkpoint = (struct hash128){1, UINT64_MAX};
+    ask.checkpoint_ask.file = UINT32_MAX;
+    ask.checkpoint_ask.offset = UINT64_MAX;
+    ask.checkpoint_ask.max_bytes = 7;
+    round_trip(&ask, &out);
+    assert_true(hash128_equal(out.checkpoint_ask.checkpoint, ask.checkpoint_ask.checkpoint));
+    assert_int_equal(out.checkpoint_ask.file, UINT32_MAX);
+    assert_int_equal(out.checkpoint_ask.offset, UINT64_MAX);
+    assert_int_equal(out.checkpoint_ask.max_bytes, 7);
+
+    struct buffer bytes = {0};
+    memset(buffer_reserve(&bytes, LIMIT_CHECKPOINT_PART_BYTES), 'p', LIMIT_CHECKPOINT_PART_BYTES);
+    bytes.len = LIMIT_CHECKPOINT_PART_BYTES;
+    struct peer_message part = {.type = PEER_CHECKPOINT_PART};
+    part.checkpoint_part.checkpoint = (struct hash128){3, 4};
+    part.checkpoint_part.file = 5;
+    part.checkpoint_part.offset = UINT64_MAX - 1;
+    part.checkpoint_part.size = UINT64_MAX;
+    part.checkpoint_part.data = entry_new_take(ENTRY_COMMAND, &bytes);
+    round_trip(&part, &out);
+    assert_true(hash128_equal(out.checkpoint_part.checkpoint, part.checkpoint_part.checkpoint));
+    assert_int_equal(out.checkpoint_part.file, 5);
+    assert_int_equal(out.checkpoint_part.offset, UINT64_MAX - 1);
+    assert_int_equal(out.checkpoint_part.size, UINT64_MAX);
+    assert_true(bytes_equal(out.checkpoint_part.data->data, part.checkpoint_part.data->data));
+    peer_message_free(&out);
+    peer_message_free(&part);
+
+    part.checkpoint_part.data = NULL; /* gone */
+    round_trip(&part, &out);
+    assert_null(out.checkpoint_part.data);
+    peer_message_free(&out);
+}
+
+static void parts_without_bytes_are_refused(void **state)
+{
+    (void)state;
+    Holdfast__Peer__V1__CheckpointPart part = HOLDFAST__PEER__V1__CHECKPOINT_PART__INIT;
+    Header header = HOLDFAST__PEER__V1__HEADER__INIT;
+    header.body_case = HOLDFAST__PEER__V1__HEADER__BODY_CHECKPOINT_PART;
+    header.checkpoint_part = &part;
+    refused(forge_proto(&header, 0), "has 0 bytes");
+    refused(forge_proto(&header, LIMIT_CHECKPOINT_PART_BYTES + 1), "has 1048577 bytes");
+    part.gone = true;
+    refused(forge_proto(&header, 3), "has 3 bytes");
+}
+
 static void questions_about_reads_come_back(void **state)
 {
     (void)state;
@@ -632,7 +684,7 @@ static void bodies_without_entries_are_refused(void **state)
 }
 
 /* Field 15, varint 1: nobody's, at the end of a message. */
-static const uint8_t unknown_field[] = {0x78, 0x01};
+static const uint8_t unknown_field[] = {0xa0, 0x06, 0x01}; /* field 100: 1 */
 
 static void unknown_fields_are_refused_in_messages(void **state)
 {
@@ -717,7 +769,7 @@ static void check_content(struct frame_content *content)
         return;
     }
     struct peer_message *message = &content->message;
-    assert_in_range(message->type, PEER_REQUEST_VOTE, PEER_READ_ANSWER);
+    assert_in_range(message->type, PEER_REQUEST_VOTE, PEER_CHECKPOINT_PART);
     if (message->type == PEER_APPEND_ENTRIES) {
         uint64_t term = message->append_entries.prev_log_term;
         assert_true(message->append_entries.entry_count <= LIMIT_APPEND_ENTRIES);
@@ -803,6 +855,8 @@ int main(void)
         cmocka_unit_test(results_and_timeout_now_come_back),
         cmocka_unit_test(questions_about_reads_come_back),
         cmocka_unit_test(snapshots_come_back),
+        cmocka_unit_test(parts_of_checkpoints_come_back),
+        cmocka_unit_test(parts_without_bytes_are_refused),
         cmocka_unit_test(snapshots_with_too_many_members_are_refused),
         cmocka_unit_test(append_entries_come_back),
         cmocka_unit_test(the_largest_entry_fits),
