@@ -12,6 +12,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "sim_state_files.h"
+
 /* What was there before a change. */
 struct old_record {
     enum ledger_kind kind;
@@ -34,6 +36,7 @@ struct sim_state {
     size_t committed;    /* old records that the last commit covers */
     struct handle *open; /* NULL: none, or none that a crash has spared */
     size_t handles;
+    const struct file_system *files; /* for checkpoints; NULL: none are taken */
 };
 
 /* What a state_store stands on, from open to close. */
@@ -280,6 +283,31 @@ static uint64_t state_applied_index(const void *state)
     return handle->state->applied_index;
 }
 
+static bool state_checkpoint(void *context, const char *path, uint64_t *applied_index,
+                             struct error *error)
+{
+    struct handle *handle = context;
+    struct sim_state *state = handle->state;
+    if (!is_alive(handle)) {
+        return fail_dead(error);
+    }
+    if (handle->failed || state->files == NULL) {
+        return error_set(error, handle->failed ? "the state failed before and takes no more"
+                                               : "the state knows no files to copy itself to");
+    }
+    if (!memory_store_call(state->live, error)) {
+        handle->failed = true;
+        return false;
+    }
+    sim_state_flush(state);
+    struct memory_store *copy = memory_store_copy(state->live);
+    undo(state, copy, state->committed);
+    *applied_index = state->applied_index;
+    bool written = sim_state_write_files(copy, *applied_index, state->files, path, error);
+    memory_store_free(copy);
+    return written;
+}
+
 static bool state_close(void *context, struct error *error)
 {
     struct handle *handle = context;
@@ -312,6 +340,7 @@ void sim_state_open(struct sim_state *state, struct state_store *out)
         .view_records = state_view_records,
         .view_applied_index = state_view_applied_index,
         .view_close = state_view_close,
+        .checkpoint = state_checkpoint,
         .close = state_close,
     };
     assert(state->open == NULL && state->journal_count == 0);
@@ -329,6 +358,29 @@ struct sim_state *sim_state_new(void)
     struct sim_state *state = memory_zalloc(sizeof *state);
     state->live = memory_store_new();
     return state;
+}
+
+void sim_state_set_files(struct sim_state *state, const struct file_system *files)
+{
+    state->files = files;
+}
+
+struct sim_state *sim_state_load(const struct file_system *files, const char *directory,
+                                 struct error *error)
+{
+    struct sim_state *state = memory_zalloc(sizeof *state);
+    state->live = sim_state_read_files(files, directory, &state->applied_index, error);
+    if (state->live == NULL) {
+        free(state);
+        return NULL;
+    }
+    state->flushed_index = state->applied_index;
+    return state;
+}
+
+bool sim_state_is_open(const struct sim_state *state)
+{
+    return state->handles > 0;
 }
 
 void sim_state_free(struct sim_state *state)

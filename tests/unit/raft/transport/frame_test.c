@@ -683,8 +683,8 @@ static void bodies_without_entries_are_refused(void **state)
     refused(forge_proto(&header, 1), "1 bytes follow a message without entries");
 }
 
-/* Field 15, varint 1: nobody's, at the end of a message. */
-static const uint8_t unknown_field[] = {0xa0, 0x06, 0x01}; /* field 100: 1 */
+/* Nobody's, at the end of a message: field 100, varint 1. */
+static const uint8_t unknown_field[] = {0xa0, 0x06, 0x01};
 
 static void unknown_fields_are_refused_in_messages(void **state)
 {
