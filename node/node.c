@@ -75,6 +75,13 @@ static void env_send(void *context, uint64_t peer_id, const struct peer_message 
     transport_send(node->transport, peer_id, message);
 }
 
+/* Over the same connection for now: one part at a time is under way to each node. */
+static void env_send_bulk(void *context, uint64_t peer_id, const struct peer_message *message)
+{
+    struct node *node = context;
+    transport_send(node->transport, peer_id, message);
+}
+
 static bool env_write_log(void *context, uint64_t generation, uint64_t first_index,
                           struct entry *const *entries, size_t count, struct error *error)
 {
@@ -135,6 +142,16 @@ static bool env_run_in_pool(void *context, struct pool_work *work, struct error 
         return error_set(error, "the pool takes no work: %s", uv_strerror(status));
     }
     return true;
+}
+
+static void part_closed(void *context);
+
+static void env_quiet(void *context)
+{
+    const struct node *node = context;
+    if (node->closing > 0) {
+        part_closed(context);
+    }
 }
 
 static const char *state_name(enum replica_state state)
@@ -339,11 +356,13 @@ static bool open_core(struct node *node, struct error *error)
         .monotonic_ms = env_monotonic_ms,
         .wall_ms = env_wall_ms,
         .send = env_send,
+        .send_bulk = env_send_bulk,
         .write_log = env_write_log,
         .open_state = env_open_state,
         .run_in_pool = env_run_in_pool,
         .role_changed = env_role_changed,
         .warn = env_warn,
+        .quiet = env_quiet,
     };
     const struct core_config config = {
         .id = options->id,
@@ -436,7 +455,7 @@ static void close_parts(struct node *node)
         return;
     }
     enum { PARTS = 7 };
-    node->closing = PARTS + node->core.audits;
+    node->closing = PARTS + node->core.audits + (node->core.works > 0 ? 1 : 0);
     core_abandon(&node->core);
     rpc_server_close(node->server, part_closed, node);
     forwarder_close(node->forwarder, part_closed, node);

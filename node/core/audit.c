@@ -26,6 +26,10 @@ bool audit_start(struct audit *audit, struct core *core, bool *busy, struct erro
     if (*busy) {
         return error_set(error, "another audit is running on this node");
     }
+    *busy = fetching_is_staged(core->fetching);
+    if (*busy) {
+        return error_set(error, "this node is about to replace its state by another node's");
+    }
     audit->work = (struct pool_work){audit_run, audit_run_done};
     audit->core = core;
     audit->view = core->state_store.ops->view_open(core->state_store.state);

@@ -4,7 +4,9 @@
  * The happy path of a command: core_propose puts it into the proposer; at the end of the turn
  * core_flush submits one entry; replica -> write_log and send; a majority -> replica_apply: ledger,
  * state store, proposer, the proposal's owner. Of a read: core_propose -> reads -> core_tick ->
- * replica_read_confirmed -> core_answer_read -> the proposal's owner.
+ * replica_read_confirmed -> core_answer_read -> the proposal's owner. Of a snapshot: core_upkeep ->
+ * snapshots -> the pool; of one from another node: replica_fetch_snapshot -> fetching -> the pool
+ * -> replica_install_snapshot -> fetching -> core_replace_state.
  *
  * Possible failures: at the open each is one clear line; later a failed disk, a broken contract of
  * libraft, or a state that can't be read or written: the call returns false and so does every later
@@ -21,7 +23,7 @@
 
 #define READ_LOG_MOST 1024
 
-static uint64_t monotonic_ms(const struct core *core)
+uint64_t core_now_ms(const struct core *core)
 {
     return core->env.monotonic_ms(core->env.context);
 }
@@ -40,6 +42,42 @@ static bool checked(struct core *core, bool ok, struct error *error)
     }
     return ok;
 }
+
+bool core_is_working(const struct core *core)
+{
+    return !core->failed && !core->is_abandoned;
+}
+
+void core_fail(struct core *core, const struct error *error)
+{
+    if (!core->failed) {
+        core->failed = true;
+        core->failure = *error;
+    }
+}
+
+/* ---- the pool ---- */
+
+bool core_work_start(struct core *core, struct pool_work *work, struct error *error)
+{
+    core->works++;
+    if (!core->env.run_in_pool(core->env.context, work, error)) {
+        core->works--;
+        return false;
+    }
+    return true;
+}
+
+void core_work_ended(struct core *core)
+{
+    assert(core->works > 0);
+    core->works--;
+    if (core->works == 0 && core->is_abandoned) {
+        core->env.quiet(core->env.context);
+    }
+}
+
+/* ---- what it is ---- */
 
 bool core_leads(const struct core *core)
 {
@@ -63,7 +101,7 @@ bool core_is_behind(const struct core *core)
 
 bool core_state_age(const struct core *core, uint64_t *age_ms)
 {
-    return replica_state_age(core->replica, monotonic_ms(core), age_ms);
+    return replica_state_age(core->replica, core_now_ms(core), age_ms);
 }
 
 /* ---- what the replica asks of its node (raft/replica.h) ---- */
@@ -79,9 +117,10 @@ static void replica_write_log(void *context, uint64_t generation, uint64_t first
                               struct entry *const *entries, size_t count)
 {
     struct core *core = context;
-    if (!core->failed && !core->env.write_log(core->env.context, generation, first_index, entries,
-                                              count, &core->failure)) {
-        core->failed = true;
+    struct error error;
+    if (!core->failed &&
+        !core->env.write_log(core->env.context, generation, first_index, entries, count, &error)) {
+        core_fail(core, &error);
     }
 }
 
@@ -132,6 +171,7 @@ static bool replica_apply(void *context, const struct entry *entry, struct error
         return false;
     }
     proposer_applied(core->proposer, entry->index, entry->term);
+    snapshots_applied(core->snapshots, entry->data.len);
     return true;
 }
 
@@ -141,7 +181,7 @@ static void replica_make_barrier(void *context, uint64_t term, struct buffer *ou
     (void)term;
     struct ledger_entry_header header = {.format = LEDGER_ENTRY_FORMAT,
                                          .ledger_version = LEDGER_VERSION};
-    ledger_clock_lead(&core->clock, monotonic_ms(core), wall_ms(core), ledger_time_ms(core->ledger),
+    ledger_clock_lead(&core->clock, core_now_ms(core), wall_ms(core), ledger_time_ms(core->ledger),
                       &header.time_ms, &header.outage_credit_ms);
     ledger_entry_begin(out, &header);
     ledger_entry_finish(out, 0);
@@ -175,6 +215,54 @@ static void replica_read_failed(void *context, uint64_t round)
     reads_failed(core->reads, round);
 }
 
+static bool replica_describe_snapshot(void *context, uint64_t peer_id, uint64_t index,
+                                      struct hash128 *checkpoint)
+{
+    struct core *core = context;
+    (void)peer_id;
+    return snapshots_describe(core->snapshots, index, checkpoint);
+}
+
+static void replica_fetch_snapshot(void *context, uint64_t peer_id,
+                                   const struct replica_snapshot *snapshot,
+                                   struct hash128 checkpoint)
+{
+    struct core *core = context;
+    fetching_offer(core->fetching, peer_id, snapshot, checkpoint);
+}
+
+static void replica_install_snapshot(void *context, const struct replica_snapshot *snapshot)
+{
+    struct core *core = context;
+    (void)snapshot; /* the one that is staged */
+    fetching_install(core->fetching);
+}
+
+void core_snapshot_of(const struct replica_snapshot *from, struct snapshot *to)
+{
+    assert(from->configuration.len <= LIMIT_CONFIGURATION_BYTES);
+    *to = (struct snapshot){
+        .index = from->index,
+        .term = from->term,
+        .configuration_index = from->configuration_index,
+        .configuration_len = (uint32_t)from->configuration.len,
+    };
+    memcpy(to->configuration, from->configuration.data, from->configuration.len);
+}
+
+bool core_replace_state(struct core *core, const struct state_store *state, struct error *error)
+{
+    struct ledger *ledger = ledger_open(state->ops->records(state->state), error);
+    if (ledger == NULL) {
+        return false;
+    }
+    ledger_close(core->ledger);
+    core->ledger = ledger;
+    core->state_store = *state;
+    core->logged = (struct registrations){0}; /* the log that they stood in is gone */
+    return true;
+}
+
 /* ---- what the reads ask ---- */
 
 static bool reads_join(void *context, uint64_t *round)
@@ -194,7 +282,7 @@ static bool proposer_can_submit(void *context)
 static void proposer_stamp(void *context, struct ledger_entry_header *header)
 {
     struct core *core = context;
-    header->time_ms = ledger_clock_stamp(&core->clock, monotonic_ms(core), wall_ms(core));
+    header->time_ms = ledger_clock_stamp(&core->clock, core_now_ms(core), wall_ms(core));
 }
 
 static bool proposer_submit(void *context, struct entry *entry, uint64_t *index, uint64_t *term,
@@ -202,7 +290,7 @@ static bool proposer_submit(void *context, struct entry *entry, uint64_t *index,
 {
     struct core *core = context;
     *term = core->term;
-    return checked(core, replica_submit(core->replica, entry, monotonic_ms(core), index, error),
+    return checked(core, replica_submit(core->replica, entry, core_now_ms(core), index, error),
                    error);
 }
 
@@ -212,7 +300,16 @@ bool core_receive(struct core *core, uint64_t peer_id, struct peer_message *mess
                   struct error *error)
 {
     bool from_leader = message->type == PEER_APPEND_ENTRIES;
-    uint64_t now = monotonic_ms(core);
+    uint64_t now = core_now_ms(core);
+    if (message->type == PEER_CHECKPOINT_ASK || message->type == PEER_CHECKPOINT_PART) {
+        if (message->type == PEER_CHECKPOINT_ASK) {
+            snapshots_answer(core->snapshots, peer_id, message);
+        } else {
+            fetching_part(core->fetching, peer_id, message);
+        }
+        peer_message_free(message);
+        return checked(core, true, error);
+    }
     if (!checked(core, replica_receive(core->replica, peer_id, message, now, error), error)) {
         return false;
     }
@@ -226,26 +323,30 @@ bool core_log_written(struct core *core, uint64_t generation, uint64_t last_inde
                       struct error *error)
 {
     return checked(
-        core, replica_log_written(core->replica, generation, last_index, monotonic_ms(core), error),
+        core, replica_log_written(core->replica, generation, last_index, core_now_ms(core), error),
         error);
 }
 
 bool core_upkeep(struct core *core, struct error *error)
 {
     reads_sweep(core->reads);
+    if (core_is_working(core)) {
+        snapshots_upkeep(core->snapshots);
+        fetching_upkeep(core->fetching);
+    }
     if (!core_leads(core)) {
-        return true;
+        return checked(core, true, error);
     }
     struct replica_status status;
     replica_status_get(core->replica, &status);
-    ledger_clock_leading(&core->clock, monotonic_ms(core));
+    ledger_clock_leading(&core->clock, core_now_ms(core));
     if (!status.barrier_applied) {
         return true;
     }
     if (!core_register_members(core, error)) {
         return false;
     }
-    if (ledger_next_due_ms(core->ledger) <= ledger_clock_peek(&core->clock, monotonic_ms(core)) &&
+    if (ledger_next_due_ms(core->ledger) <= ledger_clock_peek(&core->clock, core_now_ms(core)) &&
         status.applied_index == status.last_index) {
         proposer_want_tick(core->proposer);
     }
@@ -254,7 +355,7 @@ bool core_upkeep(struct core *core, struct error *error)
 
 bool core_tick(struct core *core, struct error *error)
 {
-    return checked(core, replica_tick(core->replica, monotonic_ms(core), error), error);
+    return checked(core, replica_tick(core->replica, core_now_ms(core), error), error);
 }
 
 bool core_answer_read(struct core *core, bool *answered, struct error *error)
@@ -270,7 +371,7 @@ bool core_flush(struct core *core, struct error *error)
 uint64_t core_next_ms(const struct core *core)
 {
     return reads_has_answers(core->reads, core_applied_index(core))
-               ? monotonic_ms(core)
+               ? core_now_ms(core)
                : replica_next_ms(core->replica);
 }
 
@@ -287,17 +388,40 @@ bool core_change_members(struct core *core, const struct replica_change *change,
 {
     return checked(
         core,
-        replica_change_members(core->replica, change, monotonic_ms(core), accepted, why, error),
+        replica_change_members(core->replica, change, core_now_ms(core), accepted, why, error),
+        error);
+}
+
+bool core_transfer_leadership(struct core *core, uint64_t to, bool *accepted, struct error *why,
+                              struct error *error)
+{
+    return checked(
+        core,
+        replica_transfer_leadership(core->replica, to, core_now_ms(core), accepted, why, error),
         error);
 }
 
 /* ---- life ---- */
+
+static void set_defaults(struct core_config *config)
+{
+    if (config->snapshot_log_entries == 0) {
+        config->snapshot_log_entries = SNAPSHOT_LOG_ENTRIES;
+    }
+    if (config->snapshot_log_bytes == 0) {
+        config->snapshot_log_bytes = SNAPSHOT_LOG_BYTES;
+    }
+    if (config->held_log_bytes == 0) {
+        config->held_log_bytes = LIMIT_HELD_LOG_BYTES;
+    }
+}
 
 bool core_open(struct core *core, const struct core_config *config, const struct core_env *env,
                struct error *error)
 {
     *core = (struct core){.config = *config, .env = *env, .state = REPLICA_FOLLOWER};
     struct buffer bootstrap = {0};
+    set_defaults(&core->config);
     bool ok = replica_bootstrap_entry(config->members, config->member_count, &bootstrap,
                                       &core->cluster_id, error);
     buffer_free(&bootstrap);
@@ -321,6 +445,8 @@ bool core_start(struct core *core, struct error *error)
     core->proposer = proposer_new(&proposer);
     const struct reads_env reads = {.context = core, .join = reads_join};
     core->reads = reads_new(&reads);
+    core->snapshots = snapshots_new(core);
+    core->fetching = fetching_new(core);
     const struct replica_env env = {
         .context = core,
         .store_hard_state = replica_store_hard_state,
@@ -332,6 +458,9 @@ bool core_start(struct core *core, struct error *error)
         .state_changed = replica_state_changed,
         .read_confirmed = replica_read_confirmed,
         .read_failed = replica_read_failed,
+        .describe_snapshot = replica_describe_snapshot,
+        .fetch_snapshot = replica_fetch_snapshot,
+        .install_snapshot = replica_install_snapshot,
     };
     const struct replica_config config = {
         .id = core->config.id,
@@ -341,19 +470,28 @@ bool core_start(struct core *core, struct error *error)
         .election_timeout_ms = core->config.election_timeout_ms,
         .heartbeat_ms = core->config.heartbeat_ms,
         .seed = core->config.seed,
+        .trailing_entries = core->config.trailing_entries,
     };
     core->replica = replica_open(&config, &env, error);
     if (core->replica == NULL) {
         return false;
     }
+    const struct snapshot *snapshot = &core->found->snapshot;
     const struct replica_disk disk = {
+        .snapshot =
+            {
+                .index = snapshot->index,
+                .term = snapshot->term,
+                .configuration_index = snapshot->configuration_index,
+                .configuration = bytes_of(snapshot->configuration, snapshot->configuration_len),
+            },
         .term = data_directory_term(core->directory),
         .voted_for = data_directory_voted_for(core->directory),
         .entries = core->found->entries,
         .entry_count = core->found->count,
         .applied_index = core_applied_index(core),
     };
-    bool started = replica_start(core->replica, &disk, monotonic_ms(core), error);
+    bool started = replica_start(core->replica, &disk, core_now_ms(core), error);
     core_found_free(core->found);
     core->found = NULL;
     return checked(core, started, error);
@@ -361,6 +499,7 @@ bool core_start(struct core *core, struct error *error)
 
 void core_abandon(struct core *core)
 {
+    core->is_abandoned = true;
     proposer_abandon(core->proposer);
     reads_abandon(core->reads);
 }
@@ -368,12 +507,14 @@ void core_abandon(struct core *core)
 bool core_close(struct core *core, struct error *error)
 {
     bool flushed = true;
-    assert(core->audits == 0);
+    assert(core->audits == 0 && core->works == 0);
     if (core->proposer != NULL) {
         core_abandon(core);
         proposer_free(core->proposer);
         reads_free(core->reads);
     }
+    fetching_free(core->fetching);
+    snapshots_free(core->snapshots);
     replica_close(core->replica);
     core_found_free(core->found);
     ledger_close(core->ledger);

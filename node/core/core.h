@@ -22,11 +22,13 @@
 #define NODE_CORE_CORE_H
 
 #include "audit.h"
+#include "fetching.h"
 #include "ledger_clock.h"
 #include "proposer.h"
 #include "raft/replica.h"
 #include "reads.h"
 #include "registrations.h"
+#include "snapshots.h"
 #include "storage/data_directory.h"
 #include "storage/file.h"
 #include "storage/log_store.h"
@@ -43,25 +45,34 @@ struct core_env {
     /* Queues a message to a peer, or drops it. The message is valid during the call. */
     void (*send)(void *context, uint64_t peer_id, const struct peer_message *message);
 
+    /* The same for parts of a checkpoint, and questions for them, which may be large and must not
+     * keep the others waiting: over a connection of its own, as fast as the owner allows. */
+    void (*send_bulk)(void *context, uint64_t peer_id, const struct peer_message *message);
+
     /* For the log's thread: as struct replica_env's write_log; core_log_written when it is durable.
      * False: its queue is full. */
     bool (*write_log)(void *context, uint64_t generation, uint64_t first_index,
                       struct entry *const *entries, size_t count, struct error *error);
 
-    /* Opens the state's database at this path, which data_directory named. False with the reason.
-     */
+    /* Opens the state's database at this path, which data_directory named: in core_open, and in the
+     * pool. False with the reason. */
     bool (*open_state)(void *context, const char *path, struct state_store *state,
                        struct error *error);
 
-    /* Runs work->run in the pool, then work->done on the loop's thread. False: it can't. */
+    /* Runs work->run in the pool, then work->done on the loop's thread; several at a time. False:
+     * it can't. */
     bool (*run_in_pool)(void *context, struct pool_work *work, struct error *error);
 
     /* State, term or leader has changed: as in core->state, term and leader_id. Called before
      * proposals end because of it. Must not call back. */
     void (*role_changed)(void *context);
 
-    /* Something that an operator should read, at start: a torn batch that was dropped. */
+    /* Something that an operator should read: a torn batch that was dropped at the start, a fetch
+     * that was given up. */
     void (*warn)(void *context, const char *what, const char *words);
+
+    /* Behind core_abandon: the last of the core's own work in the pool has ended (core->works). */
+    void (*quiet)(void *context);
 };
 
 struct core_config {
@@ -76,6 +87,12 @@ struct core_config {
     uint64_t log_segment_bytes; /* 0: LOG_SEGMENT_BYTES */
     uint64_t new_incarnation;   /* random, not 0: for a directory that is new */
     uint32_t seed;              /* random: spreads elections (Raft rule 1) */
+
+    /* Snapshots; 0: what base/limits.h says. */
+    uint64_t snapshot_log_entries;
+    uint64_t snapshot_log_bytes;
+    uint64_t held_log_bytes;   /* LIMIT_HELD_LOG_BYTES */
+    uint32_t trailing_entries; /* as in struct replica_config */
 };
 
 struct core {
@@ -90,6 +107,8 @@ struct core {
     struct replica *replica;
     struct proposer *proposer;
     struct reads *reads;
+    struct snapshots *snapshots;
+    struct fetching *fetching;
     struct ledger_clock clock;
 
     enum replica_state state;
@@ -106,7 +125,9 @@ struct core {
     struct core_found *found; /* the log as it was found, between open and start */
     uint64_t vouched_index;   /* the highest that reads were confirmed at */
     unsigned audits;          /* running in the pool */
-    bool failed;              /* a callback without a way to say so has failed: */
+    unsigned works;           /* of its own, running there */
+    bool is_abandoned;
+    bool failed; /* a callback without a way to say so has failed: */
     struct error failure;
 };
 
@@ -116,15 +137,17 @@ bool core_open(struct core *core, const struct core_config *config, const struct
                struct error *error);
 /* Starts the replica: from here on the env is called. */
 bool core_start(struct core *core, struct error *error);
-/* Ends all proposals: nothing that waits will be answered. core_close does it too. */
+/* Ends all proposals: nothing that waits will be answered. Begins no work of its own any more.
+ * core_close does it too. */
 void core_abandon(struct core *core);
-/* Ends all proposals; no audit may be running. False: the state could not be flushed, and the log
- * has it. Closes in any case; also right behind core_open. */
+/* Ends all proposals; neither an audit nor work of its own may be running. False: the state could
+ * not be flushed, and the log has it. Closes in any case; also right behind core_open. */
 bool core_close(struct core *core, struct error *error);
 
 /* ---- events ---- */
 
-/* A message from the peer with this id (the connection's: Raft rule 15). Takes over the entries. */
+/* A message from the peer with this id (the connection's: Raft rule 15), whichever way it came.
+ * Takes over what it owns. */
 bool core_receive(struct core *core, uint64_t peer_id, struct peer_message *message,
                   struct error *error);
 /* May this node take part under this incarnation (Raft rule 0)? *admitted false: and why. */
@@ -135,8 +158,8 @@ void core_peer_connected(struct core *core, uint64_t peer_id, uint64_t incarnati
 /* The log's thread: see write_log. */
 bool core_log_written(struct core *core, uint64_t generation, uint64_t last_index,
                       struct error *error);
-/* What nobody asks for: registers incarnations, wants a tick when something is due. Now and then:
- * CORE_UPKEEP_MS. */
+/* What nobody asks for: registers incarnations, wants a tick when something is due, takes snapshots
+ * and fetches them. Now and then: CORE_UPKEEP_MS. */
 bool core_upkeep(struct core *core, struct error *error);
 
 #define CORE_UPKEEP_MS 50
@@ -160,6 +183,10 @@ uint64_t core_next_ms(const struct core *core);
 bool core_change_members(struct core *core, const struct replica_change *change, bool *accepted,
                          struct error *why, struct error *error);
 
+/* Hands over the leadership: as replica_transfer_leadership. */
+bool core_transfer_leadership(struct core *core, uint64_t to, bool *accepted, struct error *why,
+                              struct error *error);
+
 bool core_leads(const struct core *core);
 uint64_t core_applied_index(const struct core *core);
 /* Leads, or knows who does: a linearizable read may be proposed. */
@@ -171,5 +198,22 @@ bool core_state_age(const struct core *core, uint64_t *age_ms);
 /* Takes a command, if this node leads; a linearizable read, if it leads or knows who does; a stale
  * one. False: it can't, or the queue is full. proposer.h, reads.h. */
 bool core_propose(struct core *core, struct proposal *proposal);
+
+/* ---- among the core's own files ---- */
+
+uint64_t core_now_ms(const struct core *core);
+/* Neither failed nor abandoned. */
+bool core_is_working(const struct core *core);
+/* What can't be survived, met where no call can say so: the next one will. The first one counts. */
+void core_fail(struct core *core, const struct error *error);
+/* Work of the core's own in the pool: counted, so that nothing is closed under it. Each that was
+ * started ends with core_work_ended, the last thing that its `done` does. */
+bool core_work_start(struct core *core, struct pool_work *work, struct error *error);
+void core_work_ended(struct core *core);
+/* From the replica's form into the manifest's. */
+void core_snapshot_of(const struct replica_snapshot *from, struct snapshot *to);
+/* This state from now on; the one before is still open, and the caller's. False: it can't be read,
+ * and nothing has changed. */
+bool core_replace_state(struct core *core, const struct state_store *state, struct error *error);
 
 #endif

@@ -10,20 +10,11 @@
 static bool load_record(void *context, const struct log_record *record, struct error *error)
 {
     struct core_found *found = context;
-    if (record->index != found->count + 1) {
-        /* A truncation: what follows replaces everything from here. */
-        if (record->index == 0 || record->index > found->count) {
-            return error_set(error, "entry %" PRIu64 " follows entry %zu", record->index,
-                             found->count);
-        }
-        while (found->count >= record->index) {
-            entry_release(found->entries[--found->count]);
-        }
-        registrations_truncate(found->logged, record->index);
-    }
+    (void)error;
     /* They stand near the log's beginning: once each member has one, no entry is decoded any more.
-     */
-    if (record->type == ENTRY_COMMAND && found->logged->count < found->member_count) {
+     * What a snapshot covers is in the state. */
+    if (record->type == ENTRY_COMMAND && found->logged->count < found->member_count &&
+        record->index > found->snapshot.index) {
         registrations_note(found->logged, record->index, record->data, &found->lines);
     }
     if (found->count == found->capacity) {
@@ -51,6 +42,12 @@ void core_found_free(struct core_found *found)
     free(found);
 }
 
+/* The log holds its first entry. */
+static bool begin_log(void *context, struct error *error)
+{
+    return data_directory_begin_log(context, error);
+}
+
 static bool open_log(struct core *core, struct core_found *found, struct error *error)
 {
     struct log_store_options log = {
@@ -58,6 +55,11 @@ static bool open_log(struct core *core, struct core_found *found, struct error *
         .directory = data_directory_log_path(core->directory),
         .cluster_id = core->cluster_id,
         .segment_bytes = core->config.log_segment_bytes,
+        .snapshot_index = found->snapshot.index,
+        .snapshot_term = found->snapshot.term,
+        .begun = data_directory_log_begun(core->directory),
+        .begin = begin_log,
+        .begin_context = core->directory,
     };
     struct error torn = {""};
     core->log = log_store_open(&log, load_record, found, &torn, error);
@@ -74,12 +76,21 @@ static bool open_state(struct core *core, const struct core_found *found, struct
         return false;
     }
     uint64_t applied_index = core_applied_index(core);
-    return applied_index <= found->count ||
+    uint64_t last_index = log_store_last_index(core->log);
+    if (applied_index > last_index) {
+        return error_set(error,
+                         "the state in %s has applied entry %" PRIu64
+                         ", but the log ends at %" PRIu64
+                         ": parts of the log are missing; put them back, or " ADVICE_NODE_LOST,
+                         path, applied_index, last_index);
+    }
+    return applied_index >= found->snapshot.index ||
            error_set(error,
                      "the state in %s has applied entry %" PRIu64
-                     ", but the log ends at %zu: parts of the log are missing; put them back, "
+                     ", but the log begins behind %" PRIu64
+                     ", which it had reached once: put back the state that this node had, "
                      "or " ADVICE_NODE_LOST,
-                     path, applied_index, found->count);
+                     path, applied_index, found->snapshot.index);
 }
 
 bool core_found_open(struct core *core, struct core_found *found, struct error *error)
@@ -95,6 +106,7 @@ bool core_found_open(struct core *core, struct core_found *found, struct error *
     if (core->directory == NULL) {
         return false;
     }
+    data_directory_snapshot(core->directory, &found->snapshot);
     found->logged = &core->logged;
     found->member_count = core->config.member_count;
     /* The log before the state: a node that refuses a damaged log has changed nothing. */

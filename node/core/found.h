@@ -12,7 +12,8 @@
 #include "core.h"
 
 struct core_found {
-    struct entry **entries;
+    struct snapshot snapshot; /* the manifest's */
+    struct entry **entries;   /* consecutive: the first may be any up to the snapshot's next */
     size_t count;
     size_t capacity;
     size_t member_count;

@@ -1,0 +1,338 @@
+/*
+ * snapshots.c - one thing at a time: a snapshot, or the removal of a checkpoint.
+ *
+ * The order within a snapshot, so that a crash at any point is one that the next start can read
+ * (storage/data_directory.h, raft/snapshot.c): the state is flushed up to an index (that is what
+ * makes a checkpoint), the names of its files and of its directory are durable, the manifest says
+ * {index, term, members}, libraft's log begins behind it, the log's segments go.
+ *
+ * The checkpoint itself need not survive: the next start removes it.
+ */
+#include "snapshots.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "checkpoint_server.h"
+#include "core.h"
+
+/* A follower that needs a checkpoint says so with each heartbeat: one that has not for so long does
+ * not need it any more. */
+#define WANTED_MS 2000
+
+enum snapshots_phase {
+    SNAPSHOTS_IDLE,
+    SNAPSHOTS_TAKING,
+    SNAPSHOTS_STORING,
+    SNAPSHOTS_TRIMMING,
+    SNAPSHOTS_REMOVING,
+};
+
+struct snapshots {
+    struct pool_work work; /* first */
+    struct core *core;
+    enum snapshots_phase phase;
+    bool is_held;
+    struct checkpoint_server server;
+
+    bool is_wanted; /* a checkpoint that there is not */
+    uint64_t wanted_ms;
+    uint64_t applied_bytes; /* since the last snapshot of this life */
+
+    /* Of what is under way. */
+    bool ok;
+    struct error error;
+    char *old_path; /* a checkpoint to be removed first; NULL: none */
+    char *path;
+    bool is_kept; /* it will be offered: a list is made */
+    uint64_t bytes_before;
+    uint64_t index; /* what the checkpoint holds */
+    struct checkpoint_list list;
+    struct replica_snapshot point;
+    struct snapshot snapshot;
+    uint64_t trim_up_to;
+};
+
+struct snapshots *snapshots_new(struct core *core)
+{
+    struct snapshots *snapshots = memory_zalloc(sizeof *snapshots);
+    snapshots->core = core;
+    snapshots->server.core = core;
+    return snapshots;
+}
+
+/* Of what is under way no memory is left. */
+static void forget_work(struct snapshots *snapshots)
+{
+    free(snapshots->old_path);
+    free(snapshots->path);
+    snapshots->old_path = NULL;
+    snapshots->path = NULL;
+    checkpoint_list_free(&snapshots->list);
+    snapshots->phase = SNAPSHOTS_IDLE;
+}
+
+void snapshots_free(struct snapshots *snapshots)
+{
+    if (snapshots == NULL) {
+        return;
+    }
+    forget_work(snapshots);
+    free(checkpoint_server_withdraw(&snapshots->server));
+    free(snapshots);
+}
+
+void snapshots_applied(struct snapshots *snapshots, size_t bytes)
+{
+    snapshots->applied_bytes += bytes;
+}
+
+static uint64_t last_snapshot(const struct snapshots *snapshots)
+{
+    struct replica_status status;
+    replica_status_get(snapshots->core->replica, &status);
+    return status.snapshot_index;
+}
+
+/* ---- steps ---- */
+
+static void run_step(struct snapshots *snapshots, enum snapshots_phase phase,
+                     void (*run)(struct pool_work *work), void (*done)(struct pool_work *work))
+{
+    snapshots->phase = phase;
+    snapshots->ok = false;
+    snapshots->error.text[0] = '\0';
+    snapshots->work = (struct pool_work){run, done};
+    if (!core_work_start(snapshots->core, &snapshots->work, &snapshots->error)) {
+        core_fail(snapshots->core, &snapshots->error);
+        forget_work(snapshots);
+    }
+}
+
+/* A step has ended: may the next one follow? */
+static bool goes_on(struct snapshots *snapshots)
+{
+    if (!snapshots->ok) {
+        core_fail(snapshots->core, &snapshots->error);
+    }
+    return snapshots->ok && core_is_working(snapshots->core);
+}
+
+static bool remove_tree(const struct snapshots *snapshots, const char *path, struct error *error)
+{
+    const struct file_system *files = snapshots->core->config.files;
+    return path == NULL || files->remove_tree(files->context, path, error);
+}
+
+static void trim(struct pool_work *work)
+{
+    struct snapshots *snapshots = (struct snapshots *)work;
+    snapshots->ok =
+        (snapshots->trim_up_to == 0 ||
+         log_store_trim(snapshots->core->log, snapshots->trim_up_to, &snapshots->error)) &&
+        (snapshots->is_kept || remove_tree(snapshots, snapshots->path, &snapshots->error));
+}
+
+static void trim_done(struct pool_work *work)
+{
+    struct snapshots *snapshots = (struct snapshots *)work;
+    struct core *core = snapshots->core;
+    if (goes_on(snapshots) && snapshots->is_kept) {
+        checkpoint_server_offer(&snapshots->server, snapshots->path, snapshots->index,
+                                &snapshots->list);
+        snapshots->path = NULL;
+        snapshots->is_wanted = false;
+    }
+    forget_work(snapshots);
+    core_work_ended(core);
+}
+
+static void store(struct pool_work *work)
+{
+    struct snapshots *snapshots = (struct snapshots *)work;
+    struct core *core = snapshots->core;
+    const struct file_system *files = core->config.files;
+    /* The state's directory was made in this life, perhaps: from here on it must not get lost. */
+    snapshots->ok =
+        files->sync_directory(files->context, core->config.data, &snapshots->error) &&
+        data_directory_store_snapshot(core->directory, &snapshots->snapshot, &snapshots->error);
+}
+
+static void store_done(struct pool_work *work)
+{
+    struct snapshots *snapshots = (struct snapshots *)work;
+    struct core *core = snapshots->core;
+    struct error error;
+    if (!goes_on(snapshots)) {
+        forget_work(snapshots);
+    } else if (!replica_snapshot_taken(core->replica, &snapshots->point, core_now_ms(core),
+                                       &snapshots->trim_up_to, &error)) {
+        core_fail(core, &error);
+        forget_work(snapshots);
+    } else {
+        snapshots->applied_bytes -= snapshots->bytes_before;
+        run_step(snapshots, SNAPSHOTS_TRIMMING, trim, trim_done);
+    }
+    core_work_ended(core);
+}
+
+static void take(struct pool_work *work)
+{
+    struct snapshots *snapshots = (struct snapshots *)work;
+    const struct core *core = snapshots->core;
+    const struct state_store *state = &core->state_store;
+    snapshots->ok =
+        remove_tree(snapshots, snapshots->old_path, &snapshots->error) &&
+        state->ops->checkpoint(state->state, snapshots->path, &snapshots->index,
+                               &snapshots->error) &&
+        (!snapshots->is_kept || checkpoint_list_make(core->config.files, snapshots->path,
+                                                     &snapshots->list, &snapshots->error));
+}
+
+static void take_done(struct pool_work *work)
+{
+    struct snapshots *snapshots = (struct snapshots *)work;
+    struct core *core = snapshots->core;
+    if (!goes_on(snapshots)) {
+        forget_work(snapshots);
+    } else if (snapshots->index == last_snapshot(snapshots)) {
+        /* Nothing was applied since: it is the last snapshot's checkpoint. */
+        snapshots->trim_up_to = 0;
+        run_step(snapshots, SNAPSHOTS_TRIMMING, trim, trim_done);
+    } else if (!replica_snapshot_at(core->replica, snapshots->index, &snapshots->point,
+                                    &snapshots->error)) {
+        core_fail(core, &snapshots->error);
+        forget_work(snapshots);
+    } else {
+        core_snapshot_of(&snapshots->point, &snapshots->snapshot);
+        run_step(snapshots, SNAPSHOTS_STORING, store, store_done);
+    }
+    core_work_ended(core);
+}
+
+static void remove_checkpoint(struct pool_work *work)
+{
+    struct snapshots *snapshots = (struct snapshots *)work;
+    snapshots->ok = remove_tree(snapshots, snapshots->old_path, &snapshots->error);
+}
+
+static void remove_checkpoint_done(struct pool_work *work)
+{
+    struct snapshots *snapshots = (struct snapshots *)work;
+    struct core *core = snapshots->core;
+    (void)goes_on(snapshots);
+    forget_work(snapshots);
+    core_work_ended(core);
+}
+
+/* ---- when ---- */
+
+static bool is_fetched(const struct snapshots *snapshots)
+{
+    const struct checkpoint_server *server = &snapshots->server;
+    return server->path != NULL &&
+           core_now_ms(snapshots->core) - server->asked_ms < CHECKPOINT_KEPT_MS;
+}
+
+static bool is_due(const struct snapshots *snapshots)
+{
+    const struct core *core = snapshots->core;
+    if (!replica_can_snapshot(core->replica)) {
+        return false;
+    }
+    if (is_fetched(snapshots) && log_store_disk_bytes(core->log) < core->config.held_log_bytes) {
+        return false;
+    }
+    return snapshots->applied_bytes >= core->config.snapshot_log_bytes ||
+           core_applied_index(core) - last_snapshot(snapshots) >= core->config.snapshot_log_entries;
+}
+
+/* Somebody needs a checkpoint, and what would be made is one of a snapshot. */
+static bool is_wanted(struct snapshots *snapshots)
+{
+    const struct core *core = snapshots->core;
+    if (core_now_ms(core) - snapshots->wanted_ms >= WANTED_MS) {
+        snapshots->is_wanted = false;
+    }
+    return snapshots->is_wanted && (replica_can_snapshot(core->replica) ||
+                                    core_applied_index(core) == last_snapshot(snapshots));
+}
+
+static void begin(struct snapshots *snapshots, bool is_kept)
+{
+    struct core *core = snapshots->core;
+    snapshots->old_path = checkpoint_server_withdraw(&snapshots->server);
+    snapshots->path = data_directory_checkpoint_path(core->directory, core_applied_index(core));
+    snapshots->is_kept = is_kept;
+    snapshots->bytes_before = snapshots->applied_bytes;
+    run_step(snapshots, SNAPSHOTS_TAKING, take, take_done);
+}
+
+void snapshots_upkeep(struct snapshots *snapshots)
+{
+    struct checkpoint_server *server = &snapshots->server;
+    if (snapshots->phase != SNAPSHOTS_IDLE || snapshots->is_held) {
+        return;
+    }
+    bool wanted = is_wanted(snapshots);
+    bool due = is_due(snapshots);
+    bool removal = server->path != NULL && !is_fetched(snapshots);
+    /* What is offered goes first; what is being read of it is read to its end. */
+    server->is_held = wanted || due || removal;
+    if (!server->is_held || checkpoint_server_is_busy(server)) {
+        return;
+    }
+    if (wanted || due) {
+        begin(snapshots, wanted || is_fetched(snapshots));
+    } else {
+        snapshots->old_path = checkpoint_server_withdraw(server);
+        run_step(snapshots, SNAPSHOTS_REMOVING, remove_checkpoint, remove_checkpoint_done);
+    }
+    server->is_held = false;
+}
+
+/* ---- for others ---- */
+
+bool snapshots_describe(struct snapshots *snapshots, uint64_t index, struct hash128 *checkpoint)
+{
+    struct checkpoint_server *server = &snapshots->server;
+    uint64_t now = core_now_ms(snapshots->core);
+    if (server->path != NULL && server->index == index) {
+        server->asked_ms = now;
+        *checkpoint = server->name;
+        return true;
+    }
+    snapshots->is_wanted = true;
+    snapshots->wanted_ms = now;
+    return false;
+}
+
+void snapshots_answer(struct snapshots *snapshots, uint64_t peer_id, const struct peer_message *ask)
+{
+    checkpoint_server_answer(&snapshots->server, peer_id, ask);
+}
+
+/* ---- another state ---- */
+
+bool snapshots_hold(struct snapshots *snapshots)
+{
+    snapshots->is_held = true;
+    snapshots->server.is_held = true;
+    return snapshots->phase == SNAPSHOTS_IDLE && !checkpoint_server_is_busy(&snapshots->server);
+}
+
+void snapshots_release(struct snapshots *snapshots)
+{
+    snapshots->is_held = false;
+    snapshots->server.is_held = false;
+}
+
+char *snapshots_replaced(struct snapshots *snapshots)
+{
+    assert(snapshots->phase == SNAPSHOTS_IDLE);
+    char *path = checkpoint_server_withdraw(&snapshots->server);
+    snapshots->applied_bytes = 0;
+    snapshots->is_wanted = false;
+    snapshots_release(snapshots);
+    return path;
+}

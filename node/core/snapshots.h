@@ -1,0 +1,51 @@
+/*
+ * snapshots.h - a node's own snapshots: when the log has grown enough, or when another node needs
+ * one, the state is made durable at some applied index, the manifest says so, and the log is
+ * trimmed behind it (Raft rule 12; decision 007).
+ *
+ *   idle -> taking (pool: state_store's checkpoint, and its list if somebody wants it)
+ *        -> storing (pool: the manifest) -> trimming (pool: the log) -> idle
+ *
+ * A checkpoint is there for others only. While nobody wants it none is kept: its files would keep
+ * what the database has long left behind. Once a follower needs one, the next is kept and offered
+ * (checkpoint_server.h) until nobody has asked for CHECKPOINT_KEPT_MS. Meanwhile no other snapshot
+ * is taken, so that the log goes on behind the one that is being fetched; unless the log outgrows
+ * core_config.held_log_bytes.
+ *
+ * Threads: the loop's. Errors: a failed disk ends the process (core_fail). A crash at any point
+ * leaves the manifest's old snapshot or its new one, and a log that follows it.
+ */
+#ifndef NODE_CORE_SNAPSHOTS_H
+#define NODE_CORE_SNAPSHOTS_H
+
+#include "base/hash.h"
+#include "raft/message.h"
+
+struct core;
+struct snapshots;
+
+struct snapshots *snapshots_new(struct core *core);
+/* Nothing of it may run in the pool. */
+void snapshots_free(struct snapshots *snapshots); /* NULL is allowed */
+
+/* An entry of so many bytes is applied. */
+void snapshots_applied(struct snapshots *snapshots, size_t bytes);
+/* Begins what is due: core_upkeep. */
+void snapshots_upkeep(struct snapshots *snapshots);
+
+/* A follower needs the snapshot at this index (struct replica_env). False: there is no checkpoint
+ * of it; one is made. */
+bool snapshots_describe(struct snapshots *snapshots, uint64_t index, struct hash128 *checkpoint);
+/* A question for a part of a checkpoint. */
+void snapshots_answer(struct snapshots *snapshots, uint64_t peer_id,
+                      const struct peer_message *ask);
+
+/* Nothing is begun from now on. True once nothing is under way: the state may be replaced. */
+bool snapshots_hold(struct snapshots *snapshots);
+/* Goes on with the state as it was. */
+void snapshots_release(struct snapshots *snapshots);
+/* Goes on with another state. Gives the directory of a checkpoint of the one before, to be removed,
+ * which the caller frees; NULL: there is none. */
+char *snapshots_replaced(struct snapshots *snapshots);
+
+#endif
