@@ -58,7 +58,9 @@ bool core_knows_leader(const struct core *core)
 
 bool core_is_behind(const struct core *core)
 {
-    return core->vouched_index > core_applied_index(core) + LIMIT_READ_LAG;
+    struct replica_status status;
+    replica_status_get(core->replica, &status);
+    return status.last_index > status.applied_index + LIMIT_READ_LAG;
 }
 
 bool core_state_age(const struct core *core, uint64_t *age_ms)
@@ -165,7 +167,6 @@ static void replica_state_changed(void *context, enum replica_state state, uint6
 static void replica_read_confirmed(void *context, uint64_t round, uint64_t index)
 {
     struct core *core = context;
-    core->vouched_index = index > core->vouched_index ? index : core->vouched_index;
     reads_confirmed(core->reads, round, index);
 }
 
