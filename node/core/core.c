@@ -275,10 +275,25 @@ uint64_t core_next_ms(const struct core *core)
                : replica_next_ms(core->replica);
 }
 
+static bool propose_read(struct core *core, struct proposal *read)
+{
+    uint64_t round;
+    if (!reads_add(core->reads, read)) {
+        return false;
+    }
+    /* A follower may have what the read waits for, and not know yet that it is committed: its
+     * leader's answer will tell, sooner than the next heartbeat. Who else asks does not matter. */
+    if (read->consistency == READ_STALE && read->min_index > core_applied_index(core) &&
+        !core_leads(core)) {
+        replica_read_join(core->replica, &round);
+    }
+    return true;
+}
+
 bool core_propose(struct core *core, struct proposal *proposal)
 {
     if (proposal->is_read) {
-        return reads_add(core->reads, proposal);
+        return propose_read(core, proposal);
     }
     return core_leads(core) && proposer_add(core->proposer, proposal);
 }
