@@ -73,7 +73,8 @@ static void query(struct node *node, struct rpc_call *call, enum query_kind kind
         pending_call_read(node, call, kind, &freshness, message);
     } else if (!core_knows_leader(&node->core)) {
         refuse_leaderless(call);
-    } else if (!core_leads(&node->core) && core_is_behind(&node->core)) {
+    } else if (!core_leads(&node->core) && core_is_behind(&node->core) &&
+               forwarder_leader(node->forwarder) != NULL) {
         pass_on(node, call, message, true);
     } else {
         pending_call_read(node, call, kind, &freshness, message);

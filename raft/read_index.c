@@ -12,7 +12,8 @@
  * your term still mine?" (READ_INDEX); with a majority of yes, itself included, the round is
  * confirmed: read_confirmed, and whoever joined may be answered when the index is applied. A
  * follower asks its leader for an index instead (READ_ASK); such questions join the leader's rounds
- * as its own reads do, and the confirmed index goes back as READ_ANSWER.
+ * as its own reads do, and the confirmed index goes back as READ_ANSWER. It tells the follower,
+ * besides, what is committed.
  *
  * Invariants:
  * - A read joins only a round that has not been sent. Else the commit index could have been noted,
@@ -24,15 +25,13 @@
  *   term, and followers begin to count at a random place (the seed).
  * - A yes is a term equal to ours. A voter with a higher one may have elected somebody; one with a
  *   lower one has not, but it is behind and soon says yes.
- * - The voters are those of the latest configuration as it was when the round was sent.
- * Configurations that follow each other differ by one voter, so that their majorities overlap; a
- * leader of a later term that was elected before the round was sent had its votes from the latest
- *   configuration that the log then had, or from the one before it: from none before that, since
- *   the latest change is only made when the one before is committed (rule 11). So one of those who
- *   elected it is among the majority that says yes, and would not have said it. What changes in the
- *   configuration while the round is under way does not make it wrong. But it can make it endless,
- *   for a voter that is removed may be switched off: then the round is sent anew, to those who are
- *   voters now.
+ * - The voters are those of the latest configuration as it was when the round was sent. Two that
+ *   follow each other differ by one voter, so that their majorities overlap. A leader of a later
+ *   term that was elected before had its votes from that configuration or from the one before it,
+ *   for a change is only made when the one before is committed (rule 11). So one of those who
+ *   elected it is among the majority that says yes, and would not have said it. What changes while
+ *   a round is under way does not make it wrong. But it can make it endless, for a voter that was
+ *   removed may be switched off: then the round is sent anew, to those who are voters now.
  * - Each round of the owner's ends exactly once, with read_confirmed or with read_failed.
  *
  * What can fail: messages are lost: a question is asked again after a heartbeat's time, of those
@@ -255,10 +254,18 @@ void replica_receive_read_answer(struct replica *replica, uint64_t peer_id,
                                  const struct peer_message *answer)
 {
     struct replica_reads *reads = &replica->reads;
-    if (reads->under_way && peer_id == replica->leader_id &&
-        answer->read_answer.round == reads->number) {
-        end_confirmed(replica, answer->read_answer.index);
+    uint64_t index = answer->read_answer.index;
+    if (!reads->under_way || peer_id != replica->leader_id ||
+        answer->read_answer.round != reads->number) {
+        return;
     }
+    /* The index is a commit index, and the next append may be a heartbeat away: what we are known
+     * to share with the leader is applied now. */
+    if (replica->matched_term == replica->term && index <= replica->matched_index &&
+        index > replica->commit_index) {
+        replica->commit_index = index;
+    }
+    end_confirmed(replica, index);
 }
 
 /* ---- both ---- */

@@ -83,6 +83,22 @@ static bool feed_append_part(struct replica *replica, uint64_t peer_id,
                                 part->count, error);
 }
 
+/* What has the same index and term in two logs is the same, and so is everything before it
+ * (dissertation, section 3.5: Log Matching). */
+static void note_match(struct replica *replica, const struct peer_message *append)
+{
+    size_t count = append->append_entries.entry_count;
+    uint64_t index = append->append_entries.prev_log_index + count;
+    uint64_t term = count > 0 ? append->append_entries.entries[count - 1]->term
+                              : append->append_entries.prev_log_term;
+    const struct entry *ours = tail_get(&replica->tail, index);
+    bool is_news = replica->matched_term != replica->term || index > replica->matched_index;
+    if (ours != NULL && ours->term == term && is_news) {
+        replica->matched_index = index;
+        replica->matched_term = replica->term;
+    }
+}
+
 static bool receive_append_entries(struct replica *replica, uint64_t peer_id,
                                    struct peer_message *append, struct error *error)
 {
@@ -115,6 +131,7 @@ static bool receive_append_entries(struct replica *replica, uint64_t peer_id,
     }
     replica->answering = NULL;
     if (replica->leader_id == peer_id) {
+        note_match(replica, append);
         replica_freshness_heard_leader(replica, append);
     }
     return fed;

@@ -124,6 +124,10 @@ struct replica {
     uint64_t leader_id;
     uint64_t leader_term; /* the term in which a leader's entries were last accepted */
 
+    /* As follower: up to here our log is known to be that of the leader of this term. */
+    uint64_t matched_index;
+    uint64_t matched_term;
+
     /* The log: last >= durable, last >= commit >= applied; libraft's commit index may lag behind
      * ours after a restart, when the owner has applied more than START can know of. */
     struct tail tail;

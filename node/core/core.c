@@ -96,7 +96,9 @@ bool core_knows_leader(const struct core *core)
 
 bool core_is_behind(const struct core *core)
 {
-    return core->vouched_index > core_applied_index(core) + LIMIT_READ_LAG;
+    struct replica_status status;
+    replica_status_get(core->replica, &status);
+    return status.last_index > status.applied_index + LIMIT_READ_LAG;
 }
 
 bool core_state_age(const struct core *core, uint64_t *age_ms)
@@ -205,7 +207,6 @@ static void replica_state_changed(void *context, enum replica_state state, uint6
 static void replica_read_confirmed(void *context, uint64_t round, uint64_t index)
 {
     struct core *core = context;
-    core->vouched_index = index > core->vouched_index ? index : core->vouched_index;
     reads_confirmed(core->reads, round, index);
 }
 
@@ -375,10 +376,25 @@ uint64_t core_next_ms(const struct core *core)
                : replica_next_ms(core->replica);
 }
 
+static bool propose_read(struct core *core, struct proposal *read)
+{
+    uint64_t round;
+    if (!reads_add(core->reads, read)) {
+        return false;
+    }
+    /* A follower may have what the read waits for, and not know yet that it is committed: its
+     * leader's answer will tell, sooner than the next heartbeat. Who else asks does not matter. */
+    if (read->consistency == READ_STALE && read->min_index > core_applied_index(core) &&
+        !core_leads(core)) {
+        replica_read_join(core->replica, &round);
+    }
+    return true;
+}
+
 bool core_propose(struct core *core, struct proposal *proposal)
 {
     if (proposal->is_read) {
-        return reads_add(core->reads, proposal);
+        return propose_read(core, proposal);
     }
     return core_leads(core) && proposer_add(core->proposer, proposal);
 }

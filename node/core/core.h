@@ -123,7 +123,6 @@ struct core {
                                            heard of */
 
     struct core_found *found; /* the log as it was found, between open and start */
-    uint64_t vouched_index;   /* the highest that reads were confirmed at */
     unsigned audits;          /* running in the pool */
     unsigned works;           /* of its own, running there */
     bool is_abandoned;
@@ -191,7 +190,7 @@ bool core_leads(const struct core *core);
 uint64_t core_applied_index(const struct core *core);
 /* Leads, or knows who does: a linearizable read may be proposed. */
 bool core_knows_leader(const struct core *core);
-/* A linearizable read would wait for long: the index that was last vouched for lies far ahead. */
+/* A linearizable read would wait for long: much of the log is still to be applied. */
 bool core_is_behind(const struct core *core);
 /* How old the applied state is (raft/replica.h). False: not known. */
 bool core_state_age(const struct core *core, uint64_t *age_ms);

@@ -13,7 +13,7 @@ import harness  # first: it finds grpcio and the stubs
 import grpc
 from holdfast.v1 import cluster_pb2, ledger_pb2
 
-from cluster import Stubs, adjust_stock, get_stock, line, reserve, set_stock, verdict_name
+from cluster import Stubs, adjust_stock, execute, get_stock, line, reserve, set_stock, verdict_name
 from harness import seconds, wait_until
 
 STALE = ledger_pb2.STALE
@@ -226,6 +226,56 @@ class Age(harness.TestCase):
             if answer.stock.on_hand < 2 + number:
                 self.assertGreater(age_seconds(answer), paused - 0.1, "an old value is said to be new")
             cluster.wait_equal_digests()
+
+
+class CatchingUp(harness.TestCase):
+    """A follower that has a long log to apply takes linearizable reads to the leader: they need not wait until it is done."""
+
+    ENTRIES = 6000 if not harness.SANITIZED else 1500  # many times LIMIT_READ_LAG (base/limits.h)
+    COMMANDS = 40  # of each: what makes applying them last
+
+    def test_reads_do_not_wait_for_it(self):
+        cluster = self.open_cluster(3)
+        cluster.wait_ready()
+        leader, follower = cluster.leader(), cluster.followers()[0]
+        leader.stubs.ledger.SetStock(set_stock("sku", 10_000_000))
+        for number in range(self.ENTRIES):
+            orders = [reserve(f"{number}-{place}", ("sku", 1)) for place in range(self.COMMANDS)]
+            leader.stubs.ledger.Execute(execute(*orders), timeout=seconds(10))
+        cluster.wait_equal_digests()
+        follower.kill()  # what it had not flushed it applies again
+        follower.start()
+        held = self.ENTRIES * self.COMMANDS
+        wait_until(lambda: len(follower.log_events("started")) == 2, "the node does not start")
+        stubs = Stubs(follower.client_address)  # the old ones wait before they connect again
+        self.addCleanup(stubs.close)
+        goal = leader.status().applied_index
+        futures = []
+        status = self.ask_status(stubs)
+        while not status.done() or status.result().applied_index < goal:
+            if status.done():
+                status = self.ask_status(stubs)
+            futures.append(stubs.ledger.GetStock.future(get_stock("sku"), timeout=seconds(30)))
+            time.sleep(0.01)
+        through_leader = refused = 0
+        for future in futures:
+            try:
+                self.assertEqual(future.result().stock.reserved, held)
+            except grpc.RpcError as error:
+                self.assertEqual(error.code(), grpc.StatusCode.UNAVAILABLE, error.details())  # no leader known yet
+                refused += 1
+            through_leader += self.leader_named(future) == leader.client_address
+        print(f"{len(futures)} reads while it caught up: {through_leader} answered by the leader, {refused} refused before it was known", flush=True)
+        self.assertGreater(through_leader, 0, "all reads have waited")
+        answer, call = stubs.ledger.GetStock.with_call(get_stock("sku"), timeout=seconds(5))
+        self.assertIsNone(self.leader_named(call))
+        self.assertEqual(answer.stock.reserved, held)
+
+    def ask_status(self, stubs):
+        return stubs.cluster.Status.future(cluster_pb2.StatusRequest(), timeout=seconds(30))
+
+    def leader_named(self, call):
+        return dict(list(call.initial_metadata()) + list(call.trailing_metadata())).get("holdfast-leader")
 
 
 class LostMajority(harness.TestCase):

@@ -115,9 +115,10 @@
 #define LIMIT_WAITING_READS      16384
 #define LIMIT_WAITING_READ_BYTES (32u << 20)
 
-/* Entries that a follower may lack and still answers linearizable reads itself, when it has applied
- * them: a moment's worth. One that catches up after a restart takes them to the leader. */
-#define LIMIT_READ_LAG 1000
+/* Entries of its log that a follower may still have to apply and yet answer linearizable reads
+ * itself: more than a leader has in flight, and about a turn's worth (LIMIT_APPLY_TURN_ENTRIES).
+ * One that catches up after a restart takes them to the leader. */
+#define LIMIT_READ_LAG 256
 
 /* ---- replication ---- */
 

@@ -480,6 +480,70 @@ static void a_follower_asks_its_leader(void **state)
     fixture_free(fixture);
 }
 
+static void follow_with_entry(struct fixture *fixture)
+{
+    follow(fixture, 2, 4);
+    struct peer_message append = fixture_append(4, 1, 1, 1);
+    fixture_append_entry(&append, 4, ENTRY_COMMAND, BYTES_LITERAL("x"));
+    assert_true(fixture_receive(fixture, 2, append));
+    assert_true(fixture_sync_all(fixture));
+    assert_int_equal(fixture->applied_index, 1);
+}
+
+static void hear_index(struct fixture *fixture, uint64_t leader_id, uint64_t index)
+{
+    join(fixture);
+    turn(fixture);
+    assert_true(fixture_receive(
+        fixture, leader_id, fixture_read_answer(fixture->term, ask(fixture, leader_id), index)));
+}
+
+/* It need not wait for the next append to hear what is committed. */
+static void an_answer_tells_a_follower_what_is_committed(void **state)
+{
+    (void)state;
+    struct fixture *fixture = fixture_new();
+    follow_with_entry(fixture);
+    hear_index(fixture, 2, 2);
+    assert_int_equal(fixture->applied_index, 2);
+    hear_index(fixture, 2, 1); /* an older one */
+    assert_int_equal(commit_index(fixture), 2);
+    struct peer_message append = fixture_append(4, 2, 4, 2);
+    fixture_append_entry(&append, 4, ENTRY_COMMAND, BYTES_LITERAL("y"));
+    assert_true(fixture_receive(fixture, 2, append));
+    assert_true(fixture_receive(fixture, 2, fixture_append(4, 2, 4, 2))); /* late: no news */
+    hear_index(fixture, 2, 3);
+    assert_int_equal(commit_index(fixture), 3);
+    assert_int_equal(fixture->applied_index, 2); /* rule 9: not on its disk yet */
+    assert_true(fixture_sync_all(fixture));
+    assert_int_equal(fixture->applied_index, 3);
+    fixture_free(fixture);
+}
+
+/* What it has and the leader may not have, or not the same. */
+static void an_answer_commits_nothing_that_may_differ(void **state)
+{
+    (void)state;
+    struct fixture *fixture = fixture_new();
+    follow_with_entry(fixture);
+    hear_index(fixture, 2, 3); /* it lacks the last */
+    assert_int_equal(fixture->applied_index, 1);
+    /* Of another leader it is known to share the first entry only. */
+    assert_true(fixture_receive(fixture, 3, fixture_append(5, 1, 1, 1)));
+    assert_int_equal(fixture->leader_id, 3);
+    hear_index(fixture, 3, 2);
+    assert_int_equal(fixture->applied_index, 1);
+    /* An entry of the same index and another term is another one. */
+    assert_true(fixture_receive(fixture, 3, fixture_append(5, 2, 5, 1)));
+    hear_index(fixture, 3, 2);
+    assert_int_equal(fixture->applied_index, 1);
+    /* The same: now it does. */
+    assert_true(fixture_receive(fixture, 3, fixture_append(5, 2, 4, 1)));
+    hear_index(fixture, 3, 2);
+    assert_int_equal(fixture->applied_index, 2);
+    fixture_free(fixture);
+}
+
 static void a_follower_repeats_its_question(void **state)
 {
     (void)state;
@@ -593,6 +657,8 @@ int main(void)
         cmocka_unit_test(only_a_leader_of_the_askers_term_is_asked),
         cmocka_unit_test(lost_leadership_forgets_the_followers_questions),
         cmocka_unit_test(a_follower_asks_its_leader),
+        cmocka_unit_test(an_answer_tells_a_follower_what_is_committed),
+        cmocka_unit_test(an_answer_commits_nothing_that_may_differ),
         cmocka_unit_test(a_follower_repeats_its_question),
         cmocka_unit_test(another_leader_fails_a_followers_rounds),
         cmocka_unit_test(a_later_term_of_the_same_leader_fails_them_too),
