@@ -1,0 +1,587 @@
+/*
+ * Snapshots of cores: taken, offered, fetched, installed; and that a crash at any point of it
+ * recovers (node/core/snapshots.c, checkpoint_server.c, fetching.c; Raft rule 12).
+ */
+#include "core_world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct world *world_of(size_t node_count, uint64_t snapshot_log_entries)
+{
+    struct world *world = world_new(node_count);
+    world->snapshot_log_entries = snapshot_log_entries;
+    world->trailing_entries = 8;
+    for (uint64_t id = 1; id <= node_count; id++) {
+        assert_true(world_start(world, id));
+    }
+    WORLD_UNTIL(world, 5000, world_leader(world) != 0);
+    return world;
+}
+
+/* No work, no checkpoint, one state: what a snapshot leaves behind. */
+static bool is_tidy(struct world *world, uint64_t id)
+{
+    const struct world_node *node = &world->nodes[id];
+    return node->work_count == 0 && world_count_names(world, id, "checkpoint.") == 0 &&
+           world_count_names(world, id, "state.") == 1 && sim_states_count(node->states) == 1;
+}
+
+static bool says(const struct world_node *node, const char *words)
+{
+    for (size_t i = 0; i < node->warning_count; i++) {
+        if (strstr(node->warnings[i].text, words) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- taking ---- */
+
+static void the_log_is_trimmed_behind_a_snapshot(void **state)
+{
+    (void)state;
+    struct world *world = world_of(1, 100);
+    struct core *core = &world->nodes[1].core;
+    world_write(world, 350);
+    world_go(world, 200);
+    struct replica_status status = world_status(world, 1);
+    assert_true(status.snapshot_index >= 300);
+    assert_true(status.first_index > 250);
+    assert_true(log_store_first_index(core->log) > 100); /* whole segments go */
+    assert_true(log_store_first_index(core->log) <= status.first_index);
+    struct snapshot snapshot;
+    data_directory_snapshot(core->directory, &snapshot);
+    assert_int_equal(snapshot.index, status.snapshot_index);
+    assert_int_equal(snapshot.configuration_index, 1);
+    assert_true(is_tidy(world, 1));
+
+    /* It starts again from there, whatever was not flushed. */
+    struct hash128 digest = ledger_digest(core->ledger);
+    uint64_t applied = core_applied_index(core);
+    world_crash(world, 1, SIM_LOSE_ALL);
+    if (!world_start(world, 1)) {
+        fail_msg("%s", world->nodes[1].error.text);
+    }
+    assert_int_equal(world_status(world, 1).snapshot_index, snapshot.index);
+    WORLD_UNTIL(world, 1000, core_applied_index(core) >= applied);
+    assert_true(hash128_equal(digest, ledger_digest(core->ledger)));
+    world_write(world, 150);
+    world_go(world, 200);
+    assert_true(world_status(world, 1).snapshot_index > snapshot.index);
+    world_free(world);
+}
+
+/* Bytes count as entries do. */
+static void a_log_of_large_entries_is_trimmed_too(void **state)
+{
+    (void)state;
+    struct world *world = world_of(1, 1000000);
+    world_write(world, 50);
+    world_go(world, 200);
+    assert_int_equal(world_status(world, 1).snapshot_index, 0);
+    world->nodes[1].core.config.snapshot_log_bytes = 100;
+    world_go(world, 200);
+    uint64_t first = world_status(world, 1).snapshot_index;
+    assert_true(first > 0);
+    world_go(world, 500);
+    assert_int_equal(world_status(world, 1).snapshot_index, first); /* nothing has come since */
+    world_write(world, 5);
+    world_go(world, 200);
+    assert_true(world_status(world, 1).snapshot_index > first);
+    world_free(world);
+}
+
+/* The power goes at each operation of a snapshot in turn: what starts again has lost nothing. */
+static void a_snapshot_survives_a_power_cut_at_any_point(void **state)
+{
+    (void)state;
+    static const enum sim_loss losses[] = {SIM_LOSE_ALL, SIM_LOSE_SOME, SIM_LOSE_NONE};
+    size_t cuts = 0;
+    for (size_t k = 0; k < 3; k++) {
+        bool was_cut = true;
+        for (uint64_t nth = 1; was_cut; nth++) {
+            struct world *world = world_of(1, 1000000);
+            struct world_node *node = &world->nodes[1];
+            struct core *core = &node->core;
+            world_write(world, 120);
+            uint64_t applied = core_applied_index(core);
+            struct hash128 digest = ledger_digest(core->ledger);
+            core->config.snapshot_log_entries = 100;
+            sim_disk_cut_power(node->disk, nth);
+            world_go(world, 200);
+            was_cut = node->is_stopped;
+            if (was_cut) {
+                cuts++;
+                world_crash(world, 1, losses[k]);
+                if (!world_start(world, 1)) {
+                    fail_msg("cut at %d: %s", (int)nth, node->error.text);
+                }
+                WORLD_UNTIL(world, 1000, core_applied_index(core) >= applied);
+                assert_true(hash128_equal(digest, ledger_digest(core->ledger)));
+                world_write(world, 1);
+                assert_true(is_tidy(world, 1));
+            } else {
+                assert_true(world_status(world, 1).snapshot_index > 0);
+            }
+            world_free(world);
+        }
+    }
+    assert_true(cuts >= 30);
+}
+
+static void a_disk_that_fails_stops_the_node(void **state)
+{
+    (void)state;
+    struct world *world = world_of(1, 1000000);
+    struct world_node *node = &world->nodes[1];
+    world_write(world, 20);
+    node->core.config.snapshot_log_entries = 10;
+    sim_disk_fail(node->disk, SIM_SYNC_DIRECTORY, 1, 5);
+    world_go(world, 200);
+    assert_true(node->is_stopped);
+    assert_true(node->error.text[0] != '\0');
+    world_free(world);
+}
+
+/* The state that the log was trimmed behind is gone: the node must not make it anew. */
+static void a_lost_state_is_refused(void **state)
+{
+    (void)state;
+    struct world *world = world_of(1, 50);
+    struct world_node *node = &world->nodes[1];
+    struct error error;
+    world_write(world, 120);
+    world_go(world, 200);
+    world_stop(world, 1);
+    assert_true(node->files.remove_tree(node->files.context, "data/state.1", &error));
+    assert_false(world_start(world, 1));
+    assert_non_null(strstr(node->error.text, "log begins behind"));
+    world_free(world);
+}
+
+static void it_stops_in_the_middle_of_a_snapshot(void **state)
+{
+    (void)state;
+    for (int steps = 0; steps < 4; steps++) {
+        struct world *world = world_of(1, 1000000);
+        struct world_node *node = &world->nodes[1];
+        world_write(world, 120);
+        node->core.config.snapshot_log_entries = 100;
+        node->pool_is_shut = true;
+        WORLD_UNTIL(world, 200, node->work_count > 0);
+        node->pool_is_shut = false;
+        world_go(world, (uint64_t)steps);
+        world_stop(world, 1);
+        assert_true(world_start(world, 1));
+        world_write(world, 1);
+        world_free(world);
+    }
+}
+
+/* ---- fetching ---- */
+
+/* Node 3 is down while the others write and trim. */
+static struct world *world_with_one_behind(void)
+{
+    struct world *world = world_of(3, 100);
+    world_write(world, 20);
+    if (world_leader(world) == 3) {
+        world_crash(world, 3, SIM_LOSE_NONE);
+        WORLD_UNTIL(world, 5000, world_leader(world) != 0);
+    } else {
+        WORLD_UNTIL(world, 1000, world_has_caught_up(world, 3));
+        world_stop(world, 3);
+    }
+    world_write(world, 300);
+    world_go(world, 300);
+    assert_true(world_status(world, 1).first_index > 100);
+    assert_true(world_status(world, 2).first_index > 100);
+    assert_true(is_tidy(world, 1) && is_tidy(world, 2));
+    return world;
+}
+
+static void start_3(struct world *world)
+{
+    if (!world_start(world, 3)) {
+        fail_msg("%s", world->nodes[3].error.text);
+    }
+}
+
+static void who_is_far_behind_gets_the_state(void **state)
+{
+    (void)state;
+    struct world *world = world_with_one_behind();
+    start_3(world);
+    WORLD_UNTIL(world, 10000, world_has_caught_up(world, 3));
+    assert_true(world->part_count > 3);
+    const struct core *core = &world->nodes[3].core;
+    struct snapshot snapshot;
+    data_directory_snapshot(core->directory, &snapshot);
+    assert_true(snapshot.index > 300);
+    assert_int_equal(data_directory_generation(core->directory), 2);
+    assert_true(log_store_first_index(core->log) == snapshot.index + 1);
+    WORLD_UNTIL(world, 1000, is_tidy(world, 3));
+    assert_int_equal(world_count_names(world, 3, "state.2"), 1);
+    /* It follows on, takes snapshots of its own, and starts again. */
+    world_write(world, 150);
+    WORLD_UNTIL(world, 1000, world_has_caught_up(world, 3));
+    assert_true(world_status(world, 3).snapshot_index > snapshot.index);
+    world_crash(world, 3, SIM_LOSE_ALL);
+    start_3(world);
+    WORLD_UNTIL(world, 1000, world_has_caught_up(world, 3));
+    /* Whose checkpoint it was keeps it no longer than somebody asks for it. */
+    uint64_t leader = world_leader(world);
+    assert_int_equal(world_count_names(world, leader, "checkpoint."), 1);
+    WORLD_UNTIL(world, CHECKPOINT_KEPT_MS + 1000, is_tidy(world, leader));
+    world_free(world);
+}
+
+/* With the leadership on the node whose own state came from another one. */
+static void what_was_installed_can_be_passed_on(void **state)
+{
+    (void)state;
+    struct world *world = world_with_one_behind();
+    bool accepted = false;
+    struct error why;
+    struct error error;
+    start_3(world);
+    WORLD_UNTIL(world, 10000, world_has_caught_up(world, 3));
+    world_crash(world, 2, SIM_LOSE_ALL);
+    WORLD_UNTIL(world, 5000, world_leader(world) != 0);
+    world_write(world, 300);
+    uint64_t leader = world_leader(world);
+    if (leader != 3) {
+        assert_true(
+            core_transfer_leadership(&world->nodes[leader].core, 3, &accepted, &why, &error));
+        assert_true(accepted);
+        WORLD_UNTIL(world, 2000, world_leader(world) == 3);
+    }
+    assert_true(world_start(world, 2));
+    WORLD_UNTIL(world, 10000, world_has_caught_up(world, 2));
+    world_free(world);
+}
+
+/* While it is fetched no other snapshot is taken: the log goes on behind the one that is. */
+static void the_log_goes_on_behind_what_is_fetched(void **state)
+{
+    (void)state;
+    struct world *world = world_with_one_behind();
+    uint64_t leader = world_leader(world);
+    start_3(world);
+    WORLD_UNTIL(world, 5000, world->part_count > 1);
+    uint64_t fetched = world_status(world, leader).snapshot_index;
+    world->drops_parts = true;
+    world_write(world, 300);
+    assert_int_equal(world_leader(world), leader);
+    assert_int_equal(world_status(world, leader).snapshot_index, fetched);
+    world->drops_parts = false;
+    WORLD_UNTIL(world, 10000, world_has_caught_up(world, 3));
+    struct snapshot snapshot;
+    data_directory_snapshot(world->nodes[3].core.directory, &snapshot);
+    assert_true(snapshot.index >= fetched);
+    world_free(world);
+}
+
+/* Unless the log grows too large: then the fetch begins anew. */
+static void a_log_that_is_too_large_is_held_no_longer(void **state)
+{
+    (void)state;
+    struct world *world = world_with_one_behind();
+    uint64_t leader = world_leader(world);
+    world->nodes[leader].core.config.held_log_bytes = 1;
+    start_3(world);
+    WORLD_UNTIL(world, 5000, world->part_count > 1);
+    uint64_t fetched = world_status(world, leader).snapshot_index;
+    world->drops_parts = true;
+    world_write(world, 300);
+    assert_true(world_status(world, leader).snapshot_index > fetched);
+    assert_true(world_count_names(world, leader, "checkpoint.") <= 1);
+    world->drops_parts = false;
+    WORLD_UNTIL(world, 10000, world_has_caught_up(world, 3));
+    world_free(world);
+}
+
+static void an_answer_that_is_lost_is_asked_for_again(void **state)
+{
+    (void)state;
+    struct world *world = world_with_one_behind();
+    start_3(world);
+    world->drops_parts = true;
+    world_go(world, 4000);
+    assert_false(says(&world->nodes[3], "does not answer"));
+    world->drops_parts = false;
+    WORLD_UNTIL(world, 5000, world_has_caught_up(world, 3));
+    world_free(world);
+}
+
+static void a_node_that_does_not_answer_is_given_up(void **state)
+{
+    (void)state;
+    struct world *world = world_with_one_behind();
+    start_3(world);
+    world->drops_parts = true;
+    world_go(world, 1000 * (LIMIT_CHECKPOINT_ASKS + 2));
+    assert_true(says(&world->nodes[3], "does not answer"));
+    world->drops_parts = false;
+    WORLD_UNTIL(world, 5000, world_has_caught_up(world, 3));
+    world_free(world);
+}
+
+/* The leader dies in the middle: the next one has a state of its own. */
+static void another_leader_goes_on_with_its_own(void **state)
+{
+    (void)state;
+    struct world *world = world_of(5, 100);
+    world_write(world, 20);
+    uint64_t behind = world_leader(world) == 3 ? 4 : 3;
+    world_crash(world, behind, SIM_LOSE_ALL);
+    world_write(world, 300);
+    world_go(world, 300);
+    uint64_t leader = world_leader(world);
+    assert_true(world_start(world, behind));
+    WORLD_UNTIL(world, 5000, world->part_count > 3);
+    assert_false(world_has_caught_up(world, behind));
+    world_crash(world, leader, SIM_LOSE_ALL);
+    WORLD_UNTIL(world, 20000, world_has_caught_up(world, behind));
+    assert_int_not_equal(world_leader(world), leader);
+    WORLD_UNTIL(world, 1000, is_tidy(world, behind));
+    world_free(world);
+}
+
+static size_t spoilt;
+
+static void spoil(struct peer_message *part)
+{
+    struct entry *data = part->checkpoint_part.data;
+    if (part->checkpoint_part.file == 2 && spoilt > 0 && data != NULL) {
+        struct buffer bytes = {0};
+        spoilt--;
+        buffer_append_bytes(&bytes, data->data);
+        bytes.data[0] ^= 1;
+        entry_release(data);
+        part->checkpoint_part.data = entry_new_take(ENTRY_COMMAND, &bytes);
+    }
+}
+
+static void a_file_that_came_damaged_is_fetched_again(void **state)
+{
+    (void)state;
+    struct world *world = world_with_one_behind();
+    world->parts = spoil;
+    spoilt = 2;
+    start_3(world);
+    WORLD_UNTIL(world, 10000, world_has_caught_up(world, 3));
+    assert_int_equal(spoilt, 0);
+    assert_int_equal(world->nodes[3].warning_count, 0);
+    world_free(world);
+
+    world = world_with_one_behind();
+    world->parts = spoil;
+    spoilt = 5;
+    start_3(world);
+    WORLD_UNTIL(world, 10000, world_has_caught_up(world, 3));
+    assert_true(says(&world->nodes[3], "without the checksum"));
+    world_free(world);
+}
+
+static void spoil_list(struct peer_message *part)
+{
+    if (part->checkpoint_part.file == 0 && spoilt > 0) {
+        part->checkpoint_part.file = 2;
+        spoil(part);
+        part->checkpoint_part.file = 0;
+    }
+}
+
+static void a_list_that_was_not_offered_is_refused(void **state)
+{
+    (void)state;
+    struct world *world = world_with_one_behind();
+    world->parts = spoil_list;
+    spoilt = 1;
+    start_3(world);
+    WORLD_UNTIL(world, 10000, world_has_caught_up(world, 3));
+    assert_true(says(&world->nodes[3], "not the one that was offered"));
+    world_free(world);
+}
+
+static void a_disk_without_room_waits_for_room(void **state)
+{
+    (void)state;
+    struct world *world = world_with_one_behind();
+    start_3(world);
+    sim_disk_set_capacity(world->nodes[3].disk, 20000);
+    world_go(world, 3000);
+    assert_false(world->nodes[3].is_stopped);
+    assert_true(says(&world->nodes[3], "of the room that it needs"));
+    sim_disk_set_capacity(world->nodes[3].disk, UINT64_MAX);
+    WORLD_UNTIL(world, 10000, world_has_caught_up(world, 3));
+    world_free(world);
+}
+
+/* Another leader still has the entries: what was fetched is not needed any more. */
+static void who_catches_up_by_itself_drops_what_it_fetched(void **state)
+{
+    (void)state;
+    struct world *world = world_of(3, 1000000);
+    struct world_node *node = &world->nodes[3];
+    bool accepted = false;
+    struct error why;
+    struct error error;
+    world_write(world, 20);
+    if (world_leader(world) != 1) {
+        core_transfer_leadership(&world->nodes[world_leader(world)].core, 1, &accepted, &why,
+                                 &error);
+        WORLD_UNTIL(world, 2000, world_leader(world) == 1);
+    }
+    WORLD_UNTIL(world, 1000, world_has_caught_up(world, 3));
+    world_stop(world, 3);
+    world_write(world, 300);
+    world->nodes[1].core.config.snapshot_log_entries = 100; /* it alone trims its log */
+    WORLD_UNTIL(world, 1000, world_status(world, 1).first_index > 100);
+    start_3(world);
+    WORLD_UNTIL(world, 5000, world->part_count > 3);
+    world->drops_parts = true;
+    world_go(world, 100);
+    assert_int_equal(world_count_names(world, 3, "state."), 2);
+    assert_true(core_transfer_leadership(&world->nodes[1].core, 2, &accepted, &why, &error));
+    assert_true(accepted);
+    WORLD_UNTIL(world, 5000, world_leader(world) == 2 && world_has_caught_up(world, 3));
+    WORLD_UNTIL(world, 1000, is_tidy(world, 3));
+    assert_int_equal(data_directory_generation(node->core.directory), 1);
+    assert_int_equal(node->warning_count, 0);
+    world_free(world);
+}
+
+/* ---- installing ---- */
+
+/* The power goes at each operation in turn, from the offer until the node has caught up. */
+static void an_install_survives_a_power_cut_at_any_point(void **state)
+{
+    (void)state;
+    static const enum sim_loss losses[] = {SIM_LOSE_ALL, SIM_LOSE_SOME, SIM_LOSE_NONE};
+    size_t cuts = 0;
+    bool was_cut = true;
+    for (uint64_t n = 0; was_cut; n++) {
+        struct world *world = world_with_one_behind();
+        struct world_node *node = &world->nodes[3];
+        start_3(world);
+        sim_disk_cut_power(node->disk, n / 3 + 1);
+        uint64_t end_ms = world->now_ms + 20000;
+        while (!node->is_stopped && !(world_has_caught_up(world, 3) && is_tidy(world, 3))) {
+            assert_true(world->now_ms < end_ms);
+            world_step(world);
+        }
+        was_cut = node->is_stopped;
+        if (was_cut) {
+            cuts++;
+            world_crash(world, 3, losses[n % 3]);
+            start_3(world);
+            WORLD_UNTIL(world, 20000, world_has_caught_up(world, 3) && is_tidy(world, 3));
+            world_write(world, 1);
+        }
+        world_free(world);
+    }
+    assert_true(cuts >= 120);
+}
+
+/* An audit reads the state that is to go: it is waited for, and none begins. */
+static void audit_ended(struct audit *audit)
+{
+    assert_true(audit->ok);
+    assert_int_equal(audit->result.violation_count, 0);
+    free(audit);
+}
+
+static void an_audit_is_waited_for(void **state)
+{
+    (void)state;
+    struct world *world = world_with_one_behind();
+    struct world_node *node = &world->nodes[3];
+    bool busy;
+    struct error error;
+    start_3(world);
+    WORLD_UNTIL(world, 10000, fetching_is_staged(node->core.fetching) || node->work_count > 0);
+    struct audit *audit = memory_zalloc(sizeof *audit);
+    audit->ended = audit_ended;
+    assert_true(audit_start(audit, &node->core, &busy, &error));
+    /* The audit is the pool's first; the others go round it. */
+    struct pool_work *waiting = node->works[--node->work_count];
+    WORLD_UNTIL(world, 10000, fetching_is_staged(node->core.fetching));
+    world_go(world, 500);
+    assert_false(world_status(world, 3).installing);
+    assert_int_equal(data_directory_generation(node->core.directory), 1);
+    struct audit second = {.ended = audit_ended};
+    assert_false(audit_start(&second, &node->core, &busy, &error));
+    assert_true(busy);
+    waiting->run(waiting);
+    waiting->done(waiting);
+    WORLD_UNTIL(world, 5000, world_has_caught_up(world, 3));
+    struct audit *third = memory_zalloc(sizeof *third);
+    third->ended = audit_ended;
+    WORLD_UNTIL(world, 1000, is_tidy(world, 3));
+    assert_true(audit_start(third, &node->core, &busy, &error));
+    world_go(world, 10);
+    world_free(world);
+}
+
+static void it_stops_in_the_middle_of_an_install(void **state)
+{
+    (void)state;
+    for (uint64_t steps = 0; steps < 40; steps++) {
+        struct world *world = world_with_one_behind();
+        start_3(world);
+        WORLD_UNTIL(world, 5000, world->part_count > 0);
+        world_go(world, steps * 3);
+        world_stop(world, 3);
+        start_3(world);
+        WORLD_UNTIL(world, 10000, world_has_caught_up(world, 3));
+        WORLD_UNTIL(world, 1000, is_tidy(world, 3));
+        world_free(world);
+    }
+}
+
+/* A state that can't be opened, though all its sums are right, and a disk that fails. */
+static void what_cannot_be_survived_stops_the_node(void **state)
+{
+    (void)state;
+    struct world *world = world_with_one_behind();
+    struct world_node *node = &world->nodes[3];
+    start_3(world);
+    WORLD_UNTIL(world, 5000, world->part_count > 3);
+    sim_disk_set_failing(node->disk, SIM_WRITE, 5);
+    WORLD_UNTIL(world, 5000, node->is_stopped);
+    assert_true(node->error.text[0] != '\0');
+    world_free(world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_log_is_trimmed_behind_a_snapshot),
+        cmocka_unit_test(a_log_of_large_entries_is_trimmed_too),
+        cmocka_unit_test(a_snapshot_survives_a_power_cut_at_any_point),
+        cmocka_unit_test(a_disk_that_fails_stops_the_node),
+        cmocka_unit_test(a_lost_state_is_refused),
+        cmocka_unit_test(it_stops_in_the_middle_of_a_snapshot),
+        cmocka_unit_test(who_is_far_behind_gets_the_state),
+        cmocka_unit_test(what_was_installed_can_be_passed_on),
+        cmocka_unit_test(the_log_goes_on_behind_what_is_fetched),
+        cmocka_unit_test(a_log_that_is_too_large_is_held_no_longer),
+        cmocka_unit_test(an_answer_that_is_lost_is_asked_for_again),
+        cmocka_unit_test(a_node_that_does_not_answer_is_given_up),
+        cmocka_unit_test(another_leader_goes_on_with_its_own),
+        cmocka_unit_test(a_file_that_came_damaged_is_fetched_again),
+        cmocka_unit_test(a_list_that_was_not_offered_is_refused),
+        cmocka_unit_test(a_disk_without_room_waits_for_room),
+        cmocka_unit_test(who_catches_up_by_itself_drops_what_it_fetched),
+        cmocka_unit_test(an_install_survives_a_power_cut_at_any_point),
+        cmocka_unit_test(an_audit_is_waited_for),
+        cmocka_unit_test(it_stops_in_the_middle_of_an_install),
+        cmocka_unit_test(what_cannot_be_survived_stops_the_node),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
