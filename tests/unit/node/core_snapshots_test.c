@@ -82,13 +82,14 @@ static void a_log_of_large_entries_is_trimmed_too(void **state)
     world_write(world, 50);
     world_go(world, 200);
     assert_int_equal(world_status(world, 1).snapshot_index, 0);
-    world->nodes[1].core.config.snapshot_log_bytes = 100;
+    world->nodes[1].core.config.snapshot_log_bytes = 500;
     world_go(world, 200);
     uint64_t first = world_status(world, 1).snapshot_index;
     assert_true(first > 0);
-    world_go(world, 500);
-    assert_int_equal(world_status(world, 1).snapshot_index, first); /* nothing has come since */
-    world_write(world, 5);
+    world_write(world, 2); /* not much has come since */
+    world_go(world, 200);
+    assert_int_equal(world_status(world, 1).snapshot_index, first);
+    world_write(world, 20);
     world_go(world, 200);
     assert_true(world_status(world, 1).snapshot_index > first);
     world_free(world);
@@ -234,8 +235,14 @@ static void who_is_far_behind_gets_the_state(void **state)
     WORLD_UNTIL(world, 1000, world_has_caught_up(world, 3));
     /* Whose checkpoint it was keeps it no longer than somebody asks for it. */
     uint64_t leader = world_leader(world);
+    uint64_t kept = world_status(world, leader).snapshot_index;
+    world_crash(world, 3, SIM_LOSE_NONE);
+    world->nodes[leader].core.config.snapshot_log_entries = 1000000;
     assert_int_equal(world_count_names(world, leader, "checkpoint."), 1);
-    WORLD_UNTIL(world, CHECKPOINT_KEPT_MS + 1000, is_tidy(world, leader));
+    world_go(world, CHECKPOINT_KEPT_MS - 10000);
+    assert_int_equal(world_count_names(world, leader, "checkpoint."), 1);
+    WORLD_UNTIL(world, 11000, is_tidy(world, leader));
+    assert_int_equal(world_status(world, leader).snapshot_index, kept);
     world_free(world);
 }
 
@@ -347,6 +354,7 @@ static void another_leader_goes_on_with_its_own(void **state)
     world_crash(world, leader, SIM_LOSE_ALL);
     WORLD_UNTIL(world, 20000, world_has_caught_up(world, behind));
     assert_int_not_equal(world_leader(world), leader);
+    assert_int_equal(world->nodes[behind].warning_count, 0);
     WORLD_UNTIL(world, 1000, is_tidy(world, behind));
     world_free(world);
 }

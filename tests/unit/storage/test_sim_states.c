@@ -139,6 +139,31 @@ static void a_state_without_a_file_is_refused(void **state)
     assert_non_null(strstr(error.text, "damaged"));
 }
 
+/* Two checkpoints of the same length: the sums of the list tell them apart. */
+static void checkpoints_have_sums_of_their_own(void **state)
+{
+    (void)state;
+    uint64_t index;
+    struct checkpoint_list lists[2];
+    struct state_store db = open_at("state.1");
+    for (int i = 0; i < 2; i++) {
+        const char *path = i == 0 ? "checkpoint.1" : "checkpoint.2";
+        put(db, LEDGER_KIND_STOCK, "a", i == 0 ? "1" : "2");
+        assert_true(db.ops->commit(db.state, (uint64_t)i + 1, &error));
+        assert_true(db.ops->checkpoint(db.state, path, &index, &error));
+        assert_true(checkpoint_list_make(&files, path, &lists[i], &error));
+    }
+    assert_int_equal(lists[0].count, 2);
+    assert_int_equal(lists[1].count, 2);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(lists[0].files[i].size, lists[1].files[i].size);
+        assert_int_not_equal(lists[0].files[i].crc, lists[1].files[i].crc);
+    }
+    checkpoint_list_free(&lists[0]);
+    checkpoint_list_free(&lists[1]);
+    assert_true(db.ops->close(db.state, &error));
+}
+
 static void a_database_goes_with_its_directory(void **state)
 {
     (void)state;
@@ -206,6 +231,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_checkpoint_is_carried, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_state_without_a_file_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(checkpoints_have_sums_of_their_own, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_database_goes_with_its_directory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_power_cut_may_take_the_directory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_checkpoint_may_fail, set_up, tear_down),
