@@ -163,6 +163,46 @@ static void a_lost_state_is_refused(void **state)
     world_free(world);
 }
 
+/* The manifest knows that there was one. */
+static void a_lost_log_is_refused(void **state)
+{
+    (void)state;
+    struct world *world = world_of(1, 50);
+    struct world_node *node = &world->nodes[1];
+    struct error error;
+    world_write(world, 120);
+    world_go(world, 200);
+    world_stop(world, 1);
+    assert_true(node->files.remove_tree(node->files.context, "data/log", &error));
+    assert_false(world_start(world, 1));
+    assert_non_null(strstr(node->error.text, "log"));
+    world_free(world);
+}
+
+/* Before the state may be replaced. */
+static void what_is_under_way_is_waited_for(void **state)
+{
+    (void)state;
+    struct world *world = world_of(1, 1000000);
+    struct world_node *node = &world->nodes[1];
+    world_write(world, 120);
+    node->core.config.snapshot_log_entries = 100;
+    node->pool_is_shut = true;
+    WORLD_UNTIL(world, 200, node->work_count > 0);
+    assert_false(snapshots_hold(node->core.snapshots));
+    node->pool_is_shut = false;
+    WORLD_UNTIL(world, 200, snapshots_hold(node->core.snapshots));
+    uint64_t index = world_status(world, 1).snapshot_index;
+    assert_true(index > 0); /* it came to its end */
+    world_write(world, 150);
+    world_go(world, 200);
+    assert_int_equal(world_status(world, 1).snapshot_index, index); /* and no other began */
+    snapshots_release(node->core.snapshots);
+    world_go(world, 200);
+    assert_true(world_status(world, 1).snapshot_index > index);
+    world_free(world);
+}
+
 static void it_stops_in_the_middle_of_a_snapshot(void **state)
 {
     (void)state;
@@ -361,10 +401,13 @@ static void another_leader_goes_on_with_its_own(void **state)
 
 static size_t spoilt;
 
+static uint32_t spoilt_file;
+
 static void spoil(struct peer_message *part)
 {
     struct entry *data = part->checkpoint_part.data;
-    if (part->checkpoint_part.file == 2 && spoilt > 0 && data != NULL) {
+    if (part->type == PEER_CHECKPOINT_PART && part->checkpoint_part.file == spoilt_file &&
+        spoilt > 0 && data != NULL) {
         struct buffer bytes = {0};
         spoilt--;
         buffer_append_bytes(&bytes, data->data);
@@ -378,7 +421,8 @@ static void a_file_that_came_damaged_is_fetched_again(void **state)
 {
     (void)state;
     struct world *world = world_with_one_behind();
-    world->parts = spoil;
+    world->sees = spoil;
+    spoilt_file = 2;
     spoilt = 2;
     start_3(world);
     WORLD_UNTIL(world, 10000, world_has_caught_up(world, 3));
@@ -387,7 +431,7 @@ static void a_file_that_came_damaged_is_fetched_again(void **state)
     world_free(world);
 
     world = world_with_one_behind();
-    world->parts = spoil;
+    world->sees = spoil;
     spoilt = 5;
     start_3(world);
     WORLD_UNTIL(world, 10000, world_has_caught_up(world, 3));
@@ -395,24 +439,93 @@ static void a_file_that_came_damaged_is_fetched_again(void **state)
     world_free(world);
 }
 
-static void spoil_list(struct peer_message *part)
-{
-    if (part->checkpoint_part.file == 0 && spoilt > 0) {
-        part->checkpoint_part.file = 2;
-        spoil(part);
-        part->checkpoint_part.file = 0;
-    }
-}
-
 static void a_list_that_was_not_offered_is_refused(void **state)
 {
     (void)state;
     struct world *world = world_with_one_behind();
-    world->parts = spoil_list;
+    world->sees = spoil;
+    spoilt_file = 0; /* the list */
     spoilt = 1;
     start_3(world);
     WORLD_UNTIL(world, 10000, world_has_caught_up(world, 3));
     assert_true(says(&world->nodes[3], "not the one that was offered"));
+    world_free(world);
+}
+
+static size_t lies;
+
+static void lie(struct peer_message *offer)
+{
+    if (offer->type == PEER_INSTALL_SNAPSHOT && lies > 0) {
+        offer->install_snapshot.index++;
+    }
+}
+
+/* What it gives is not what it offered. */
+static void a_state_at_another_index_is_refused(void **state)
+{
+    (void)state;
+    struct world *world = world_with_one_behind();
+    world->sees = lie;
+    lies = 1;
+    start_3(world);
+    WORLD_UNTIL(world, 5000, says(&world->nodes[3], "and gave the one at"));
+    assert_int_equal(data_directory_generation(world->nodes[3].core.directory), 1);
+    lies = 0;
+    WORLD_UNTIL(world, 10000, world_has_caught_up(world, 3));
+    WORLD_UNTIL(world, 1000, is_tidy(world, 3));
+    world_free(world);
+}
+
+static size_t gone;
+
+static void count_gone(struct peer_message *part)
+{
+    gone += part->type == PEER_CHECKPOINT_PART && part->checkpoint_part.data == NULL;
+}
+
+static void what_is_not_offered_is_gone(void **state)
+{
+    (void)state;
+    struct world *world = world_with_one_behind();
+    struct error error;
+    start_3(world);
+    WORLD_UNTIL(world, 5000, world->part_count > 1);
+    struct core *core = &world->nodes[world_leader(world)].core;
+    gone = 0;
+    world->sees = count_gone;
+    for (uint32_t file = 0; file < 2; file++) {
+        struct peer_message ask = {
+            .type = PEER_CHECKPOINT_ASK,
+            .checkpoint_ask = {.checkpoint = {1, 2}, .file = file, .max_bytes = 100}};
+        assert_true(core_receive(core, 3, &ask, &error));
+    }
+    assert_int_equal(gone, 2);
+    world_free(world);
+}
+
+/* The leader has another checkpoint before the first look at the one before is over. */
+static void a_newer_offer_replaces_the_one_before(void **state)
+{
+    (void)state;
+    struct world *world = world_with_one_behind();
+    struct world_node *node = &world->nodes[3];
+    uint64_t leader = world_leader(world);
+    start_3(world);
+    WORLD_UNTIL(world, 5000, world->part_count > 0);
+    node->pool_is_shut = true;
+    WORLD_UNTIL(world, 5000, node->work_count > 0);
+    uint64_t before = world_status(world, leader).snapshot_index;
+    world->nodes[leader].core.config.held_log_bytes = 1;
+    world_write(world, 150);
+    world_go(world, 2000);
+    assert_true(world_status(world, leader).snapshot_index > before);
+    node->pool_is_shut = false;
+    WORLD_UNTIL(world, 10000, world_has_caught_up(world, 3));
+    struct snapshot snapshot;
+    data_directory_snapshot(node->core.directory, &snapshot);
+    assert_true(snapshot.index > before);
+    assert_int_equal(node->warning_count, 0);
     world_free(world);
 }
 
@@ -504,6 +617,17 @@ static void audit_ended(struct audit *audit)
     free(audit);
 }
 
+/* Begins an audit whose work is kept out of the pool: the others go round it. */
+static struct pool_work *begin_audit(struct world_node *node)
+{
+    bool busy;
+    struct error error;
+    struct audit *audit = memory_zalloc(sizeof *audit);
+    audit->ended = audit_ended;
+    assert_true(audit_start(audit, &node->core, &busy, &error));
+    return node->works[--node->work_count];
+}
+
 static void an_audit_is_waited_for(void **state)
 {
     (void)state;
@@ -512,27 +636,50 @@ static void an_audit_is_waited_for(void **state)
     bool busy;
     struct error error;
     start_3(world);
-    WORLD_UNTIL(world, 10000, fetching_is_staged(node->core.fetching) || node->work_count > 0);
-    struct audit *audit = memory_zalloc(sizeof *audit);
-    audit->ended = audit_ended;
-    assert_true(audit_start(audit, &node->core, &busy, &error));
-    /* The audit is the pool's first; the others go round it. */
-    struct pool_work *waiting = node->works[--node->work_count];
+    WORLD_UNTIL(world, 10000, world->part_count > 3);
+    struct pool_work *audit = begin_audit(node);
     WORLD_UNTIL(world, 10000, fetching_is_staged(node->core.fetching));
     world_go(world, 500);
     assert_false(world_status(world, 3).installing);
     assert_int_equal(data_directory_generation(node->core.directory), 1);
+    audit->run(audit);
+    audit->done(audit);
     struct audit second = {.ended = audit_ended};
     assert_false(audit_start(&second, &node->core, &busy, &error));
     assert_true(busy);
-    waiting->run(waiting);
-    waiting->done(waiting);
+    assert_non_null(strstr(error.text, "replace its state"));
     WORLD_UNTIL(world, 5000, world_has_caught_up(world, 3));
-    struct audit *third = memory_zalloc(sizeof *third);
-    third->ended = audit_ended;
     WORLD_UNTIL(world, 1000, is_tidy(world, 3));
-    assert_true(audit_start(third, &node->core, &busy, &error));
-    world_go(world, 10);
+    audit = begin_audit(node);
+    audit->run(audit);
+    audit->done(audit);
+    world_free(world);
+}
+
+/* It waits for an audit when its leader offers another one: what is installed is never one state
+ * under the other one's index. */
+static void what_is_staged_may_be_replaced(void **state)
+{
+    (void)state;
+    struct world *world = world_with_one_behind();
+    struct world_node *node = &world->nodes[3];
+    uint64_t leader = world_leader(world);
+    start_3(world);
+    WORLD_UNTIL(world, 10000, world->part_count > 3);
+    struct pool_work *audit = begin_audit(node);
+    WORLD_UNTIL(world, 10000, fetching_is_staged(node->core.fetching));
+    uint64_t before = world_status(world, leader).snapshot_index;
+    world->nodes[leader].core.config.held_log_bytes = 1;
+    world_write(world, 150);
+    world_go(world, 2000);
+    assert_true(world_status(world, leader).snapshot_index > before);
+    audit->run(audit);
+    audit->done(audit);
+    WORLD_UNTIL(world, 10000, world_has_caught_up(world, 3));
+    struct snapshot snapshot;
+    data_directory_snapshot(node->core.directory, &snapshot);
+    assert_true(snapshot.index > before);
+    WORLD_UNTIL(world, 1000, is_tidy(world, 3));
     world_free(world);
 }
 
@@ -574,6 +721,8 @@ int main(void)
         cmocka_unit_test(a_snapshot_survives_a_power_cut_at_any_point),
         cmocka_unit_test(a_disk_that_fails_stops_the_node),
         cmocka_unit_test(a_lost_state_is_refused),
+        cmocka_unit_test(a_lost_log_is_refused),
+        cmocka_unit_test(what_is_under_way_is_waited_for),
         cmocka_unit_test(it_stops_in_the_middle_of_a_snapshot),
         cmocka_unit_test(who_is_far_behind_gets_the_state),
         cmocka_unit_test(what_was_installed_can_be_passed_on),
@@ -584,10 +733,14 @@ int main(void)
         cmocka_unit_test(another_leader_goes_on_with_its_own),
         cmocka_unit_test(a_file_that_came_damaged_is_fetched_again),
         cmocka_unit_test(a_list_that_was_not_offered_is_refused),
+        cmocka_unit_test(a_state_at_another_index_is_refused),
+        cmocka_unit_test(what_is_not_offered_is_gone),
+        cmocka_unit_test(a_newer_offer_replaces_the_one_before),
         cmocka_unit_test(a_disk_without_room_waits_for_room),
         cmocka_unit_test(who_catches_up_by_itself_drops_what_it_fetched),
         cmocka_unit_test(an_install_survives_a_power_cut_at_any_point),
         cmocka_unit_test(an_audit_is_waited_for),
+        cmocka_unit_test(what_is_staged_may_be_replaced),
         cmocka_unit_test(it_stops_in_the_middle_of_an_install),
         cmocka_unit_test(what_cannot_be_survived_stops_the_node),
     };

@@ -24,7 +24,11 @@ static int64_t wall_ms(void *context)
 static void fly(struct world *world, uint64_t from, uint64_t to, const struct peer_message *message)
 {
     assert_true(world->flight_count < WORLD_FLIGHT);
-    world->flights[world->flight_count++] = (struct flight){from, to, peer_message_copy(message)};
+    struct flight *flight = &world->flights[world->flight_count++];
+    *flight = (struct flight){from, to, peer_message_copy(message)};
+    if (world->sees != NULL) {
+        world->sees(&flight->message);
+    }
 }
 
 static void send(void *context, uint64_t peer_id, const struct peer_message *message)
@@ -36,17 +40,11 @@ static void send(void *context, uint64_t peer_id, const struct peer_message *mes
 static void send_bulk(void *context, uint64_t peer_id, const struct peer_message *message)
 {
     struct world_node *node = context;
-    struct peer_message copy = peer_message_copy(message);
-    if (message->type == PEER_CHECKPOINT_PART) {
-        node->world->part_count++;
-        if (node->world->parts != NULL) {
-            node->world->parts(&copy);
-        }
+    bool is_part = message->type == PEER_CHECKPOINT_PART;
+    node->world->part_count += is_part;
+    if (!is_part || !node->world->drops_parts) {
+        fly(node->world, node->id, peer_id, message);
     }
-    if (message->type != PEER_CHECKPOINT_PART || !node->world->drops_parts) {
-        fly(node->world, node->id, peer_id, &copy);
-    }
-    peer_message_free(&copy);
 }
 
 static bool write_log(void *context, uint64_t generation, uint64_t first_index,

@@ -58,9 +58,9 @@ struct world {
     uint64_t now_ms;
     struct flight flights[WORLD_FLIGHT];
     size_t flight_count;
-    bool is_cut[WORLD_NODES + 1];             /* nothing reaches the node, or leaves it */
-    bool drops_parts;                         /* of checkpoints */
-    void (*parts)(struct peer_message *part); /* sees each, and may change it */
+    bool is_cut[WORLD_NODES + 1];               /* nothing reaches the node, or leaves it */
+    bool drops_parts;                           /* of checkpoints */
+    void (*sees)(struct peer_message *message); /* each that is sent, and may change it */
     size_t part_count;
     uint64_t next_request;
 
