@@ -713,6 +713,52 @@ static void what_cannot_be_survived_stops_the_node(void **state)
     world_free(world);
 }
 
+/* ---- with the real database ---- */
+
+static void rocksdb_is_carried_too(void **state)
+{
+    (void)state;
+    char directory[] = "/tmp/holdfast-core-XXXXXX";
+    struct world *world = world_new(3);
+    struct error error;
+    assert_non_null(mkdtemp(directory));
+    world->directory = directory;
+    world->snapshot_log_entries = 100;
+    world->trailing_entries = 8;
+    for (uint64_t id = 1; id <= 3; id++) {
+        assert_true(world_start(world, id));
+    }
+    WORLD_UNTIL(world, 5000, world_leader(world) != 0);
+    world_write(world, 20);
+    uint64_t behind = world_leader(world) == 3 ? 2 : 3;
+    world_stop(world, behind);
+    world_write(world, 300);
+    assert_true(world_status(world, world_leader(world)).first_index > 100);
+    if (!world_start(world, behind)) {
+        fail_msg("%s", world->nodes[behind].error.text);
+    }
+    WORLD_UNTIL(world, 10000, world_has_caught_up(world, behind));
+    struct core *core = &world->nodes[behind].core;
+    assert_int_equal(data_directory_generation(core->directory), 2);
+    WORLD_UNTIL(world, 1000, world_count_names(world, behind, "state.") == 1);
+    world_write(world, 150);
+    WORLD_UNTIL(world, 1000, world_has_caught_up(world, behind));
+    /* What was installed starts again, and has every invariant. */
+    world_stop(world, behind);
+    if (!world_start(world, behind)) {
+        fail_msg("%s", world->nodes[behind].error.text);
+    }
+    WORLD_UNTIL(world, 5000, world_has_caught_up(world, behind));
+    struct pool_work *audit = begin_audit(&world->nodes[behind]);
+    audit->run(audit);
+    audit->done(audit);
+    for (uint64_t id = 1; id <= 3; id++) {
+        world_stop(world, id);
+    }
+    assert_true(file_system_posix.remove_tree(file_system_posix.context, directory, &error));
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -743,6 +789,7 @@ int main(void)
         cmocka_unit_test(what_is_staged_may_be_replaced),
         cmocka_unit_test(it_stops_in_the_middle_of_an_install),
         cmocka_unit_test(what_cannot_be_survived_stops_the_node),
+        cmocka_unit_test(rocksdb_is_carried_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

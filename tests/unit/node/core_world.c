@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DATA "data"
+#include "storage/state_db.h"
 
 /* ---- what a core asks for ---- */
 
@@ -59,7 +59,15 @@ static bool open_state(void *context, const char *path, struct state_store *stat
                        struct error *error)
 {
     struct world_node *node = context;
-    return sim_states_open(node->states, path, state, error);
+    if (node->world->directory == NULL) {
+        return sim_states_open(node->states, path, state, error);
+    }
+    const struct state_db_options options = {.path = path, .write_buffer_bytes = 64 << 10};
+    struct state_db *db = state_db_open(&options, error);
+    if (db != NULL) {
+        *state = state_db_interface(db);
+    }
+    return db != NULL;
 }
 
 static bool run_in_pool(void *context, struct pool_work *work, struct error *error)
@@ -114,6 +122,12 @@ struct world *world_new(size_t node_count)
 bool world_start(struct world *world, uint64_t id)
 {
     struct world_node *node = &world->nodes[id];
+    if (world->directory == NULL) {
+        snprintf(node->data, sizeof node->data, "data");
+    } else {
+        snprintf(node->data, sizeof node->data, "%s/%d", world->directory, (int)id);
+        node->files = file_system_posix;
+    }
     const struct core_env env = {
         .context = node,
         .monotonic_ms = monotonic_ms,
@@ -132,7 +146,7 @@ bool world_start(struct world *world, uint64_t id)
         .address = world->addresses[id - 1],
         .members = world->members,
         .member_count = world->node_count,
-        .data = DATA,
+        .data = node->data,
         .files = &node->files,
         .log_segment_bytes = 4096,
         .new_incarnation = node->incarnation,
@@ -194,6 +208,7 @@ static void forget_process(struct world_node *node)
 void world_crash(struct world *world, uint64_t id, enum sim_loss loss)
 {
     struct world_node *node = &world->nodes[id];
+    assert_null(world->directory);
     sim_disk_crash(node->disk, loss);
     sim_states_crash(node->states);
     if (node->is_up) {
@@ -447,6 +462,6 @@ size_t world_count_names(struct world *world, uint64_t id, const char *prefix)
     struct counting counting = {prefix, 0};
     struct error error;
     const struct file_system *files = &world->nodes[id].files;
-    assert_true(files->list(files->context, DATA, count_name, &counting, &error));
+    assert_true(files->list(files->context, world->nodes[id].data, count_name, &counting, &error));
     return counting.count;
 }

@@ -32,6 +32,7 @@ struct world_node {
     struct error error;
     struct sim_disk *disk;
     struct file_system files;
+    char data[256];
     struct sim_states *states;
     uint64_t incarnation;
     struct log_queue *log;
@@ -63,6 +64,10 @@ struct world {
     void (*sees)(struct peer_message *message); /* each that is sent, and may change it */
     size_t part_count;
     uint64_t next_request;
+
+    /* NULL: disks and databases in memory. Else a directory of the real ones: nothing crashes
+     * there, and each node is stopped before the world ends. */
+    const char *directory;
 
     /* Of nodes that start from now on. */
     uint64_t snapshot_log_entries;
