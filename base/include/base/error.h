@@ -15,14 +15,15 @@ struct error {
 };
 
 /* What a person can do about damage on a disk, the same wherever it is found. Without its log or
- * manifest a node no longer knows what it promised, and there is no snapshot yet to begin it anew
- * from; the state can always be made again from the log, which is never trimmed. */
+ * manifest a node no longer knows what it promised. The state can be made again from the log for as
+ * long as no snapshot has let the log be trimmed; a node whose log was trimmed says so when it is
+ * started without its state. */
 #define ADVICE_NODE_LOST                                                                           \
     "leave this node stopped and keep its directory: the other nodes serve without it, and it "    \
     "can't be rebuilt yet (DAMAGE in holdfastd(8))"
 #define ADVICE_STATE_LOST                                                                          \
     "stop the node, move that database's directory away and start again: the state is made anew "  \
-    "from the log (DAMAGE in holdfastd(8))"
+    "from the log, if that still begins at entry 1 (DAMAGE in holdfastd(8))"
 
 /* Sets the text; returns false, so that a failing call can end with `return error_set(...)`. */
 bool error_set(struct error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
