@@ -1,0 +1,159 @@
+/*
+ * core.h - what a node does, without the loop, the sockets and the threads it does it with: data
+ * directory, log, state, replica, ledger, proposer and clock, wired together. node/node.c runs it on
+ * libuv; tests/sim runs a whole cluster of them on simulated time, network and disks. Neither has
+ * logic of its own about what a node may say or must remember.
+ *
+ * Everything from outside is a function of struct core_env or an interface that is handed in: both
+ * clocks, the network, the files (storage/file.h), the state's database (storage/state_store.h),
+ * the log's thread and the pool.
+ *
+ * Life: core_open (disk: nothing runs yet) -> core_start (the replica) -> events, each a call ->
+ * core_close. The way of a command: core_propose; at the end of the turn core_turn submits one
+ * entry; env.write_log and env.send; a majority -> apply: ledger, state, and the proposal's owner
+ * hears.
+ *
+ * Errors: a call that returns false has met what can't be survived: a failed disk, libraft breaking
+ * a contract, a state that can't be written. The process must stop with the error's text; nothing
+ * is acknowledged after it. Threads: the loop's. Units: milliseconds.
+ */
+#ifndef NODE_CORE_CORE_H
+#define NODE_CORE_CORE_H
+
+#include "audit.h"
+#include "ledger_clock.h"
+#include "proposer.h"
+#include "raft/replica.h"
+#include "registrations.h"
+#include "storage/data_directory.h"
+#include "storage/file.h"
+#include "storage/log_store.h"
+#include "storage/state_store.h"
+
+struct core_env {
+    void *context;
+
+    /* Never goes back. */
+    uint64_t (*monotonic_ms)(void *context);
+    /* Unix time: may jump either way. */
+    int64_t (*wall_ms)(void *context);
+
+    /* Queues a message to a peer, or drops it. The message is valid during the call. */
+    void (*send)(void *context, uint64_t peer_id, const struct peer_message *message);
+
+    /* For the log's thread: as struct replica_env's write_log; core_log_written when it is durable.
+     * False: its queue is full. */
+    bool (*write_log)(void *context, uint64_t generation, uint64_t first_index,
+                      struct entry *const *entries, size_t count, struct error *error);
+
+    /* Opens the state's database at this path, which data_directory named. False with the reason.
+     */
+    bool (*open_state)(void *context, const char *path, struct state_store *state,
+                       struct error *error);
+
+    /* Runs work->run in the pool, then work->done on the loop's thread. False: it can't. */
+    bool (*run_in_pool)(void *context, struct pool_work *work, struct error *error);
+
+    /* State, term or leader has changed: as in core->state, term and leader_id. Called before
+     * proposals end because of it. Must not call back. */
+    void (*role_changed)(void *context);
+
+    /* Something that an operator should read, at start: a torn batch that was dropped. */
+    void (*warn)(void *context, const char *what, const char *words);
+};
+
+struct core_config {
+    uint64_t id;
+    const char *address;                   /* as peers are told */
+    const struct replica_member *members;  /* valid until core_close */
+    size_t member_count;
+    uint32_t election_timeout_ms; /* 0: defaults, as in struct replica_config */
+    uint32_t heartbeat_ms;
+    const char *data; /* the data directory */
+    const struct file_system *files;
+    uint64_t log_segment_bytes; /* 0: LOG_SEGMENT_BYTES */
+    uint64_t new_incarnation;   /* random, not 0: for a directory that is new */
+    uint32_t seed;              /* random: spreads elections (Raft rule 1) */
+};
+
+struct core {
+    struct core_config config;
+    struct core_env env;
+    uint64_t cluster_id;
+
+    struct data_directory *directory;
+    struct log_store *log;
+    struct state_store state_store;
+    struct ledger *ledger;
+    struct replica *replica;
+    struct proposer *proposer;
+    struct ledger_clock clock;
+
+    enum replica_state state;
+    uint64_t term;
+    uint64_t leader_id;
+
+    struct registrations logged;      /* in the log that was found, and not applied */
+    uint64_t registered[LIMIT_NODES]; /* node ids whose incarnation is registered, or proposed in
+                                         this term */
+    size_t registered_count;
+    uint64_t incarnations[LIMIT_NODES]; /* by place in config.members, as their hellos said; 0: not
+                                           heard of */
+
+    struct core_found *found; /* the log as it was found, between open and start */
+    unsigned audits;          /* running in the pool */
+    bool failed;              /* a callback without a way to say so has failed: */
+    struct error failure;
+};
+
+/* Opens what is on disk, in an order in which a core that refuses has changed nothing. `core` is
+ * filled; on failure everything is closed again. */
+bool core_open(struct core *core, const struct core_config *config, const struct core_env *env,
+               struct error *error);
+/* Starts the replica: from here on the env is called. */
+bool core_start(struct core *core, struct error *error);
+/* Ends all proposals; no audit may be running. False: the state could not be flushed, and the log
+ * has it. Closes in any case; also right behind core_open. */
+bool core_close(struct core *core, struct error *error);
+
+/* ---- events ---- */
+
+/* A message from the peer with this id (the connection's: Raft rule 15). Takes over the entries. */
+bool core_receive(struct core *core, uint64_t peer_id, struct peer_message *message,
+                  struct error *error);
+/* May this node take part under this incarnation (Raft rule 0)? *admitted false: and why. */
+bool core_admit(struct core *core, uint64_t peer_id, uint64_t incarnation, bool *admitted,
+                struct error *why, struct error *error);
+/* A connection to the peer has been made anew, and its hello said this. */
+void core_peer_connected(struct core *core, uint64_t peer_id, uint64_t incarnation);
+/* The log's thread: see write_log. */
+bool core_log_written(struct core *core, uint64_t generation, uint64_t last_index,
+                      struct error *error);
+/* What nobody asks for: registers incarnations, wants a tick when something is due. Now and then:
+ * CORE_UPKEEP_MS. */
+bool core_upkeep(struct core *core, struct error *error);
+
+#define CORE_UPKEEP_MS 50
+
+/* ---- the end of each turn of the loop ---- */
+
+/* Timers, behind the turn's messages: a node that was kept busy must read what the others said
+ * meanwhile before it concludes that they said nothing. */
+bool core_tick(struct core *core, struct error *error);
+/* Answers one read that may be answered; *answered false: there was none. The caller bounds the
+ * time that a turn spends so. */
+bool core_answer_read(struct core *core, bool *answered, struct error *error);
+/* Submits what waits. */
+bool core_flush(struct core *core, struct error *error);
+/* When the next turn must be, at the latest; now or earlier: at once. */
+uint64_t core_next_ms(const struct core *core);
+
+/* ---- for calls ---- */
+
+bool core_leads(const struct core *core);
+uint64_t core_applied_index(const struct core *core);
+/* Takes a command or a read, if this node leads and its queue is not full (else false): proposer.h.
+ */
+bool core_propose(struct core *core, struct proposal *proposal);
+
+#endif
