@@ -77,6 +77,10 @@ void checks_log_durable(struct checks *checks, size_t node, size_t writes);
 void checks_log_found(struct checks *checks, size_t node, const struct log_record *records,
                       size_t count);
 
+/* The node's directory is lost. Whatever it finds and says from now on counts for nothing: neither
+ * its votes nor its disk belong to a majority (Raft rule 0: the others must not admit it). */
+void checks_wiped(struct checks *checks, size_t node);
+
 /* ---- what a node says and does ---- */
 
 /* A start: the state stands at this index. Behind checks_hard_state and checks_log_found. */

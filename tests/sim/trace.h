@@ -49,10 +49,10 @@ struct peer_message;
     X(LEADER, ("becomes LEADER, term " TRACE_U, v[0]))                                             \
     X(COMMIT_INDEX, ("commit index " TRACE_U, v[0]))                                               \
     X(APPLIED, ("applies " TRACE_U ", digest %016" PRIx64, v[0], v[1]))                            \
-    X(INVOKE, ("op-" TRACE_U " invoked", v[0]))                                                    \
-    X(INVOKE_READ, ("op-" TRACE_U " invoked: a read", v[0]))                                       \
-    X(RESULT, ("op-" TRACE_U ": %s at " TRACE_U "." TRACE_U, v[0],                                 \
-               ledger_verdict_name((enum ledger_verdict)v[1]), v[2], v[3]))                        \
+    X(ASKED, ("op-" TRACE_U ": %s asked", v[0], kind_name(v[1])))                                  \
+    X(ASKED_READ, ("op-" TRACE_U ": a read asked", v[0]))                                          \
+    X(RESULT,                                                                                      \
+      ("op-" TRACE_U ": %s at " TRACE_U "." TRACE_U, v[0], verdict_name(v[1]), v[2], v[3]))        \
     X(NOT_EXECUTED, ("op-" TRACE_U ": surely not executed", v[0]))                                 \
     X(UNKNOWN, ("op-" TRACE_U ": outcome unknown", v[0]))                                          \
     X(READ, ("op-" TRACE_U ": read by n" TRACE_U " at " TRACE_U ", %s", v[0], v[1], v[2],          \
@@ -92,6 +92,7 @@ struct peer_message;
     X(STOPPED, ("STOPS, as it must: its disk failed"))                                             \
     X(PAUSED, ("is paused for " TRACE_U " us", v[0]))                                              \
     X(RESUMED, ("goes on"))                                                                        \
+    X(WIPED, ("loses its directory"))                                                              \
     X(HELD_DOWN, ("is held down"))                                                                 \
     X(CLOCK_JUMP, ("wall clock jumps by %" PRId64 " ms", (int64_t)v[0]))                           \
     X(CLOCK_DRIFT, ("clock drifts by %" PRId64 " ppm", (int64_t)v[0]))                             \
