@@ -2,8 +2,7 @@
  * cluster_service.c - what this node knows of itself and the others (Status), and the audit of its
  * state (Verify).
  *
- * An audit reads a frozen view of the database in libuv's pool, so that the loop goes on; one at a
- * time, for it costs a full read.
+ * A Verify is an audit of the core's (core/audit.h), with its findings as the answer.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -48,9 +47,9 @@ void cluster_service_status(void *context, struct rpc_call *call, struct bytes m
         return;
     }
     struct replica_status status;
-    replica_status_get(node->replica, &status);
+    replica_status_get(node->core.replica, &status);
     struct replica_member members[LIMIT_NODES];
-    size_t count = replica_members(node->replica, members, LIMIT_NODES);
+    size_t count = replica_members(node->core.replica, members, LIMIT_NODES);
 
     Holdfast__V1__Member member_messages[LIMIT_NODES];
     Holdfast__V1__Member *member_pointers[LIMIT_NODES];
@@ -65,9 +64,9 @@ void cluster_service_status(void *context, struct rpc_call *call, struct bytes m
         member->peer_address = (char *)(uintptr_t)members[i].address;
         member->client_address = (char *)(uintptr_t)client_address_of(node, members[i].id);
         member->connected = self || transport_is_connected(node->transport, members[i].id);
-        member->match_index = self && node_leads(node)
+        member->match_index = self && core_leads(&node->core)
                                   ? status.durable_index
-                                  : replica_match_index(node->replica, members[i].id);
+                                  : replica_match_index(node->core.replica, members[i].id);
         member_pointers[i] = member;
     }
     char digest[DIGEST_TEXT_BYTES];
@@ -75,7 +74,7 @@ void cluster_service_status(void *context, struct rpc_call *call, struct bytes m
     char incarnation[17];
     Google__Protobuf__Timestamp ledger_time;
     Holdfast__V1__StatusResponse response = HOLDFAST__V1__STATUS_RESPONSE__INIT;
-    response.cluster_id = id_text(cluster_id, node->cluster_id);
+    response.cluster_id = id_text(cluster_id, node->core.cluster_id);
     response.node_id = node->options->id;
     response.version = (char *)(uintptr_t)HOLDFAST_VERSION;
     response.state = (Holdfast__V1__StatusResponse__State)status.state;
@@ -85,66 +84,61 @@ void cluster_service_status(void *context, struct rpc_call *call, struct bytes m
     response.commit_index = status.commit_index;
     response.applied_index = status.applied_index;
     response.last_index = status.last_index;
-    response.digest = digest_text(digest, ledger_digest(node->ledger));
-    response.ledger_time = proto_time_to(&ledger_time, ledger_time_ms(node->ledger));
+    response.digest = digest_text(digest, ledger_digest(node->core.ledger));
+    response.ledger_time = proto_time_to(&ledger_time, ledger_time_ms(node->core.ledger));
     response.n_members = count;
     response.members = member_pointers;
-    response.incarnation = id_text(incarnation, data_directory_incarnation(node->directory));
+    response.incarnation = id_text(incarnation, data_directory_incarnation(node->core.directory));
 
     struct buffer out = {0};
     reply_pack(&out, &response.base);
     rpc_call_reply_take(call, &out);
 }
 
-struct audit {
-    uv_work_t work;
+/* A Verify while its audit runs. */
+struct verify {
+    struct audit audit; /* first: what ends is this */
     struct node *node;
     struct rpc_call *call;
-    struct state_db_view *view;
-    struct ledger_audit result;
-    struct error error;
-    bool ok;
 };
 
-static void audit_run(uv_work_t *work)
+static void reply_verify(const struct verify *verify)
 {
-    struct audit *audit = work->data;
-    audit->ok = ledger_audit_run(state_db_view_store(audit->view), &audit->result, &audit->error);
+    const struct ledger_audit *result = &verify->audit.result;
+    enum { SHOWN = sizeof result->violations / sizeof result->violations[0] };
+    char stored[DIGEST_TEXT_BYTES];
+    char recomputed[DIGEST_TEXT_BYTES];
+    char *violations[SHOWN];
+    size_t shown = result->violation_count < SHOWN ? (size_t)result->violation_count : SHOWN;
+    for (size_t i = 0; i < shown; i++) {
+        violations[i] = (char *)(uintptr_t)result->violations[i];
+    }
+    Holdfast__V1__VerifyResponse response = HOLDFAST__V1__VERIFY_RESPONSE__INIT;
+    response.applied_index = verify->audit.applied_index;
+    response.digest = digest_text(stored, result->stored_digest);
+    response.recomputed_digest = digest_text(recomputed, result->recomputed_digest);
+    response.stocks = result->stocks;
+    response.orders = result->orders;
+    response.history_rows = result->history_rows;
+    response.violation_count = result->violation_count;
+    response.n_violations = shown;
+    response.violations = violations;
+    struct buffer out = {0};
+    reply_pack(&out, &response.base);
+    rpc_call_reply_take(verify->call, &out);
 }
 
-static void audit_run_done(uv_work_t *work, int status)
+static void audit_ended(struct audit *audit)
 {
-    (void)status; /* audits are never cancelled */
-    struct audit *audit = work->data;
-    if (!audit->ok) {
-        rpc_call_fail(audit->call, RPC_INTERNAL, "the state can't be read: %s", audit->error.text);
+    struct verify *verify = (struct verify *)audit;
+    struct node *node = verify->node;
+    if (audit->ok) {
+        reply_verify(verify);
     } else {
-        const struct ledger_audit *result = &audit->result;
-        char stored[DIGEST_TEXT_BYTES];
-        char recomputed[DIGEST_TEXT_BYTES];
-        const size_t most = sizeof result->violations / sizeof result->violations[0];
-        char *violations[sizeof result->violations / sizeof result->violations[0]];
-        size_t shown = result->violation_count < most ? (size_t)result->violation_count : most;
-        for (size_t i = 0; i < shown; i++) {
-            violations[i] = audit->result.violations[i];
-        }
-        Holdfast__V1__VerifyResponse response = HOLDFAST__V1__VERIFY_RESPONSE__INIT;
-        response.applied_index = state_db_view_applied_index(audit->view);
-        response.digest = digest_text(stored, result->stored_digest);
-        response.recomputed_digest = digest_text(recomputed, result->recomputed_digest);
-        response.stocks = result->stocks;
-        response.orders = result->orders;
-        response.history_rows = result->history_rows;
-        response.violation_count = result->violation_count;
-        response.n_violations = shown;
-        response.violations = violations;
-        struct buffer out = {0};
-        reply_pack(&out, &response.base);
-        rpc_call_reply_take(audit->call, &out);
+        rpc_call_fail(verify->call, RPC_INTERNAL, "the state can't be read: %s", audit->error.text);
     }
-    state_db_view_close(audit->view);
-    node_audit_ended(audit->node);
-    free(audit);
+    free(verify);
+    node_audit_ended(node);
 }
 
 void cluster_service_verify(void *context, struct rpc_call *call, struct bytes message)
@@ -155,21 +149,13 @@ void cluster_service_verify(void *context, struct rpc_call *call, struct bytes m
         rpc_call_fail(call, RPC_INVALID_ARGUMENT, "%s", error.text);
         return;
     }
-    if (node->audits > 0) {
-        rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "another Verify is running on this node");
-        return;
-    }
-    struct audit *audit = memory_zalloc(sizeof *audit);
-    audit->node = node;
-    audit->call = call;
-    audit->work.data = audit;
-    audit->view = state_db_view_open(node->db);
-    node->audits++;
-    int status = uv_queue_work(node->loop, &audit->work, audit_run, audit_run_done);
-    if (status != 0) {
-        rpc_call_fail(call, RPC_INTERNAL, "can't start the audit: %s", uv_strerror(status));
-        state_db_view_close(audit->view);
-        node->audits--;
-        free(audit);
+    struct verify *verify = memory_zalloc(sizeof *verify);
+    bool busy;
+    verify->audit.ended = audit_ended;
+    verify->node = node;
+    verify->call = call;
+    if (!audit_start(&verify->audit, &node->core, &busy, &error)) {
+        rpc_call_fail(call, busy ? RPC_RESOURCE_EXHAUSTED : RPC_INTERNAL, "%s", error.text);
+        free(verify);
     }
 }

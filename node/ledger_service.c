@@ -7,12 +7,13 @@
  * full), UNAVAILABLE (no leader known, or a forwarded call reached a node that does not lead).
  */
 #include "node.h"
+#include "pending_call.h"
 #include "service.h"
 
 /* Takes the call to the leader if that is another node. True: taken care of. */
 static bool passed_on(struct node *node, struct rpc_call *call, struct bytes message, bool is_read)
 {
-    if (node_leads(node)) {
+    if (core_leads(&node->core)) {
         return false;
     }
     const char *leader = forwarder_leader(node->forwarder);
@@ -30,40 +31,17 @@ static bool passed_on(struct node *node, struct rpc_call *call, struct bytes mes
     return true;
 }
 
-static void refuse_full(struct rpc_call *call)
-{
-    rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED,
-                  "too many requests wait for the log; nothing was executed, try again later");
-}
-
-/* Refuses before anything is decoded: under overload most requests come this far only. */
-static bool refused_unread(struct node *node, struct rpc_call *call, struct bytes message)
-{
-    if (!proposer_is_full(node->proposer, message.len)) {
-        return false;
-    }
-    refuse_full(call);
-    return true;
-}
-
-static void propose(struct node *node, struct rpc_call *call, struct admitted *admitted,
-                    enum proposer_shape shape)
-{
-    if (!proposer_add_commands(node->proposer, call, admitted, shape)) {
-        refuse_full(call);
-    }
-}
-
 static void command(struct node *node, struct rpc_call *call, enum ledger_command_kind kind,
                     struct bytes message)
 {
-    if (passed_on(node, call, message, false) || refused_unread(node, call, message)) {
+    if (passed_on(node, call, message, false) ||
+        pending_call_refused_unread(node, call, message.len)) {
         return;
     }
     struct admitted admitted = {0};
     struct error error;
     if (admission_command(node->admission, kind, message, &admitted, &error)) {
-        propose(node, call, &admitted, PROPOSER_SINGLE);
+        pending_call_propose(node, call, &admitted, PENDING_SINGLE);
     } else {
         rpc_call_fail(call, RPC_INVALID_ARGUMENT, "%s", error.text);
     }
@@ -73,14 +51,15 @@ static void command(struct node *node, struct rpc_call *call, enum ledger_comman
 static void query(struct node *node, struct rpc_call *call, enum query_kind kind,
                   struct bytes message)
 {
-    if (passed_on(node, call, message, true) || refused_unread(node, call, message)) {
+    if (passed_on(node, call, message, true) ||
+        pending_call_refused_unread(node, call, message.len)) {
         return;
     }
     struct error error;
     if (!query_check(kind, &node->arena, message, &error)) {
         rpc_call_fail(call, RPC_INVALID_ARGUMENT, "%s", error.text);
-    } else if (!proposer_add_read(node->proposer, call, kind, message)) {
-        refuse_full(call);
+    } else {
+        pending_call_read(node, call, kind, message);
     }
 }
 
@@ -112,13 +91,14 @@ void ledger_service_release(void *context, struct rpc_call *call, struct bytes m
 void ledger_service_execute(void *context, struct rpc_call *call, struct bytes message)
 {
     struct node *node = context;
-    if (passed_on(node, call, message, false) || refused_unread(node, call, message)) {
+    if (passed_on(node, call, message, false) ||
+        pending_call_refused_unread(node, call, message.len)) {
         return;
     }
     struct admitted admitted = {0};
     struct error error;
     if (admission_execute(node->admission, message, &admitted, &error)) {
-        propose(node, call, &admitted, PROPOSER_BATCH);
+        pending_call_propose(node, call, &admitted, PENDING_BATCH);
     } else {
         rpc_call_fail(call, RPC_INVALID_ARGUMENT, "%s", error.text);
     }
@@ -153,24 +133,4 @@ void ledger_service_get_order(void *context, struct rpc_call *call, struct bytes
 void ledger_service_list_history(void *context, struct rpc_call *call, struct bytes message)
 {
     query(context, call, QUERY_LIST_HISTORY, message);
-}
-
-void ledger_service_answer_read(void *context, struct rpc_call *call, enum query_kind kind,
-                                struct bytes request)
-{
-    struct node *node = context;
-    struct buffer response = {0};
-    struct error error;
-    switch (query_run(kind, &node->arena, &node->replies, node->ledger, node_applied_index(node),
-                      request, &response, &error)) {
-    case QUERY_DONE:
-        rpc_call_reply_take(call, &response);
-        break;
-    case QUERY_REFUSED:
-        rpc_call_fail(call, RPC_INVALID_ARGUMENT, "%s", error.text);
-        break;
-    case QUERY_FAILED:
-        log_fatal("state", error.text);
-    }
-    buffer_free(&response);
 }

@@ -14,15 +14,14 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <time.h>
 
-#include "disk.h"
 #include "peers.h"
 #include "service.h"
 
-#define UPKEEP_MS     50
-#define DRAIN_MS      10000
-#define READ_LOG_MOST 1024
+#define UPKEEP_MS 50
+#define DRAIN_MS  10000
 /* What a turn of the loop spends on answering reads: small beside a heartbeat's interval, large
  * beside what a turn costs. */
 #define READ_TURN_NS 10000000
@@ -32,35 +31,20 @@ static uint64_t monotonic_ms(void)
     return uv_hrtime() / 1000000;
 }
 
-static int64_t wall_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-/* A step of the replica failed: Raft rule 2. */
-static void must(bool ok, const struct error *error)
+/* Something that a node does not survive (core.h): Raft rule 2. */
+void node_must(bool ok, const struct error *error)
 {
     if (!ok) {
-        log_fatal("replication", error->text);
+        log_fatal("node", error->text);
     }
-}
-
-bool node_leads(const struct node *node)
-{
-    return node->state == REPLICA_LEADER;
-}
-
-uint64_t node_applied_index(const struct node *node)
-{
-    return state_db_applied_index(node->db);
 }
 
 void node_describe_leader(const struct node *node, char *text, size_t size)
 {
     const char *address = forwarder_leader(node->forwarder);
-    if (address != NULL) {
+    if (node->closing > 0) {
+        snprintf(text, size, "this node is stopping; nothing was executed");
+    } else if (address != NULL) {
         snprintf(text, size, "leadership has moved to %s; nothing was executed, try again",
                  address);
     } else {
@@ -69,41 +53,20 @@ void node_describe_leader(const struct node *node, char *text, size_t size)
     }
 }
 
-/* ---- what the replica asks of its node (raft/replica.h) ---- */
+/* ---- what the core asks of the world (core/core.h) ---- */
 
-static bool env_store_hard_state(void *context, uint64_t term, uint64_t voted_for,
-                                 struct error *error)
+static uint64_t env_monotonic_ms(void *context)
 {
-    struct node *node = context;
-    return data_directory_store_hard_state(node->directory, term, voted_for, error);
+    (void)context;
+    return monotonic_ms();
 }
 
-static void env_write_log(void *context, uint64_t generation, uint64_t first_index,
-                          struct entry *const *entries, size_t count)
+static int64_t env_wall_ms(void *context)
 {
-    struct node *node = context;
-    if (!log_writer_queue(node->log_writer, generation, first_index, entries, count)) {
-        log_fatal("log",
-                  "the queue of the log's thread is full: the disk is far too slow, or the replica "
-                  "broke its in-flight bound");
-    }
-}
-
-static size_t env_read_log(void *context, uint64_t first_index, size_t max_count, size_t max_bytes,
-                           struct entry **entries, struct error *error)
-{
-    struct node *node = context;
-    struct log_record records[READ_LOG_MOST];
-    struct buffer memory = {0};
-    size_t count = log_store_read(node->log, first_index,
-                                  max_count < READ_LOG_MOST ? max_count : READ_LOG_MOST, max_bytes,
-                                  records, &memory, error);
-    for (size_t i = 0; i < count; i++) {
-        entries[i] = entry_new_copy(records[i].index, records[i].term,
-                                    (enum entry_type)records[i].type, records[i].data);
-    }
-    buffer_free(&memory);
-    return count;
+    struct timespec now;
+    (void)context;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 static void env_send(void *context, uint64_t peer_id, const struct peer_message *message)
@@ -112,44 +75,66 @@ static void env_send(void *context, uint64_t peer_id, const struct peer_message 
     transport_send(node->transport, peer_id, message);
 }
 
-struct applying {
-    struct node *node;
-    const struct entry *entry;
-};
-
-static void on_result(void *context, uint32_t position, const struct ledger_result *result)
-{
-    (void)position;
-    const struct applying *applying = context;
-    proposer_result(applying->node->proposer, applying->entry->index, applying->entry->term,
-                    result);
-}
-
-static bool env_apply(void *context, const struct entry *entry, struct error *error)
+static bool env_write_log(void *context, uint64_t generation, uint64_t first_index,
+                          struct entry *const *entries, size_t count, struct error *error)
 {
     struct node *node = context;
-    struct applying applying = {node, entry};
-    if (entry->type == ENTRY_COMMAND &&
-        !ledger_apply(node->ledger, entry->index, entry->data, on_result, &applying, error)) {
-        return error_wrap(error, "entry %" PRIu64 " can't be applied", entry->index);
-    }
-    if (!state_db_commit(node->db, entry->index, error)) {
+    return log_writer_queue(node->log_writer, generation, first_index, entries, count) ||
+           error_set(error, "the queue of the log's thread is full: the disk is far too slow, or "
+                            "the replica broke its in-flight bound");
+}
+
+static bool env_open_state(void *context, const char *path, struct state_store *state,
+                           struct error *error)
+{
+    (void)context;
+    struct state_db_options options = {.path = path};
+    struct state_db *db = state_db_open(&options, error);
+    if (db == NULL) {
         return false;
     }
-    proposer_applied(node->proposer, entry->index, entry->term);
+    *state = state_db_interface(db);
     return true;
 }
 
-static void env_make_barrier(void *context, uint64_t term, struct buffer *out)
+static void env_warn(void *context, const char *what, const char *words)
+{
+    (void)context;
+    log_warning(what, LOG_TEXT("message", words));
+}
+
+struct pool_request {
+    uv_work_t request;
+    struct pool_work *work;
+};
+
+static void pool_request_run(uv_work_t *request)
+{
+    struct pool_request *pool_request = request->data;
+    pool_request->work->run(pool_request->work);
+}
+
+static void pool_request_run_done(uv_work_t *request, int status)
+{
+    struct pool_request *pool_request = request->data;
+    (void)status; /* nothing is ever cancelled */
+    pool_request->work->done(pool_request->work);
+    free(pool_request);
+}
+
+static bool env_run_in_pool(void *context, struct pool_work *work, struct error *error)
 {
     struct node *node = context;
-    (void)term;
-    struct ledger_entry_header header = {.format = LEDGER_ENTRY_FORMAT,
-                                         .ledger_version = LEDGER_VERSION};
-    ledger_clock_lead(&node->clock, monotonic_ms(), wall_ms(), ledger_time_ms(node->ledger),
-                      &header.time_ms, &header.outage_credit_ms);
-    ledger_entry_begin(out, &header);
-    ledger_entry_finish(out, 0);
+    struct pool_request *request = memory_zalloc(sizeof *request);
+    request->request.data = request;
+    request->work = work;
+    int status =
+        uv_queue_work(node->loop, &request->request, pool_request_run, pool_request_run_done);
+    if (status != 0) {
+        free(request);
+        return error_set(error, "the pool takes no work: %s", uv_strerror(status));
+    }
+    return true;
 }
 
 static const char *state_name(enum replica_state state)
@@ -170,56 +155,21 @@ static const char *state_name(enum replica_state state)
 void node_follow_leader(struct node *node)
 {
     const char *address = NULL;
-    if (node->leader_id != 0 && node->leader_id != node->options->id) {
-        address = transport_client_address(node->transport, node->leader_id);
+    uint64_t leader_id = node->core.leader_id;
+    if (leader_id != 0 && leader_id != node->options->id) {
+        address = transport_client_address(node->transport, leader_id);
     }
     forwarder_set_leader(node->forwarder, address);
 }
 
-static void env_state_changed(void *context, enum replica_state state, uint64_t term,
-                              uint64_t leader_id)
+static void env_role_changed(void *context)
 {
     struct node *node = context;
-    bool led = node_leads(node) && (state != REPLICA_LEADER || term != node->term);
-    if (state == node->state && term == node->term && leader_id == node->leader_id) {
-        return;
-    }
-    node->state = state;
-    node->term = term;
-    node->leader_id = leader_id;
-    node->registered_count = 0;
-    log_info("role", LOG_TEXT("state", state_name(state)), LOG_NUMBER("term", term),
-             LOG_NUMBER("leader", leader_id));
+    log_info("role", LOG_TEXT("state", state_name(node->core.state)),
+             LOG_NUMBER("term", node->core.term), LOG_NUMBER("leader", node->core.leader_id));
     if (node->forwarder != NULL) {
         node_follow_leader(node);
     }
-    if (led) {
-        char words[256];
-        node_describe_leader(node, words, sizeof words);
-        proposer_abandon(node->proposer, words);
-    }
-}
-
-/* ---- what the proposer asks ---- */
-
-static bool proposer_can_submit(void *context)
-{
-    struct node *node = context;
-    return node_leads(node) && replica_can_submit(node->replica);
-}
-
-static void proposer_stamp(void *context, struct ledger_entry_header *header)
-{
-    struct node *node = context;
-    header->time_ms = ledger_clock_stamp(&node->clock, monotonic_ms(), wall_ms());
-}
-
-static void proposer_submit(void *context, struct entry *entry, uint64_t *index, uint64_t *term)
-{
-    struct node *node = context;
-    struct error error;
-    *term = node->term;
-    must(replica_submit(node->replica, entry, monotonic_ms(), index, &error), &error);
 }
 
 /* ---- events of the loop ---- */
@@ -239,7 +189,7 @@ static void on_replica_timer(uv_timer_t *timer)
 static void arm_replica_timer(struct node *node)
 {
     uint64_t now = monotonic_ms();
-    uint64_t next = proposer_has_answers(node->proposer) ? now : replica_next_ms(node->replica);
+    uint64_t next = core_next_ms(&node->core);
     uv_update_time(node->loop);
     uv_timer_start(&node->replica_timer, on_replica_timer, next > now ? next - now : 0, 0);
 }
@@ -258,7 +208,11 @@ static void note_slow_turn(struct node *node, uint64_t now)
 static void answer_reads(struct node *node)
 {
     uint64_t end = uv_hrtime() + READ_TURN_NS;
-    while (proposer_answer_read(node->proposer) && uv_hrtime() < end) {
+    struct error error;
+    bool answered = true;
+    while (answered) {
+        node_must(core_answer_read(&node->core, &answered, &error), &error);
+        answered = answered && uv_hrtime() < end;
     }
 }
 
@@ -269,11 +223,10 @@ static void on_turn(uv_check_t *turn)
     if (node->closing > 0) {
         return;
     }
-    uint64_t now = monotonic_ms();
-    note_slow_turn(node, now);
-    must(replica_tick(node->replica, now, &error), &error);
+    note_slow_turn(node, monotonic_ms());
+    node_must(core_tick(&node->core, &error), &error);
     answer_reads(node);
-    proposer_flush(node->proposer);
+    node_must(core_flush(&node->core, &error), &error);
     arm_replica_timer(node);
 }
 
@@ -282,8 +235,7 @@ static void on_log_written(void *context, uint64_t generation, uint64_t last_ind
     struct node *node = context;
     struct error error;
     if (node->closing == 0) {
-        must(replica_log_written(node->replica, generation, last_index, monotonic_ms(), &error),
-             &error);
+        node_must(core_log_written(&node->core, generation, last_index, &error), &error);
     }
 }
 
@@ -301,12 +253,7 @@ static void on_peer_message(void *context, uint64_t peer_id, struct peer_message
         peer_message_free(message);
         return;
     }
-    bool from_leader = message->type == PEER_APPEND_ENTRIES;
-    uint64_t now = monotonic_ms();
-    must(replica_receive(node->replica, peer_id, message, now, &error), &error);
-    if (from_leader && node->leader_id == peer_id) {
-        ledger_clock_contact(&node->clock, now);
-    }
+    node_must(core_receive(&node->core, peer_id, message, &error), &error);
 }
 
 static void on_notice(void *context, const char *text)
@@ -324,26 +271,15 @@ static void on_notice(void *context, const char *text)
 static void on_upkeep(uv_timer_t *timer)
 {
     struct node *node = timer->data;
-    bool serving = node_leads(node) || forwarder_leader(node->forwarder) != NULL;
+    struct error error;
+    bool serving = core_leads(&node->core) || forwarder_leader(node->forwarder) != NULL;
     if (!node->stopping && serving != node->serving) {
         node->serving = serving;
         rpc_server_set_serving(node->server, "", serving);
         rpc_server_set_serving(node->server, "holdfast.v1.Ledger", serving);
     }
     node_follow_leader(node);
-    struct replica_status status;
-    replica_status_get(node->replica, &status);
-    if (node_leads(node)) {
-        ledger_clock_leading(&node->clock, monotonic_ms());
-    }
-    if (node_leads(node) && status.barrier_applied) {
-        peers_register(node);
-        if (ledger_next_due_ms(node->ledger) <= ledger_clock_peek(&node->clock, monotonic_ms()) &&
-            status.applied_index == status.last_index) {
-            proposer_want_tick(node->proposer);
-        }
-        proposer_flush(node->proposer);
-    }
+    node_must(core_upkeep(&node->core, &error), &error);
 }
 
 /* ---- start ---- */
@@ -351,9 +287,9 @@ static void on_upkeep(uv_timer_t *timer)
 static bool open_network(struct node *node, struct error *error)
 {
     const struct transport_config transport = {
-        .cluster_id = node->cluster_id,
+        .cluster_id = node->core.cluster_id,
         .node_id = node->options->id,
-        .incarnation = data_directory_incarnation(node->directory),
+        .incarnation = data_directory_incarnation(node->core.directory),
         .listen_address = node->options->peer_address,
         .client_address = node->options->advertise_client,
         .members = node->options->members,
@@ -389,74 +325,57 @@ static bool open_network(struct node *node, struct error *error)
     return true;
 }
 
-static bool open_replica(struct node *node, const struct node_disk *found, struct error *error)
+static bool open_core(struct node *node, struct error *error)
+{
+    const struct node_options *options = node->options;
+    uint64_t random[2] = {0};
+    while (random[0] == 0) {
+        if (getrandom(random, sizeof random, 0) != sizeof random) {
+            return error_set(error, "the system gives no random bytes");
+        }
+    }
+    const struct core_env env = {
+        .context = node,
+        .monotonic_ms = env_monotonic_ms,
+        .wall_ms = env_wall_ms,
+        .send = env_send,
+        .write_log = env_write_log,
+        .open_state = env_open_state,
+        .run_in_pool = env_run_in_pool,
+        .role_changed = env_role_changed,
+        .warn = env_warn,
+    };
+    const struct core_config config = {
+        .id = options->id,
+        .address = options->advertise_peer,
+        .members = options->members,
+        .member_count = options->member_count,
+        .election_timeout_ms = options->election_timeout_ms,
+        .heartbeat_ms = options->heartbeat_ms,
+        .data = options->data,
+        .files = &file_system_posix,
+        .new_incarnation = random[0],
+        .seed = (uint32_t)random[1],
+    };
+    return core_open(&node->core, &config, &env, error);
+}
+
+static bool start_core(struct node *node, struct error *error)
 {
     const struct log_writer_events events = {
         .context = node, .written = on_log_written, .failed = on_log_failed};
-    node->log_writer = log_writer_open(node->loop, node->log, &events, error);
-    if (node->log_writer == NULL) {
-        return false;
-    }
-    const struct proposer_env proposer = {
-        .context = node,
-        .can_submit = proposer_can_submit,
-        .stamp = proposer_stamp,
-        .submit = proposer_submit,
-        .answer_read = ledger_service_answer_read,
-    };
-    node->proposer = proposer_new(&proposer);
-    const struct replica_env env = {
-        .context = node,
-        .store_hard_state = env_store_hard_state,
-        .write_log = env_write_log,
-        .read_log = env_read_log,
-        .send = env_send,
-        .apply = env_apply,
-        .make_barrier = env_make_barrier,
-        .state_changed = env_state_changed,
-    };
-    /* The incarnation is random and this node's own: as good a seed as any, and different on each
-     * node. */
-    const uint64_t incarnation = data_directory_incarnation(node->directory);
-    const struct replica_config config = {
-        .id = node->options->id,
-        .address = node->options->advertise_peer,
-        .members = node->options->members,
-        .member_count = node->options->member_count,
-        .election_timeout_ms = node->options->election_timeout_ms,
-        .heartbeat_ms = node->options->heartbeat_ms,
-        .seed = (uint32_t)(incarnation ^ incarnation >> 32 ^ uv_hrtime()),
-    };
-    node->replica = replica_open(&config, &env, error);
-    if (node->replica == NULL) {
-        return false;
-    }
-    const struct replica_disk disk = {
-        .term = data_directory_term(node->directory),
-        .voted_for = data_directory_voted_for(node->directory),
-        .entries = found->entries,
-        .entry_count = found->count,
-        .applied_index = state_db_applied_index(node->db),
-    };
-    return replica_start(node->replica, &disk, monotonic_ms(), error);
+    node->log_writer = log_writer_open(node->loop, node->core.log, &events, error);
+    return node->log_writer != NULL && core_start(&node->core, error);
 }
 
 bool node_start(struct node *node, uv_loop_t *loop, const struct node_options *options,
                 struct error *error)
 {
-    *node = (struct node){.options = options, .loop = loop, .state = REPLICA_FOLLOWER};
+    *node = (struct node){.options = options, .loop = loop};
     node->admission = admission_new();
     arena_init(&node->arena, LIMIT_DECODE_BYTES);
     arena_init(&node->replies, LIMIT_REPLY_ARENA_BYTES);
-    struct buffer bootstrap = {0};
-    bool ok = replica_bootstrap_entry(options->members, options->member_count, &bootstrap,
-                                      &node->cluster_id, error);
-    buffer_free(&bootstrap);
-    struct node_disk disk = {0};
-    ok = ok && node_disk_open(node, &disk, error) && open_network(node, error) &&
-         open_replica(node, &disk, error);
-    node_disk_free(&disk);
-    if (!ok) {
+    if (!open_core(node, error) || !open_network(node, error) || !start_core(node, error)) {
         return false; /* the process ends: its descriptors and its lock go with it */
     }
     uv_timer_init(loop, &node->replica_timer);
@@ -469,12 +388,12 @@ bool node_start(struct node *node, uv_loop_t *loop, const struct node_options *o
     uv_timer_start(&node->upkeep_timer, on_upkeep, UPKEEP_MS, UPKEEP_MS);
     arm_replica_timer(node);
     char cluster_id[17];
-    snprintf(cluster_id, sizeof cluster_id, "%016" PRIx64, node->cluster_id);
+    snprintf(cluster_id, sizeof cluster_id, "%016" PRIx64, node->core.cluster_id);
     log_info("started", LOG_TEXT("version", HOLDFAST_VERSION), LOG_TEXT("cluster", cluster_id),
              LOG_TEXT("client", options->advertise_client),
              LOG_TEXT("peer", options->advertise_peer), LOG_TEXT("data", options->data),
-             LOG_NUMBER("applied", state_db_applied_index(node->db)),
-             LOG_NUMBER("last", log_store_last_index(node->log)));
+             LOG_NUMBER("applied", core_applied_index(&node->core)),
+             LOG_NUMBER("last", log_store_last_index(node->core.log)));
     return true;
 }
 
@@ -488,19 +407,13 @@ static void part_closed(void *context)
         return;
     }
     struct error error;
-    replica_close(node->replica);
-    proposer_free(node->proposer);
-    ledger_close(node->ledger);
-    if (!state_db_close(node->db, &error)) {
-        /* Nothing is lost, the log has it; but somebody should look at the disk. */
-        log_fatal("state", error.text);
-    }
-    log_store_close(node->log);
-    data_directory_close(node->directory);
+    uint64_t term = node->core.term;
+    /* If not, nothing is lost, the log has it; but somebody should look at the disk. */
+    node_must(core_close(&node->core, &error), &error);
     admission_free(node->admission);
     arena_free(&node->arena);
     arena_free(&node->replies);
-    log_info("stopped", LOG_NUMBER("term", node->term));
+    log_info("stopped", LOG_NUMBER("term", term));
     node->stopped(node->stopped_context);
 }
 
@@ -511,7 +424,6 @@ static void handle_closed(uv_handle_t *handle)
 
 void node_audit_ended(struct node *node)
 {
-    node->audits--;
     if (node->closing > 0) {
         part_closed(node);
     }
@@ -524,8 +436,8 @@ static void close_parts(struct node *node)
         return;
     }
     enum { PARTS = 7 };
-    node->closing = PARTS + node->audits;
-    proposer_abandon(node->proposer, "this node is stopping; nothing was executed");
+    node->closing = PARTS + node->core.audits;
+    proposer_abandon(node->core.proposer);
     rpc_server_close(node->server, part_closed, node);
     forwarder_close(node->forwarder, part_closed, node);
     transport_close(node->transport, part_closed, node);

@@ -1,5 +1,5 @@
 /*
- * peers.h - the transport's events that are not messages, and the registration of incarnations. A
+ * peers.h - the transport's events that are not messages. A
  * context is the struct node.
  */
 #ifndef NODE_PEERS_H
@@ -19,8 +19,5 @@ void peers_disconnected(void *context, uint64_t peer_id, const char *reason);
 bool peers_admit(void *context, uint64_t peer_id, uint64_t incarnation, struct error *why);
 void peers_refused(void *context, uint64_t peer_id, const char *reason);
 void peers_turned_away(void *context, const char *who, const char *reason);
-
-/* The leader's, from time to time: proposes the incarnations that are known and not registered. */
-void peers_register(struct node *node);
 
 #endif

@@ -5,7 +5,6 @@
 #ifndef NODE_SERVICE_H
 #define NODE_SERVICE_H
 
-#include "query.h"
 #include "rpc/server.h"
 
 struct node;
@@ -26,9 +25,6 @@ void ledger_service_check_stock(void *context, struct rpc_call *call, struct byt
 void ledger_service_list_stock(void *context, struct rpc_call *call, struct bytes message);
 void ledger_service_get_order(void *context, struct rpc_call *call, struct bytes message);
 void ledger_service_list_history(void *context, struct rpc_call *call, struct bytes message);
-/* Answers a read whose barrier has been applied. */
-void ledger_service_answer_read(void *context, struct rpc_call *call, enum query_kind kind,
-                                struct bytes request);
 
 /* cluster_service.c */
 void cluster_service_status(void *context, struct rpc_call *call, struct bytes message);

@@ -1,8 +1,8 @@
 /*
  * core.h - what a node does, without the loop, the sockets and the threads it does it with: data
- * directory, log, state, replica, ledger, proposer and clock, wired together. node/node.c runs it on
- * libuv; tests/sim runs a whole cluster of them on simulated time, network and disks. Neither has
- * logic of its own about what a node may say or must remember.
+ * directory, log, state, replica, ledger, proposer and clock, wired together. node/node.c runs it
+ * on libuv; tests/sim runs a whole cluster of them on simulated time, network and disks. Neither
+ * has logic of its own about what a node may say or must remember.
  *
  * Everything from outside is a function of struct core_env or an interface that is handed in: both
  * clocks, the network, the files (storage/file.h), the state's database (storage/state_store.h),
@@ -64,8 +64,8 @@ struct core_env {
 
 struct core_config {
     uint64_t id;
-    const char *address;                   /* as peers are told */
-    const struct replica_member *members;  /* valid until core_close */
+    const char *address;                  /* as peers are told */
+    const struct replica_member *members; /* valid until core_close */
     size_t member_count;
     uint32_t election_timeout_ms; /* 0: defaults, as in struct replica_config */
     uint32_t heartbeat_ms;

@@ -2,8 +2,8 @@
  * check_names.h - the names of all checks of a simulated cluster: a run that fails says which one,
  * and a planted bug must be caught by the check that is meant for it.
  *
- * What each one means in detail stands in checks.h. The last three look at the cluster as a whole
- * and are raised by cluster.c, all others by checks*.c.
+ * What each one means in detail stands in checks.h. The last four are raised by the simulator
+ * itself (cluster.c, sim_node.c, sim_net.c), all others by checks*.c.
  */
 #ifndef TESTS_SIM_CHECK_NAMES_H
 #define TESTS_SIM_CHECK_NAMES_H
@@ -23,7 +23,8 @@
     X(READ, "read")                                                                                \
     X(LIVENESS, "liveness")                                                                        \
     X(QUIET, "quiet")                                                                              \
-    X(FAIL_STOP, "fail-stop")
+    X(FAIL_STOP, "fail-stop")                                                                      \
+    X(CODEC, "codec")
 
 enum check {
 #define X(name, text) CHECK_##name,

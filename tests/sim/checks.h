@@ -30,6 +30,7 @@
  *   CHECK_QUIET         a quiet cluster keeps its term and answers without waiting for a timer
  *   CHECK_FAIL_STOP     a node stops when its disk fails, and only then; it starts again from what
  *                       was durable
+ *   CHECK_CODEC         what a node says can be said: the codec takes it, and gives it back
  *
  * How: the first node that commits an index decides what stands there; everybody else is compared
  * with it. The first node that applies it is compared with the model, which is given each entry

@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "ledger/store.h"
+#include "storage/state_store.h"
 
 struct state_db;
 
@@ -47,5 +48,9 @@ struct state_db_view *state_db_view_open(struct state_db *db);
 struct ledger_store state_db_view_store(struct state_db_view *view); /* put and remove refuse */
 uint64_t state_db_view_applied_index(const struct state_db_view *view);
 void state_db_view_close(struct state_db_view *view);
+
+/* All of the above behind the interface that a node takes. The database is the interface's `state`
+ * and is closed once, through either. */
+struct state_store state_db_interface(struct state_db *db);
 
 #endif

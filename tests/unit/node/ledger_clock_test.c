@@ -2,7 +2,7 @@
  */
 #include "cmocka_test.h"
 
-#include "ledger_clock.h"
+#include "core/ledger_clock.h"
 
 static void test_first_leader_of_a_new_ledger(void **state)
 {

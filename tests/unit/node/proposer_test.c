@@ -1,48 +1,60 @@
 /*
- * The proposer alone: the calls, the log and the ledger are this file's. What it holds to: each
- * call is answered exactly once, reads not before their barrier is applied and not all at once.
+ * The proposer alone: the proposals, the log and the ledger are this file's. What it holds to: each
+ * proposal ends exactly once, reads not before their barrier is applied and not all at once.
  */
 #include "cmocka_test.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "proposer.h"
+#include "core/proposer.h"
 
-/* ---- the calls ---- */
+/* ---- the proposals ---- */
 
-struct rpc_call {
-    unsigned answers;
-    enum rpc_status status;
-    void (*cancelled)(void *context, struct rpc_call *call);
-    void *cancelled_context;
+#define ANSWERED (-1) /* beside enum proposal_failure */
+
+struct call {
+    struct proposal proposal;
+    unsigned ends;
+    int end;
 };
 
-void rpc_call_set_cancelled(struct rpc_call *call,
-                            void (*cancelled)(void *context, struct rpc_call *call), void *context)
+static void ended(struct proposal *proposal, int end)
 {
-    call->cancelled = cancelled;
-    call->cancelled_context = context;
+    struct call *call = (struct call *)proposal;
+    call->ends++;
+    call->end = end;
 }
 
-void rpc_call_reply_take(struct rpc_call *call, struct buffer *message)
+static void result(struct proposal *proposal, const struct ledger_result *result)
 {
-    call->answers++;
-    call->status = RPC_OK;
-    buffer_free(message);
+    (void)proposal;
+    (void)result;
 }
 
-void rpc_call_fail(struct rpc_call *call, enum rpc_status status, const char *format, ...)
+static void applied(struct proposal *proposal)
 {
-    (void)format;
-    call->answers++;
-    call->status = status;
+    ended(proposal, ANSWERED);
 }
 
-static void assert_answered(const struct rpc_call *call, enum rpc_status status)
+static bool read_now(struct proposal *proposal, struct error *error)
 {
-    assert_int_equal(call->answers, 1);
-    assert_int_equal(call->status, status);
+    (void)error;
+    ended(proposal, ANSWERED);
+    return true;
+}
+
+static void failed(struct proposal *proposal, enum proposal_failure failure)
+{
+    ended(proposal, (int)failure);
+}
+
+static const struct proposal_ops ops = {result, applied, read_now, failed};
+
+static void assert_ended(const struct call *call, int end)
+{
+    assert_int_equal(call->ends, 1);
+    assert_int_equal(call->end, end);
 }
 
 /* ---- the log ---- */
@@ -62,60 +74,67 @@ static void stamp(void *context, struct ledger_entry_header *header)
     header->time_ms = 1;
 }
 
-static void submit(void *context, struct entry *entry, uint64_t *index, uint64_t *term)
+static bool submit(void *context, struct entry *entry, uint64_t *index, uint64_t *term,
+                   struct error *error)
 {
     (void)context;
+    (void)error;
     *index = ++last_index;
     *term = 1;
     entry_release(entry);
-}
-
-static void answer_read(void *context, struct rpc_call *call, enum query_kind kind,
-                        struct bytes request)
-{
-    (void)context;
-    (void)kind;
-    assert_int_equal(request.len, 4);
-    struct buffer response = {0};
-    rpc_call_reply_take(call, &response);
+    return true;
 }
 
 static struct proposer *setup(void)
 {
     taking = true;
     last_index = 0;
-    const struct proposer_env env = {NULL, can_submit, stamp, submit, answer_read};
+    const struct proposer_env env = {NULL, can_submit, stamp, submit};
     return proposer_new(&env);
 }
 
-static void read_with(struct proposer *proposer, struct rpc_call *call)
+static void flush(struct proposer *proposer)
 {
-    *call = (struct rpc_call){0};
-    assert_true(proposer_add_read(proposer, call, QUERY_GET_STOCK, BYTES_LITERAL("read")));
+    struct error error;
+    assert_true(proposer_flush(proposer, &error));
+}
+
+static bool answer_read(struct proposer *proposer)
+{
+    struct error error;
+    bool answered;
+    assert_true(proposer_answer_read(proposer, &answered, &error));
+    return answered;
+}
+
+static void read_with(struct proposer *proposer, struct call *call)
+{
+    *call = (struct call){.proposal = {.ops = &ops, .is_read = true}};
+    assert_true(proposer_add(proposer, &call->proposal));
 }
 
 static void reads_are_answered_one_by_one_behind_their_barrier(void **state)
 {
     (void)state;
     struct proposer *proposer = setup();
-    struct rpc_call calls[3];
+    struct call calls[3];
     for (size_t i = 0; i < 3; i++) {
         read_with(proposer, &calls[i]);
     }
-    assert_false(proposer_answer_read(proposer));
-    proposer_flush(proposer);
+    assert_false(answer_read(proposer));
+    flush(proposer);
     assert_int_equal(last_index, 1); /* one barrier for all */
     assert_false(proposer_has_answers(proposer));
-    assert_false(proposer_answer_read(proposer));
+    assert_false(answer_read(proposer));
     proposer_applied(proposer, 1, 1);
     for (size_t i = 0; i < 3; i++) {
-        assert_int_equal(calls[i].answers, 0);
+        assert_int_equal(calls[i].ends, 0);
         assert_true(proposer_has_answers(proposer));
-        assert_true(proposer_answer_read(proposer));
-        assert_answered(&calls[i], RPC_OK);
+        assert_true(answer_read(proposer));
+        assert_ended(&calls[i], ANSWERED);
     }
     assert_false(proposer_has_answers(proposer));
-    assert_false(proposer_answer_read(proposer));
+    assert_false(answer_read(proposer));
     proposer_free(proposer);
 }
 
@@ -124,22 +143,22 @@ static void a_late_read_has_its_own_barrier(void **state)
 {
     (void)state;
     struct proposer *proposer = setup();
-    struct rpc_call early[2];
-    struct rpc_call late;
+    struct call early[2];
+    struct call late;
     read_with(proposer, &early[0]);
     read_with(proposer, &early[1]);
-    proposer_flush(proposer);
+    flush(proposer);
     proposer_applied(proposer, 1, 1);
-    assert_true(proposer_answer_read(proposer));
+    assert_true(answer_read(proposer));
     read_with(proposer, &late);
-    proposer_flush(proposer);
+    flush(proposer);
     assert_int_equal(last_index, 2);
-    assert_true(proposer_answer_read(proposer));
-    assert_false(proposer_answer_read(proposer));
-    assert_int_equal(late.answers, 0);
+    assert_true(answer_read(proposer));
+    assert_false(answer_read(proposer));
+    assert_int_equal(late.ends, 0);
     proposer_applied(proposer, 2, 1);
-    assert_true(proposer_answer_read(proposer));
-    assert_answered(&late, RPC_OK);
+    assert_true(answer_read(proposer));
+    assert_ended(&late, ANSWERED);
     proposer_free(proposer);
 }
 
@@ -147,39 +166,38 @@ static void cancelled_reads_end_wherever_they_are(void **state)
 {
     (void)state;
     struct proposer *proposer = setup();
-    struct rpc_call waiting;
-    struct rpc_call in_flight;
-    struct rpc_call ready;
+    struct call waiting;
+    struct call in_flight;
+    struct call ready;
     read_with(proposer, &ready);
-    proposer_flush(proposer);
+    flush(proposer);
     proposer_applied(proposer, 1, 1);
     read_with(proposer, &in_flight);
-    proposer_flush(proposer);
+    flush(proposer);
     read_with(proposer, &waiting);
-    waiting.cancelled(waiting.cancelled_context, &waiting);
-    in_flight.cancelled(in_flight.cancelled_context, &in_flight);
-    ready.cancelled(ready.cancelled_context, &ready);
-    proposer_flush(proposer);
+    waiting.proposal.cancelled = true;
+    in_flight.proposal.cancelled = true;
+    ready.proposal.cancelled = true;
+    flush(proposer);
     assert_int_equal(last_index, 2); /* nobody waits: no entry */
-    assert_answered(&waiting, RPC_CANCELLED);
+    assert_ended(&waiting, PROPOSAL_CANCELLED);
     proposer_applied(proposer, 2, 1);
-    while (proposer_answer_read(proposer)) {
+    while (answer_read(proposer)) {
     }
-    assert_answered(&in_flight, RPC_CANCELLED);
-    assert_answered(&ready, RPC_CANCELLED);
+    assert_ended(&in_flight, PROPOSAL_CANCELLED);
+    assert_ended(&ready, PROPOSAL_CANCELLED);
     proposer_free(proposer);
 }
 
-static void commands_with(struct proposer *proposer, struct rpc_call *call)
+static void commands_with(struct proposer *proposer, struct call *call)
 {
-    *call = (struct rpc_call){0};
-    struct admitted admitted = {.command_count = 1, .line_count = 1};
+    *call = (struct call){.proposal = {.ops = &ops, .command_count = 1, .line_count = 1}};
     struct ledger_command command = {.kind = LEDGER_SET_STOCK,
                                      .sku = BYTES_LITERAL("sku"),
                                      .request_id = BYTES_LITERAL("r"),
                                      .quantity = 1};
-    ledger_command_encode(&admitted.encoded, &command);
-    assert_true(proposer_add_commands(proposer, call, &admitted, PROPOSER_SINGLE));
+    ledger_command_encode(&call->proposal.data, &command);
+    assert_true(proposer_add(proposer, &call->proposal));
 }
 
 /* A command that may commit has an unknown outcome; whatever else waits has surely done nothing. */
@@ -187,30 +205,29 @@ static void lost_leadership_answers_everything(void **state)
 {
     (void)state;
     struct proposer *proposer = setup();
-    struct rpc_call ready;
-    struct rpc_call sent;
-    struct rpc_call sent_read;
-    struct rpc_call waiting;
-    struct rpc_call waiting_read;
+    struct call ready;
+    struct call sent;
+    struct call sent_read;
+    struct call waiting;
+    struct call waiting_read;
     read_with(proposer, &ready);
-    proposer_flush(proposer);
+    flush(proposer);
     proposer_applied(proposer, 1, 1);
     commands_with(proposer, &sent);
     read_with(proposer, &sent_read);
-    proposer_flush(proposer);
+    flush(proposer);
     taking = false;
     commands_with(proposer, &waiting);
     read_with(proposer, &waiting_read);
-    proposer_flush(proposer);
-    proposer_abandon(proposer, "gone");
-    assert_answered(&ready, RPC_UNAVAILABLE);
-    assert_answered(&sent, RPC_UNKNOWN);
-    assert_answered(&sent_read, RPC_UNAVAILABLE);
-    assert_answered(&waiting, RPC_UNAVAILABLE);
-    assert_answered(&waiting_read, RPC_UNAVAILABLE);
+    flush(proposer);
+    proposer_abandon(proposer);
+    assert_ended(&ready, PROPOSAL_NOT_EXECUTED);
+    assert_ended(&sent, PROPOSAL_OUTCOME_UNKNOWN);
+    assert_ended(&sent_read, PROPOSAL_NOT_EXECUTED);
+    assert_ended(&waiting, PROPOSAL_NOT_EXECUTED);
+    assert_ended(&waiting_read, PROPOSAL_NOT_EXECUTED);
     proposer_applied(proposer, 2, 1); /* it commits after all: nobody is told twice */
-    assert_false(proposer_answer_read(proposer));
-    assert_int_equal(proposer_waiting(proposer), 0);
+    assert_false(answer_read(proposer));
     proposer_free(proposer);
 }
 

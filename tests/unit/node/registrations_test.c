@@ -1,7 +1,7 @@
 /* Registrations that stand in the log and are not applied. */
 #include "cmocka_test.h"
 
-#include "registrations.h"
+#include "core/registrations.h"
 
 static void note(struct registrations *registrations, uint64_t index, uint64_t node_id,
                  uint64_t incarnation)

@@ -641,6 +641,38 @@ static void test_failed_write_is_final(void **state)
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* What a node does with its state, through the interface alone: every operation reaches the
+ * database, and its errors come back. */
+static void test_through_the_interface(void **state)
+{
+    (void)state;
+    struct state_store db = state_db_interface(must_open());
+    assert_int_equal(db.ops->applied_index(db.state), 0);
+    struct ledger_store records = db.ops->records(db.state);
+    put(records, LEDGER_KIND_STOCK, "a", "1");
+    assert_true(db.ops->commit(db.state, 3, &error));
+    assert_int_equal(db.ops->applied_index(db.state), 3);
+
+    void *view = db.ops->view_open(db.state);
+    put(records, LEDGER_KIND_STOCK, "a", "2");
+    put(records, LEDGER_KIND_STOCK, "b", "2");
+    assert_true(db.ops->commit(db.state, 4, &error));
+    struct ledger_store frozen = db.ops->view_records(view);
+    assert_int_equal(db.ops->view_applied_index(view), 3);
+    expect_scan(frozen, LEDGER_KIND_STOCK, "", "", 100, "a=1 ");
+    assert_false(frozen.ops->put(frozen.store, LEDGER_KIND_STOCK, BYTES_LITERAL("a"),
+                                 BYTES_LITERAL("3"), &error));
+    assert_non_null(strstr(error.text, "read-only"));
+    db.ops->view_close(view);
+
+    put(records, LEDGER_KIND_STOCK, "b", "not committed");
+    assert_true(db.ops->close(db.state, &error));
+    db = state_db_interface(must_open());
+    assert_int_equal(db.ops->applied_index(db.state), 4);
+    expect_scan(db.ops->records(db.state), LEDGER_KIND_STOCK, "", "", 100, "a=2 b=2 ");
+    assert_true(db.ops->close(db.state, &error));
+}
+
 #define ON_DISK(test) cmocka_unit_test_setup_teardown(test, make_directory, remove_directory)
 
 int main(void)
@@ -655,6 +687,7 @@ int main(void)
         ON_DISK(test_against_a_model),
         ON_DISK(test_view_stands_still),
         ON_DISK(test_views_beside_commits),
+        ON_DISK(test_through_the_interface),
         ON_DISK(test_newer_format),
         ON_DISK(test_broken_applied_index),
         ON_DISK(test_not_a_nodes_database),

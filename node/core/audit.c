@@ -1,0 +1,40 @@
+/*
+ * audit.c - view, work in the pool, and back. The view is of the last committed state, so what the
+ * node applies meanwhile neither disturbs the audit nor is seen by it.
+ */
+#include "core.h"
+
+static void audit_run(struct pool_work *work)
+{
+    struct audit *audit = (struct audit *)work; /* its first member */
+    struct ledger_store records = audit->core->state_store.ops->view_records(audit->view);
+    audit->ok = ledger_audit_run(records, &audit->result, &audit->error);
+}
+
+static void audit_run_done(struct pool_work *work)
+{
+    struct audit *audit = (struct audit *)work;
+    struct core *core = audit->core;
+    core->state_store.ops->view_close(audit->view);
+    core->audits--;
+    audit->ended(audit);
+}
+
+bool audit_start(struct audit *audit, struct core *core, bool *busy, struct error *error)
+{
+    *busy = core->audits > 0;
+    if (*busy) {
+        return error_set(error, "another audit is running on this node");
+    }
+    audit->work = (struct pool_work){audit_run, audit_run_done};
+    audit->core = core;
+    audit->view = core->state_store.ops->view_open(core->state_store.state);
+    audit->applied_index = core->state_store.ops->view_applied_index(audit->view);
+    core->audits++;
+    if (!core->env.run_in_pool(core->env.context, &audit->work, error)) {
+        core->state_store.ops->view_close(audit->view);
+        core->audits--;
+        return false;
+    }
+    return true;
+}

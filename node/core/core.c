@@ -1,0 +1,329 @@
+/*
+ * core.c - the wiring of a node's parts, and the calls that drive them (core.h).
+ *
+ * The happy path of a command: core_propose puts it into the proposer; at the end of the turn
+ * core_flush submits one entry; replica -> write_log and send; a majority -> replica_apply: ledger,
+ * state store, proposer, the proposal's owner.
+ *
+ * Possible failures: at the open each is one clear line; later a failed disk, a broken contract of
+ * libraft, or a state that can't be read or written: the call returns false and so does every later
+ * one of the replica's.
+ */
+#include "core.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "found.h"
+#include "members.h"
+
+#define READ_LOG_MOST 1024
+
+static uint64_t monotonic_ms(const struct core *core)
+{
+    return core->env.monotonic_ms(core->env.context);
+}
+
+static int64_t wall_ms(const struct core *core)
+{
+    return core->env.wall_ms(core->env.context);
+}
+
+/* What a callback of the replica without a result has met ends the call that it came from. */
+static bool checked(struct core *core, bool ok, struct error *error)
+{
+    if (ok && core->failed) {
+        *error = core->failure;
+        return false;
+    }
+    return ok;
+}
+
+bool core_leads(const struct core *core)
+{
+    return core->state == REPLICA_LEADER;
+}
+
+uint64_t core_applied_index(const struct core *core)
+{
+    return core->state_store.ops->applied_index(core->state_store.state);
+}
+
+/* ---- what the replica asks of its node (raft/replica.h) ---- */
+
+static bool replica_store_hard_state(void *context, uint64_t term, uint64_t voted_for,
+                                     struct error *error)
+{
+    struct core *core = context;
+    return data_directory_store_hard_state(core->directory, term, voted_for, error);
+}
+
+static void replica_write_log(void *context, uint64_t generation, uint64_t first_index,
+                              struct entry *const *entries, size_t count)
+{
+    struct core *core = context;
+    if (!core->failed && !core->env.write_log(core->env.context, generation, first_index, entries,
+                                              count, &core->failure)) {
+        core->failed = true;
+    }
+}
+
+static size_t replica_read_log(void *context, uint64_t first_index, size_t max_count,
+                               size_t max_bytes, struct entry **entries, struct error *error)
+{
+    struct core *core = context;
+    struct log_record records[READ_LOG_MOST];
+    struct buffer memory = {0};
+    size_t count = log_store_read(core->log, first_index,
+                                  max_count < READ_LOG_MOST ? max_count : READ_LOG_MOST, max_bytes,
+                                  records, &memory, error);
+    for (size_t i = 0; i < count; i++) {
+        entries[i] = entry_new_copy(records[i].index, records[i].term,
+                                    (enum entry_type)records[i].type, records[i].data);
+    }
+    buffer_free(&memory);
+    return count;
+}
+
+static void replica_send_to(void *context, uint64_t peer_id, const struct peer_message *message)
+{
+    struct core *core = context;
+    core->env.send(core->env.context, peer_id, message);
+}
+
+struct applying {
+    struct proposer *proposer;
+    const struct entry *entry;
+};
+
+static void on_result(void *context, uint32_t position, const struct ledger_result *result)
+{
+    (void)position;
+    const struct applying *applying = context;
+    proposer_result(applying->proposer, applying->entry->index, applying->entry->term, result);
+}
+
+static bool replica_apply(void *context, const struct entry *entry, struct error *error)
+{
+    struct core *core = context;
+    struct applying applying = {core->proposer, entry};
+    if (entry->type == ENTRY_COMMAND &&
+        !ledger_apply(core->ledger, entry->index, entry->data, on_result, &applying, error)) {
+        return error_wrap(error, "entry %" PRIu64 " can't be applied", entry->index);
+    }
+    if (!core->state_store.ops->commit(core->state_store.state, entry->index, error)) {
+        return false;
+    }
+    proposer_applied(core->proposer, entry->index, entry->term);
+    return true;
+}
+
+static void replica_make_barrier(void *context, uint64_t term, struct buffer *out)
+{
+    struct core *core = context;
+    (void)term;
+    struct ledger_entry_header header = {.format = LEDGER_ENTRY_FORMAT,
+                                         .ledger_version = LEDGER_VERSION};
+    ledger_clock_lead(&core->clock, monotonic_ms(core), wall_ms(core), ledger_time_ms(core->ledger),
+                      &header.time_ms, &header.outage_credit_ms);
+    ledger_entry_begin(out, &header);
+    ledger_entry_finish(out, 0);
+}
+
+static void replica_state_changed(void *context, enum replica_state state, uint64_t term,
+                                  uint64_t leader_id)
+{
+    struct core *core = context;
+    bool leadership_ended = core_leads(core) && (state != REPLICA_LEADER || term != core->term);
+    core->state = state;
+    core->term = term;
+    core->leader_id = leader_id;
+    core->registered_count = 0;
+    core->env.role_changed(core->env.context);
+    if (leadership_ended) {
+        proposer_abandon(core->proposer);
+    }
+}
+
+/* ---- what the proposer asks ---- */
+
+static bool proposer_can_submit(void *context)
+{
+    struct core *core = context;
+    return core_leads(core) && replica_can_submit(core->replica);
+}
+
+static void proposer_stamp(void *context, struct ledger_entry_header *header)
+{
+    struct core *core = context;
+    header->time_ms = ledger_clock_stamp(&core->clock, monotonic_ms(core), wall_ms(core));
+}
+
+static bool proposer_submit(void *context, struct entry *entry, uint64_t *index, uint64_t *term,
+                            struct error *error)
+{
+    struct core *core = context;
+    *term = core->term;
+    return checked(core, replica_submit(core->replica, entry, monotonic_ms(core), index, error),
+                   error);
+}
+
+/* ---- events ---- */
+
+bool core_receive(struct core *core, uint64_t peer_id, struct peer_message *message,
+                  struct error *error)
+{
+    bool from_leader = message->type == PEER_APPEND_ENTRIES;
+    uint64_t now = monotonic_ms(core);
+    if (!checked(core, replica_receive(core->replica, peer_id, message, now, error), error)) {
+        return false;
+    }
+    if (from_leader && core->leader_id == peer_id) {
+        ledger_clock_contact(&core->clock, now);
+    }
+    return true;
+}
+
+bool core_log_written(struct core *core, uint64_t generation, uint64_t last_index,
+                      struct error *error)
+{
+    return checked(
+        core, replica_log_written(core->replica, generation, last_index, monotonic_ms(core), error),
+        error);
+}
+
+bool core_upkeep(struct core *core, struct error *error)
+{
+    if (!core_leads(core)) {
+        return true;
+    }
+    struct replica_status status;
+    replica_status_get(core->replica, &status);
+    ledger_clock_leading(&core->clock, monotonic_ms(core));
+    if (!status.barrier_applied) {
+        return true;
+    }
+    if (!core_register_members(core, error)) {
+        return false;
+    }
+    if (ledger_next_due_ms(core->ledger) <= ledger_clock_peek(&core->clock, monotonic_ms(core)) &&
+        status.applied_index == status.last_index) {
+        proposer_want_tick(core->proposer);
+    }
+    return core_flush(core, error);
+}
+
+bool core_tick(struct core *core, struct error *error)
+{
+    return checked(core, replica_tick(core->replica, monotonic_ms(core), error), error);
+}
+
+bool core_answer_read(struct core *core, bool *answered, struct error *error)
+{
+    return proposer_answer_read(core->proposer, answered, error);
+}
+
+bool core_flush(struct core *core, struct error *error)
+{
+    return proposer_flush(core->proposer, error);
+}
+
+uint64_t core_next_ms(const struct core *core)
+{
+    return proposer_has_answers(core->proposer) ? monotonic_ms(core)
+                                                : replica_next_ms(core->replica);
+}
+
+bool core_propose(struct core *core, struct proposal *proposal)
+{
+    return core_leads(core) && proposer_add(core->proposer, proposal);
+}
+
+/* ---- life ---- */
+
+bool core_open(struct core *core, const struct core_config *config, const struct core_env *env,
+               struct error *error)
+{
+    *core = (struct core){.config = *config, .env = *env, .state = REPLICA_FOLLOWER};
+    struct buffer bootstrap = {0};
+    bool ok = replica_bootstrap_entry(config->members, config->member_count, &bootstrap,
+                                      &core->cluster_id, error);
+    buffer_free(&bootstrap);
+    core->found = memory_zalloc(sizeof *core->found);
+    if (!ok || !core_found_open(core, core->found, error)) {
+        struct error ignored; /* nothing was applied: what could not be flushed is not missed */
+        core_close(core, &ignored);
+        return false;
+    }
+    return true;
+}
+
+bool core_start(struct core *core, struct error *error)
+{
+    const struct proposer_env proposer = {
+        .context = core,
+        .can_submit = proposer_can_submit,
+        .stamp = proposer_stamp,
+        .submit = proposer_submit,
+    };
+    core->proposer = proposer_new(&proposer);
+    const struct replica_env env = {
+        .context = core,
+        .store_hard_state = replica_store_hard_state,
+        .write_log = replica_write_log,
+        .read_log = replica_read_log,
+        .send = replica_send_to,
+        .apply = replica_apply,
+        .make_barrier = replica_make_barrier,
+        .state_changed = replica_state_changed,
+    };
+    const struct replica_config config = {
+        .id = core->config.id,
+        .address = core->config.address,
+        .members = core->config.members,
+        .member_count = core->config.member_count,
+        .election_timeout_ms = core->config.election_timeout_ms,
+        .heartbeat_ms = core->config.heartbeat_ms,
+        .seed = core->config.seed,
+    };
+    core->replica = replica_open(&config, &env, error);
+    if (core->replica == NULL) {
+        return false;
+    }
+    const struct replica_disk disk = {
+        .term = data_directory_term(core->directory),
+        .voted_for = data_directory_voted_for(core->directory),
+        .entries = core->found->entries,
+        .entry_count = core->found->count,
+        .applied_index = core_applied_index(core),
+    };
+    bool started = replica_start(core->replica, &disk, monotonic_ms(core), error);
+    core_found_free(core->found);
+    core->found = NULL;
+    return checked(core, started, error);
+}
+
+bool core_close(struct core *core, struct error *error)
+{
+    bool flushed = true;
+    assert(core->audits == 0);
+    if (core->proposer != NULL) {
+        proposer_abandon(core->proposer);
+        proposer_free(core->proposer);
+    }
+    replica_close(core->replica);
+    core_found_free(core->found);
+    ledger_close(core->ledger);
+    if (core->state_store.ops != NULL) {
+        flushed = core->state_store.ops->close(core->state_store.state, error);
+    }
+    if (core->log != NULL) {
+        log_store_close(core->log);
+    }
+    if (core->directory != NULL) {
+        data_directory_close(core->directory);
+    }
+    *core = (struct core){0};
+    return flushed;
+}

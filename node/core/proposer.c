@@ -1,0 +1,288 @@
+/*
+ * proposer.c - three queues. `waiting` holds proposals in the order they came; `flights` holds one
+ * record per submitted entry, in index order, with its proposals; `ready` holds the reads whose
+ * barrier is applied.
+ *
+ * Invariants: flights are consecutive in submission order and all of one term (leadership lost
+ * empties them); a flight's proposals hold as many commands as its entry; a cancelled proposal
+ * stays in place, for its commands may have been submitted.
+ */
+#include "proposer.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/limits.h"
+
+struct proposal_queue {
+    struct proposal *first;
+    struct proposal *last;
+};
+
+struct flight {
+    uint64_t index;
+    uint64_t term;
+    struct proposal_queue commands;
+    struct proposal *current; /* whose results come next */
+    struct proposal_queue reads;
+};
+
+struct proposer {
+    struct proposer_env env;
+    struct proposal_queue waiting;
+    size_t waiting_commands;
+    size_t waiting_bytes;
+    size_t waiting_reads;
+    bool tick_wanted;
+    struct flight flights[LIMIT_INFLIGHT_ENTRIES]; /* a ring */
+    size_t flight_head;
+    size_t flight_count;
+    struct proposal_queue ready;
+    struct buffer entry;
+};
+
+static void queue_push(struct proposal_queue *queue, struct proposal *proposal)
+{
+    proposal->next = NULL;
+    if (queue->last != NULL) {
+        queue->last->next = proposal;
+    } else {
+        queue->first = proposal;
+    }
+    queue->last = proposal;
+}
+
+static struct proposal *queue_pop(struct proposal_queue *queue)
+{
+    struct proposal *proposal = queue->first;
+    if (proposal != NULL) {
+        queue->first = proposal->next;
+        if (queue->first == NULL) {
+            queue->last = NULL;
+        }
+    }
+    return proposal;
+}
+
+/* The proposal is its owner's again, and may be gone when this returns. */
+static void end_failed(struct proposal *proposal, enum proposal_failure failure)
+{
+    if (!proposal->is_read) {
+        buffer_free(&proposal->data);
+    }
+    proposal->ops->failed(proposal, failure);
+}
+
+struct proposer *proposer_new(const struct proposer_env *env)
+{
+    struct proposer *proposer = memory_zalloc(sizeof *proposer);
+    proposer->env = *env;
+    return proposer;
+}
+
+void proposer_free(struct proposer *proposer)
+{
+    assert(proposer->waiting.first == NULL && proposer->flight_count == 0 &&
+           proposer->ready.first == NULL);
+    buffer_free(&proposer->entry);
+    free(proposer);
+}
+
+void proposer_want_tick(struct proposer *proposer)
+{
+    proposer->tick_wanted = true;
+}
+
+bool proposer_is_full(const struct proposer *proposer, size_t bytes)
+{
+    return proposer->waiting_commands >= LIMIT_WAITING_COMMANDS ||
+           proposer->waiting_reads >= LIMIT_WAITING_READS ||
+           proposer->waiting_bytes + bytes > LIMIT_WAITING_BYTES;
+}
+
+bool proposer_add(struct proposer *proposer, struct proposal *proposal)
+{
+    assert(proposal->is_read || proposal->command_count > 0);
+    if (proposer_is_full(proposer, proposal->data.len)) {
+        return false;
+    }
+    proposer->waiting_bytes += proposal->data.len;
+    if (proposal->is_read) {
+        proposer->waiting_reads++;
+    } else {
+        proposer->waiting_commands += proposal->command_count;
+    }
+    proposal->results = 0;
+    queue_push(&proposer->waiting, proposal);
+    return true;
+}
+
+static void waiting_forget(struct proposer *proposer, const struct proposal *proposal)
+{
+    proposer->waiting_bytes -= proposal->data.len;
+    if (proposal->is_read) {
+        proposer->waiting_reads--;
+    } else {
+        proposer->waiting_commands -= proposal->command_count;
+    }
+}
+
+/* ---- submitting ---- */
+
+/* Moves what fits one entry from waiting into the flight; returns how many commands. What was
+ * cancelled while it waited ends here: surely not executed. */
+static uint32_t gather(struct proposer *proposer, struct flight *flight)
+{
+    uint32_t commands = 0;
+    uint32_t lines = 0;
+    while (proposer->waiting.first != NULL) {
+        struct proposal *proposal = proposer->waiting.first;
+        bool fits =
+            commands == 0 || (lines + proposal->line_count <= TARGET_ENTRY_LINES &&
+                              proposer->entry.len + proposal->data.len <= TARGET_ENTRY_BYTES);
+        if (!proposal->is_read && !proposal->cancelled && !fits) {
+            break;
+        }
+        queue_pop(&proposer->waiting);
+        waiting_forget(proposer, proposal);
+        if (proposal->cancelled) {
+            end_failed(proposal, PROPOSAL_CANCELLED);
+        } else if (proposal->is_read) {
+            queue_push(&flight->reads, proposal);
+        } else {
+            ledger_entry_append_encoded(&proposer->entry, buffer_bytes(&proposal->data));
+            buffer_free(&proposal->data);
+            commands += proposal->command_count;
+            lines += proposal->line_count;
+            queue_push(&flight->commands, proposal);
+        }
+    }
+    return commands;
+}
+
+static bool submit_one(struct proposer *proposer, struct error *error)
+{
+    struct ledger_entry_header header = {.format = LEDGER_ENTRY_FORMAT,
+                                         .ledger_version = LEDGER_VERSION};
+    proposer->env.stamp(proposer->env.context, &header);
+    buffer_clear(&proposer->entry);
+    ledger_entry_begin(&proposer->entry, &header);
+
+    struct flight flight = {0};
+    uint32_t commands = gather(proposer, &flight);
+    if (commands == 0 && flight.reads.first == NULL && !proposer->tick_wanted) {
+        return true; /* everything that waited was cancelled */
+    }
+    proposer->tick_wanted = false;
+    ledger_entry_finish(&proposer->entry, commands);
+    flight.current = flight.commands.first;
+    struct entry *entry = entry_new_take(ENTRY_COMMAND, &proposer->entry);
+    /* Nothing is applied inside the submit: an entry must be written first, and that is the log
+     * thread's work. */
+    size_t slot = (proposer->flight_head + proposer->flight_count) % LIMIT_INFLIGHT_ENTRIES;
+    proposer->flights[slot] = flight;
+    proposer->flight_count++;
+    return proposer->env.submit(proposer->env.context, entry, &proposer->flights[slot].index,
+                                &proposer->flights[slot].term, error);
+}
+
+bool proposer_flush(struct proposer *proposer, struct error *error)
+{
+    while ((proposer->waiting.first != NULL || proposer->tick_wanted) &&
+           proposer->flight_count < TARGET_INFLIGHT_ENTRIES &&
+           proposer->env.can_submit(proposer->env.context)) {
+        if (!submit_one(proposer, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- answering ---- */
+
+static struct flight *flight_at(struct proposer *proposer, uint64_t index, uint64_t term)
+{
+    if (proposer->flight_count == 0) {
+        return NULL;
+    }
+    struct flight *flight = &proposer->flights[proposer->flight_head];
+    return flight->index == index && flight->term == term ? flight : NULL;
+}
+
+void proposer_result(struct proposer *proposer, uint64_t index, uint64_t term,
+                     const struct ledger_result *result)
+{
+    struct flight *flight = flight_at(proposer, index, term);
+    if (flight == NULL) {
+        return;
+    }
+    struct proposal *proposal = flight->current;
+    assert(proposal != NULL); /* an entry of ours holds as many commands as its proposals */
+    if (!proposal->cancelled) {
+        proposal->ops->result(proposal, result);
+    }
+    if (++proposal->results == proposal->command_count) {
+        flight->current = proposal->next;
+    }
+}
+
+void proposer_applied(struct proposer *proposer, uint64_t index, uint64_t term)
+{
+    struct flight *found = flight_at(proposer, index, term);
+    if (found == NULL) {
+        return;
+    }
+    struct flight flight = *found;
+    assert(flight.current == NULL);
+    proposer->flight_head = (proposer->flight_head + 1) % LIMIT_INFLIGHT_ENTRIES;
+    proposer->flight_count--;
+    for (struct proposal *proposal; (proposal = queue_pop(&flight.commands)) != NULL;) {
+        proposal->ops->applied(proposal);
+    }
+    for (struct proposal *read; (read = queue_pop(&flight.reads)) != NULL;) {
+        queue_push(&proposer->ready, read);
+    }
+}
+
+bool proposer_answer_read(struct proposer *proposer, bool *answered, struct error *error)
+{
+    struct proposal *read = queue_pop(&proposer->ready);
+    *answered = read != NULL;
+    if (read == NULL) {
+        return true;
+    }
+    if (read->cancelled) {
+        end_failed(read, PROPOSAL_CANCELLED);
+        return true;
+    }
+    return read->ops->read(read, error);
+}
+
+bool proposer_has_answers(const struct proposer *proposer)
+{
+    return proposer->ready.first != NULL;
+}
+
+static void fail_queue(struct proposal_queue *queue, enum proposal_failure failure)
+{
+    for (struct proposal *proposal; (proposal = queue_pop(queue)) != NULL;) {
+        end_failed(proposal, failure);
+    }
+}
+
+void proposer_abandon(struct proposer *proposer)
+{
+    while (proposer->flight_count > 0) {
+        struct flight *flight = &proposer->flights[proposer->flight_head];
+        fail_queue(&flight->commands, PROPOSAL_OUTCOME_UNKNOWN);
+        fail_queue(&flight->reads, PROPOSAL_NOT_EXECUTED);
+        proposer->flight_head = (proposer->flight_head + 1) % LIMIT_INFLIGHT_ENTRIES;
+        proposer->flight_count--;
+    }
+    fail_queue(&proposer->ready, PROPOSAL_NOT_EXECUTED);
+    fail_queue(&proposer->waiting, PROPOSAL_NOT_EXECUTED);
+    proposer->waiting_commands = 0;
+    proposer->waiting_bytes = 0;
+    proposer->waiting_reads = 0;
+    proposer->tick_wanted = false;
+}
