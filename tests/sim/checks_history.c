@@ -174,7 +174,8 @@ static bool check_place(struct checks *checks, uint64_t number, size_t node,
                    operation->position);
         return false;
     }
-    if (result->log_index > checks->nodes[node].applied_most) {
+    /* Results are given while their entry is applied. */
+    if (result->log_index > checks->nodes[node].applied_most + 1) {
         world_fail(checks->world, CHECK_ACKNOWLEDGED,
                    "n%zu acknowledges op-%" PRIu64 " at %" PRIu64 ", it has applied %" PRIu64,
                    node + 1, number, result->log_index, checks->nodes[node].applied_most);
