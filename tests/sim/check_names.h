@@ -24,6 +24,7 @@
     X(LIVENESS, "liveness")                                                                        \
     X(QUIET, "quiet")                                                                              \
     X(FAIL_STOP, "fail-stop")                                                                      \
+    X(CODEC, "codec")                                                                              \
     X(CODEC, "codec")
 
 enum check {

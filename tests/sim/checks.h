@@ -39,8 +39,9 @@
  * bits in it.
  *
  * What is told must be told in its order in time: what is durable before what is said, a commit
- * index before the application of what it covers, the application before the answer. At a start:
- * hard state, log, state. A crash is not told; the next start is.
+ * index before the application of what it covers, the application before the answer or around it
+ * (struct proposal_ops.result is called in its midst). At a start: hard state, log, state. A crash
+ * is not told; the next start is.
  *
  * Most calls are noted in world->trace as well: whoever calls need not. Failing checks go to
  * world_fail, which keeps the first; behind it all calls do nothing. Ownership: entries are
