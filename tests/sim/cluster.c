@@ -112,10 +112,10 @@ static void fail_unsettled(struct cluster *cluster, uint64_t waited_ms)
                                     node->is_wiped ? ", wiped" : "");
             continue;
         }
-        len += (size_t)snprintf(text + len, sizeof text - len,
-                                "; n%zu%s%s term %" PRIu64 " applied %" PRIu64, i + 1,
-                                node->is_wiped ? " wiped" : "", sim_node_leads(node) ? " leads" : "",
-                                node->core.term, core_applied_index(&node->core));
+        len += (size_t)snprintf(
+            text + len, sizeof text - len, "; n%zu%s%s term %" PRIu64 " applied %" PRIu64, i + 1,
+            node->is_wiped ? " wiped" : "", sim_node_leads(node) ? " leads" : "", node->core.term,
+            core_applied_index(&node->core));
     }
     world_fail(&cluster->world, CHECK_LIVENESS,
                "no healthy cluster %" PRIu64 " ms after everything was mended%s", waited_ms, text);
@@ -231,8 +231,8 @@ static void quiet_spell(struct cluster *cluster)
                    cluster->probes_answered, cluster->probes);
     }
     if (cluster->slowest_us > QUIET_ACK_US) {
-        world_fail(&cluster->world, CHECK_QUIET, "a command to a quiet cluster waited %" PRIu64 " us",
-                   cluster->slowest_us);
+        world_fail(&cluster->world, CHECK_QUIET,
+                   "a command to a quiet cluster waited %" PRIu64 " us", cluster->slowest_us);
     }
     if (cluster->slowest_us > cluster->result->slowest_ack_us) {
         cluster->result->slowest_ack_us = cluster->slowest_us;

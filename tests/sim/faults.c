@@ -60,7 +60,8 @@ void faults_node_ended(void *context, struct sim_node *node)
 {
     struct faults *faults = context;
     if (faults->is_storm) {
-        restart_after(faults, node, sim_random_between(random_of(faults), 100, faults->plan->fault_us));
+        restart_after(faults, node,
+                      sim_random_between(random_of(faults), 100, faults->plan->fault_us));
     }
 }
 
@@ -82,8 +83,7 @@ static void cut_link(struct faults *faults, size_t from, size_t to, uint64_t us)
 {
     trace_note(&faults->world->trace, from, TRACE_LINK_CUT, to + 1);
     sim_net_cut(faults->net, from, to, true);
-    world_after(faults->world, us, mend_link, faults, &faults->net->links[from][to],
-                faults->storm);
+    world_after(faults->world, us, mend_link, faults, &faults->net->links[from][to], faults->storm);
 }
 
 static size_t another(struct faults *faults, size_t than)
@@ -107,9 +107,8 @@ static void fault_cut(const struct fault_context *fault)
 static void fault_partition(const struct fault_context *fault)
 {
     struct faults *faults = fault->faults;
-    uint64_t side = sim_random_chance(random_of(faults), 500)
-                        ? UINT64_C(1) << fault->node->number
-                        : random_next(random_of(faults));
+    uint64_t side = sim_random_chance(random_of(faults), 500) ? UINT64_C(1) << fault->node->number
+                                                              : random_next(random_of(faults));
     world_count(faults->world, STAT_PARTITIONS);
     trace_note(&faults->world->trace, TRACE_WORLD, TRACE_PARTED, side & 0xff);
     for (size_t a = 0; a < faults->plan->node_count; a++) {
@@ -231,10 +230,12 @@ static void fault_failed_operation(const struct fault_context *fault)
     /* Those that a node makes all the time, and those of a start. */
     static const enum sim_operation often[] = {SIM_WRITE, SIM_SYNC, SIM_WRITE, SIM_SYNC, SIM_READ};
     struct random *random = random_of(fault->faults);
-    enum sim_operation operation = sim_random_chance(random, 600)
-                                       ? often[sim_random_below(random, 5)]
-                                       : (enum sim_operation)sim_random_below(random, SIM_OPERATIONS);
-    uint64_t nth = sim_random_between(random, 1, operation == SIM_WRITE || operation == SIM_SYNC ? 30 : 3);
+    enum sim_operation operation =
+        sim_random_chance(random, 600)
+            ? often[sim_random_below(random, 5)]
+            : (enum sim_operation)sim_random_below(random, SIM_OPERATIONS);
+    uint64_t nth =
+        sim_random_between(random, 1, operation == SIM_WRITE || operation == SIM_SYNC ? 30 : 3);
     world_count(fault->faults->world, STAT_BROKEN_DISKS);
     trace_note(&fault->faults->world->trace, fault->node->number, TRACE_DISK_FAILS, operation);
     sim_disk_fail(fault->node->disk, operation, nth, EIO);

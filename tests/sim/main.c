@@ -47,10 +47,14 @@ static bool parse_number(const char *text, uint64_t *number)
 static bool parse_arguments(int argc, char **argv, struct arguments *arguments)
 {
     static const struct option options[] = {
-        {"seed", required_argument, NULL, 's'},  {"seeds", required_argument, NULL, 'n'},
-        {"ticks", required_argument, NULL, 't'}, {"nodes", required_argument, NULL, 'm'},
-        {"trace", no_argument, NULL, 'r'},       {"twice", no_argument, NULL, '2'},
-        {"print-digest", no_argument, NULL, 'd'}, {"complete", no_argument, NULL, 'c'},
+        {"seed", required_argument, NULL, 's'},
+        {"seeds", required_argument, NULL, 'n'},
+        {"ticks", required_argument, NULL, 't'},
+        {"nodes", required_argument, NULL, 'm'},
+        {"trace", no_argument, NULL, 'r'},
+        {"twice", no_argument, NULL, '2'},
+        {"print-digest", no_argument, NULL, 'd'},
+        {"complete", no_argument, NULL, 'c'},
         {NULL, 0, NULL, 0},
     };
     uint64_t nodes = 0;
@@ -156,7 +160,8 @@ int main(int argc, char **argv)
     }
     double seconds = processor_seconds() - begin;
     stats_print(&stats);
-    printf("%" PRIu64 " seeds from %" PRIu64 ", %" PRIu64 " events, %.0f a minute of processor time, "
+    printf("%" PRIu64 " seeds from %" PRIu64 ", %" PRIu64
+           " events, %.0f a minute of processor time, "
            "%" PRIu64 " failed\n",
            arguments.seeds, arguments.cluster.seed, events,
            (double)events * (arguments.twice ? 2 : 1) * 60 / (seconds > 0 ? seconds : 1), failures);

@@ -1,9 +1,9 @@
 /*
  * operation.c - the way of an attempt (operation.h).
  *
- * Invariant: an operation is held by the event that brings it to its node, then by the core, then by
- * the event that brings its answer back; if nothing comes back, by whoever waits. It is freed when
- * nothing holds it.
+ * Invariant: an operation is held by the event that brings it to its node, then by the core, then
+ * by the event that brings its answer back; if nothing comes back, by whoever waits. It is freed
+ * when nothing holds it.
  */
 #include "operation.h"
 
@@ -230,7 +230,8 @@ static void encode(struct operation *operation, const struct request *request)
         operation->numbers[i] = checks_invoke(checks);
         command.trace_id = checks_trace_id(operation->numbers[i], text);
         ledger_command_encode(data, &command);
-        checks_asked(checks, operation->numbers[i], bytes_of(data->data + begin, data->len - begin));
+        checks_asked(checks, operation->numbers[i],
+                     bytes_of(data->data + begin, data->len - begin));
         lines += command.line_count;
     }
     operation->count = request->count;

@@ -29,7 +29,7 @@ struct operations {
     struct world *world;
     struct checks *checks;
     struct sim_node *nodes;
-    unsigned loss_permille; /* of what is asked, and of what is answered */
+    unsigned loss_permille;  /* of what is asked, and of what is answered */
     struct operation *first; /* of all that are */
 };
 

@@ -114,7 +114,8 @@ static void draw_faults(struct plan *plan, struct random *random)
     };
     /* One seed in twenty has no faults but the weather, others one kind, most about half of them.
      */
-    plan->fault_gap_us = sim_random_chance(random, 50) ? 0 : between_magnitudes(random, 15000, 1500000);
+    plan->fault_gap_us =
+        sim_random_chance(random, 50) ? 0 : between_magnitudes(random, 15000, 1500000);
     plan->fault_us = between_magnitudes(random, 20000, 2000000);
     if (sim_random_chance(random, 150)) {
         plan->fault_weights[sim_random_below(random, FAULT_COUNT)] = 1;

@@ -12,8 +12,9 @@
 static const char *const skus[] = {"A", "AA", "B", "b", "widget", "Widget"};
 
 /* Remarks differ in length, so that batches and segments end anywhere. */
-static const char remark[] = "a remark of a length that is drawn, so that no two batches of the log need have the same "
-                             "number of bytes, nor sectors that begin at the same place in them";
+static const char remark[] =
+    "a remark of a length that is drawn, so that no two batches of the log need have the same "
+    "number of bytes, nor sectors that begin at the same place in them";
 
 static struct bytes draw_sku(struct random *random, const struct plan *plan)
 {
@@ -111,8 +112,8 @@ static struct bytes draw_request_id(struct request *request, size_t place, struc
     if (sim_random_chance(random, 30)) {
         number -= sim_random_below(random, number < 20 ? number + 1 : 20);
     }
-    snprintf(request->request_ids[place], sizeof request->request_ids[place], "r%zu-%" PRIu64 "-%zu",
-             origin->client, number, place);
+    snprintf(request->request_ids[place], sizeof request->request_ids[place],
+             "r%zu-%" PRIu64 "-%zu", origin->client, number, place);
     return bytes_of_string(request->request_ids[place]);
 }
 

@@ -24,9 +24,9 @@ struct request {
     size_t count;
     struct ledger_command commands[REQUEST_COMMANDS];
     struct ledger_line lines[REQUEST_COMMANDS][REQUEST_LINES];
-    char order_ids[REQUEST_COMMANDS][16];
-    char request_ids[REQUEST_COMMANDS][24];
-    char actor[16];
+    char order_ids[REQUEST_COMMANDS][32];
+    char request_ids[REQUEST_COMMANDS][64];
+    char actor[32];
 };
 
 struct request_origin {

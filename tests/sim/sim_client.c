@@ -23,7 +23,8 @@ static void step_after(struct sim_client *client, uint64_t us)
 static void think(struct sim_client *client)
 {
     client->has_request = false;
-    step_after(client, sim_random_below(&world_of(client)->random, 2 * client->all->plan->think_us));
+    step_after(client,
+               sim_random_below(&world_of(client)->random, 2 * client->all->plan->think_us));
 }
 
 static void ask_again(struct sim_client *client)

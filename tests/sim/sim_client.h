@@ -3,8 +3,8 @@
  * same identity and of any node, until it is answered or it gives up.
  *
  * What a client does about a failure is what the client library does: a request that surely was not
- * executed, or whose outcome is unknown, is sent again as it was, with its requested_at; a timeout is
- * an unknown outcome, and may cancel what waits.
+ * executed, or whose outcome is unknown, is sent again as it was, with its requested_at; a timeout
+ * is an unknown outcome, and may cancel what waits.
  */
 #ifndef TESTS_SIM_CLIENT_H
 #define TESTS_SIM_CLIENT_H
@@ -25,7 +25,7 @@ struct sim_client {
     struct request request;
     unsigned attempts; /* at this request */
     uint64_t asked;    /* attempts ever: tells a timeout whether it is this one's */
-    uint64_t planned; /* steps ever: tells a step whether it is the last one planned */
+    uint64_t planned;  /* steps ever: tells a step whether it is the last one planned */
     struct operation *current;
     size_t node; /* the one that answered last */
 };

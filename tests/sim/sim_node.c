@@ -1,8 +1,8 @@
 /*
  * sim_node.c - the life of a node's process, and what its machine keeps when that ends.
  *
- * Invariant: the core is open exactly if core_is_open; it runs exactly if is_up. A process that ends
- * has its core closed with is_crashing set, so that nothing of what it does then is heard.
+ * Invariant: the core is open exactly if core_is_open; it runs exactly if is_up. A process that
+ * ends has its core closed with is_crashing set, so that nothing of what it does then is heard.
  */
 #include "sim_node_internal.h"
 

@@ -4,9 +4,9 @@
  *
  * A machine keeps its disk, what its state database has flushed, and its clocks. A node's process
  * lives from a start to its end: the power goes, it is killed, it is stopped, or its disk fails and
- * it stops itself. It may end at any point: between two events, inside a call into the core - at any
- * call that the core makes outside, at any file operation - and while it starts. From that point on
- * nothing that the core still does has an effect.
+ * it stops itself. It may end at any point: between two events, inside a call into the core - at
+ * any call that the core makes outside, at any file operation - and while it starts. From that
+ * point on nothing that the core still does has an effect.
  *
  * The loop: an event is a call into the core, and begins a turn unless one is open; a turn may take
  * several events; at its end come tick, reads and flush, as in node/node.c.
@@ -38,7 +38,7 @@ struct sim_node {
     const struct plan *plan;
     size_t number; /* from 0; its id is one more */
     struct replica_member members[LIMIT_NODES];
-    char addresses[LIMIT_NODES][8];
+    char addresses[LIMIT_NODES][24];
     /* The process has ended, for whatever reason. */
     void (*ended)(void *context, struct sim_node *node);
     void *context;
@@ -48,14 +48,14 @@ struct sim_node {
     struct file_system files;
     struct sim_state *records;
     struct sim_clock clock;
-    bool is_booted;          /* since the power came back: its monotonic clock runs */
-    uint64_t disk_least_us;  /* of a write to the log */
+    bool is_booted;         /* since the power came back: its monotonic clock runs */
+    uint64_t disk_least_us; /* of a write to the log */
     uint64_t disk_most_us;
-    bool disk_is_faulty;     /* it may refuse: to be mended before it is relied on */
-    uint64_t failures_seen;  /* of the disk's operations, that were its fault */
-    bool state_is_faulty;    /* the same of the state's database */
-    bool is_wiped;           /* it has lost its directory once: the others refuse it */
-    uint64_t incarnation;    /* for a directory that is new */
+    bool disk_is_faulty;    /* it may refuse: to be mended before it is relied on */
+    uint64_t failures_seen; /* of the disk's operations, that were its fault */
+    bool state_is_faulty;   /* the same of the state's database */
+    bool is_wiped;          /* it has lost its directory once: the others refuse it */
+    uint64_t incarnation;   /* for a directory that is new */
 
     /* The process. */
     bool is_up;

@@ -1,6 +1,6 @@
 /*
- * sim_node_env.c - what a core asks of its surroundings (struct core_env), simulated; each call is a
- * point at which the process may end, and is told to the checks.
+ * sim_node_env.c - what a core asks of its surroundings (struct core_env), simulated; each call is
+ * a point at which the process may end, and is told to the checks.
  *
  * The state's database is the one in memory (sim_state.h) behind a layer of ours: it sees each
  * commit, and decides when the changes reach the disk.

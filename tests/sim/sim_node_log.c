@@ -3,7 +3,8 @@
  * (node/core/log_queue.h), which is on the disk some time later, and then the next one. The loop
  * hears of it later still.
  *
- * Invariant: a run is under way exactly if log_is_writing; its event carries the life it belongs to.
+ * Invariant: a run is under way exactly if log_is_writing; its event carries the life it belongs
+ * to.
  */
 #include "sim_node_internal.h"
 
@@ -16,9 +17,8 @@ static void take_run(struct sim_node *node)
         return;
     }
     node->log_is_writing = true;
-    world_after(node->world,
-                sim_random_between(random, node->disk_least_us, node->disk_most_us), appended, node,
-                NULL, node->life);
+    world_after(node->world, sim_random_between(random, node->disk_least_us, node->disk_most_us),
+                appended, node, NULL, node->life);
 }
 
 bool node_log_push(struct sim_node *node, uint64_t generation, uint64_t first_index,
@@ -67,9 +67,8 @@ static void tell_loop(struct sim_node *node)
 {
     if (!node->log_notice) {
         node->log_notice = true;
-        world_after(node->world,
-                    sim_random_below(&node->world->random, node->plan->notice_late_us), notice,
-                    node, NULL, node->life);
+        world_after(node->world, sim_random_below(&node->world->random, node->plan->notice_late_us),
+                    notice, node, NULL, node->life);
     }
 }
 

@@ -1,8 +1,8 @@
 /*
  * sim_node_turn.c - a node's loop: events, turns, and what a call into the core may come to.
  *
- * A call that returns false must have met a fault of the disk or of the state's database, or the end
- * that was planned for it; one that returns true must have met none (CHECK_FAIL_STOP).
+ * A call that returns false must have met a fault of the disk or of the state's database, or the
+ * end that was planned for it; one that returns true must have met none (CHECK_FAIL_STOP).
  *
  * The order of events within a turn is theirs; timers, reads and the submit come at its end, as in
  * node/node.c. A turn that takes more than one event stays open for a while.
@@ -36,11 +36,9 @@ void node_report(struct sim_node *node)
 /* The disk or the state has failed, and the process stops itself: its last words are in `error`. */
 static void stop_failed(struct sim_node *node, const struct error *error)
 {
-    enum sim_end how =
-        sim_random_chance(&node->world->random, 300) ? SIM_POWER_CUT : SIM_KILLED;
+    enum sim_end how = sim_random_chance(&node->world->random, 300) ? SIM_POWER_CUT : SIM_KILLED;
     if (error->text[0] == '\0') {
-        world_fail(node->world, CHECK_FAIL_STOP, "node %zu stops without a word",
-                   node->number + 1);
+        world_fail(node->world, CHECK_FAIL_STOP, "node %zu stops without a word", node->number + 1);
     }
     world_count(node->world, node->is_up ? STAT_FAIL_STOPS : STAT_REFUSED_STARTS);
     trace_note(&node->world->trace, node->number, TRACE_STOPPED, 0);
@@ -65,8 +63,7 @@ bool node_survives(struct sim_node *node, bool ok, const struct error *error)
                    node->number + 1, disk_failed ? "disk" : "state's database");
         return false;
     }
-    if (!ok && !disk_failed && !node->state_failed && !node->log_failed &&
-        !node->state_is_faulty) {
+    if (!ok && !disk_failed && !node->state_failed && !node->log_failed && !node->state_is_faulty) {
         world_fail(node->world, CHECK_FAIL_STOP, "node %zu stops though nothing has failed: %s",
                    node->number + 1, error->text);
         return false;

@@ -88,7 +88,7 @@ struct peer_message;
     /* ---- a node's life ---- */                                                                  \
     X(STARTING, ("is started"))                                                                    \
     X(STOPPING, ("is stopped in order"))                                                           \
-    X(CRASH, ("CRASHES: %s", v[0] == 0 ? "power cut" : "killed"))                                      \
+    X(CRASH, ("CRASHES: %s", v[0] == 0 ? "power cut" : "killed"))                                  \
     X(CRASH_IN_CALL, ("is about to crash in a call"))                                              \
     X(STOPPED, ("STOPS, as it must: its disk failed"))                                             \
     X(PAUSED, ("is paused for " TRACE_U " us", v[0]))                                              \
