@@ -24,7 +24,6 @@
     X(LIVENESS, "liveness")                                                                        \
     X(QUIET, "quiet")                                                                              \
     X(FAIL_STOP, "fail-stop")                                                                      \
-    X(CODEC, "codec")                                                                              \
     X(CODEC, "codec")
 
 enum check {
