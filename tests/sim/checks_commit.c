@@ -194,7 +194,7 @@ void checks_applied(struct checks *checks, size_t node, uint64_t index, struct l
 {
     struct node_view *view = &checks->nodes[node];
     struct hash128 digest = ledger_digest(ledger);
-    if (checks->world->failed) {
+    if (checks->world->failed || view->lost) {
         return;
     }
     trace_note(&checks->world->trace, node, TRACE_APPLIED, index, digest.low);

@@ -115,6 +115,7 @@ static void proposal_result(struct proposal *proposal, const struct ledger_resul
                    operation->node->number + 1, operation->count);
         return;
     }
+    sim_node_report(operation->node); /* what is answered is committed */
     checks_result(operation->set->checks, operation->numbers[operation->answered++],
                   operation->node->number, result);
     world_count(world, STAT_COMMANDS);

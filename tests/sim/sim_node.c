@@ -264,7 +264,7 @@ void sim_node_start(struct sim_node *node)
         return;
     }
     node->is_up = true;
-    node_report(node);
+    sim_node_report(node);
     sim_net_up(node->net, node->number);
     node_begin_turns(node);
 }

@@ -115,6 +115,9 @@ void sim_node_mend(struct sim_node *node);
 bool sim_node_is_crashing(const struct sim_node *node);
 bool sim_node_leads(const struct sim_node *node);
 
+/* Tells the checks what its disk and its replica have come to. */
+void sim_node_report(struct sim_node *node);
+
 /* ---- events ---- */
 
 /* Takes the message over. */

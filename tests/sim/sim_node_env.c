@@ -45,7 +45,7 @@ static void send(void *context, uint64_t peer_id, const struct peer_message *mes
                    node->number + 1, peer_id);
         return;
     }
-    node_report(node);
+    sim_node_report(node);
     checks_sent(node->checks, node->number, to, message);
     sim_net_send(node->net, node->number, to, message);
 }
@@ -105,7 +105,7 @@ static void role_changed(void *context)
     if (node->is_crashing) {
         return;
     }
-    node_report(node);
+    sim_node_report(node);
     checks_role(node->checks, node->number, core->state, core->term);
     if (core->state == REPLICA_LEADER && core->term != node->led_term) {
         node->led_term = core->term;
@@ -142,7 +142,7 @@ static bool state_commit(void *state, uint64_t applied_index, struct error *erro
         node->state_failed = true;
         return false;
     }
-    node_report(node);
+    sim_node_report(node);
     checks_applied(node->checks, node->number, applied_index, node->core.ledger);
     world_count(node->world, STAT_ENTRIES_APPLIED);
     if (sim_random_chance(&node->world->random, node->plan->flush_permille)) {

@@ -27,8 +27,6 @@ bool node_survives(struct sim_node *node, bool ok, const struct error *error);
 void node_after_event(struct sim_node *node);
 /* The first timers of a life. */
 void node_begin_turns(struct sim_node *node);
-/* Tells the checks what the disk and the replica have come to. */
-void node_report(struct sim_node *node);
 
 /* sim_node_env.c */
 

@@ -25,7 +25,7 @@ static void report_hard_state(struct sim_node *node)
     }
 }
 
-void node_report(struct sim_node *node)
+void sim_node_report(struct sim_node *node)
 {
     struct replica_status status;
     report_hard_state(node);
@@ -73,7 +73,7 @@ bool node_survives(struct sim_node *node, bool ok, const struct error *error)
         return false;
     }
     if (node->is_up) {
-        node_report(node);
+        sim_node_report(node);
     }
     return !node->world->failed;
 }
