@@ -145,6 +145,9 @@ void checks_started(struct checks *checks, size_t node, uint64_t applied_index,
         return;
     }
     trace_note(&checks->world->trace, node, TRACE_STARTED, applied_index, digest.low);
+    if (view->lost) {
+        return;
+    }
     if (applied_index > view->applied_most) {
         world_fail(checks->world, CHECK_APPLIED,
                    "n%zu starts with a state of %" PRIu64 ", it never came further than %" PRIu64,

@@ -143,7 +143,9 @@ static bool state_commit(void *state, uint64_t applied_index, struct error *erro
         return false;
     }
     sim_node_report(node);
+    sim_state_watch(node->records, true);
     checks_applied(node->checks, node->number, applied_index, node->core.ledger);
+    sim_state_watch(node->records, false);
     world_count(node->world, STAT_ENTRIES_APPLIED);
     if (sim_random_chance(&node->world->random, node->plan->flush_permille)) {
         sim_state_flush(node->records);
