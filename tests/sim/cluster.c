@@ -15,8 +15,6 @@
 #define RECOVERY_TIMEOUTS 60
 #define QUIET_PROBES      16
 #define QUIET_GAP_US      150000
-/* Round trips, some writes to disks; far from any timer. */
-#define QUIET_ACK_US 60000
 /* The first ones bring back followers that were lost of late: they may wait. */
 #define QUIET_WARM_UP 3
 /* A storm of few events ends all the same. */
@@ -208,6 +206,13 @@ static void check_quiet_terms(struct cluster *cluster, uint64_t term)
     }
 }
 
+/* Round trips, some writes to disks, and the turns of both sides that wait for more: no timer. */
+static uint64_t longest_quiet_us(const struct plan *plan)
+{
+    uint64_t turn_us = plan->turn_permille > 0 ? plan->turn_us : 0;
+    return 10000 + 8 * turn_us + 4 * (plan->disk_most_us + plan->notice_late_us);
+}
+
 static void quiet_spell(struct cluster *cluster)
 {
     struct sim_node *leader = leader_of(cluster);
@@ -230,7 +235,7 @@ static void quiet_spell(struct cluster *cluster)
                    "a quiet cluster answered %" PRIu64 " of %" PRIu64 " commands",
                    cluster->probes_answered, cluster->probes);
     }
-    if (cluster->slowest_us > QUIET_ACK_US) {
+    if (cluster->slowest_us > longest_quiet_us(&cluster->plan)) {
         world_fail(&cluster->world, CHECK_QUIET,
                    "a command to a quiet cluster waited %" PRIu64 " us", cluster->slowest_us);
     }

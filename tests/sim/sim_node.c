@@ -162,8 +162,8 @@ void sim_node_stop(struct sim_node *node)
         node->work->done(node->work);
         node->work = NULL;
     }
-    bool written = node_log_drain(node, &error);
-    if (!node_survives(node, written, &error)) {
+    node->log_failed = !node_log_drain(node, &error);
+    if (!node_survives(node, !node->log_failed, &error)) {
         return;
     }
     trace_note(&node->world->trace, node->number, TRACE_STOPPING, 0);
