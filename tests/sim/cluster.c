@@ -164,12 +164,16 @@ static void heal(struct cluster *cluster)
     hold_a_minority_down(cluster);
     world_count(&cluster->world, STAT_HEALINGS);
     trace_note(&cluster->world.trace, TRACE_WORLD, TRACE_HEALED, 0);
+    uint64_t last_at_us = cluster->net.last_at_us;
     faults_mend_all(&cluster->faults);
     wait_until_settled(cluster);
     for (size_t i = 0; i < cluster->plan.node_count && !cluster->world.failed; i++) {
         cluster->nodes[i].is_held_down = false;
         sim_node_start(&cluster->nodes[i]);
     }
+    wait_until_settled(cluster);
+    /* What was late in the storm still comes, and may cost somebody a heartbeat. */
+    world_run_until(&cluster->world, last_at_us);
     wait_until_settled(cluster);
 }
 
