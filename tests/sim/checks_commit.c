@@ -65,7 +65,7 @@ static void commit_first(struct checks *checks, size_t node, struct known *known
 static void check_own_term(struct checks *checks, size_t node, const struct known *known)
 {
     const struct node_view *view = &checks->nodes[node];
-    if (view->role == REPLICA_LEADER && checks->node_count > 1 &&
+    if (view->role == REPLICA_LEADER && checks->node_count > 1 && known->entry->index > 1 &&
         known->entry->term != view->role_term) {
         world_fail(checks->world, CHECK_COMMITTED,
                    "n%zu leads term %" PRIu64 " and commits up to %" PRIu64
