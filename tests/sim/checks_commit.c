@@ -145,6 +145,9 @@ void checks_started(struct checks *checks, size_t node, uint64_t applied_index,
         return;
     }
     trace_note(&checks->world->trace, node, TRACE_STARTED, applied_index, digest.low);
+    if (view->lost) {
+        return;
+    }
     if (applied_index > view->applied_most) {
         world_fail(checks->world, CHECK_APPLIED,
                    "n%zu starts with a state of %" PRIu64 ", it never came further than %" PRIu64,
@@ -194,7 +197,7 @@ void checks_applied(struct checks *checks, size_t node, uint64_t index, struct l
 {
     struct node_view *view = &checks->nodes[node];
     struct hash128 digest = ledger_digest(ledger);
-    if (checks->world->failed) {
+    if (checks->world->failed || view->lost) {
         return;
     }
     trace_note(&checks->world->trace, node, TRACE_APPLIED, index, digest.low);

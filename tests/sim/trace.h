@@ -87,7 +87,8 @@ struct peer_message;
     X(RECEIVED_TIMEOUT_NOW, ("<- n" TRACE_U " wants us to lead, term " TRACE_U, v[0], v[1]))       \
     /* ---- a node's life ---- */                                                                  \
     X(STARTING, ("is started"))                                                                    \
-    X(CRASH, ("CRASHES, " TRACE_U " writes under way", v[0]))                                      \
+    X(STOPPING, ("is stopped in order"))                                                           \
+    X(CRASH, ("CRASHES: %s", v[0] == 0 ? "power cut" : "killed"))                                  \
     X(CRASH_IN_CALL, ("is about to crash in a call"))                                              \
     X(STOPPED, ("STOPS, as it must: its disk failed"))                                             \
     X(PAUSED, ("is paused for " TRACE_U " us", v[0]))                                              \

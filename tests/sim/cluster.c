@@ -1,0 +1,368 @@
+/*
+ * cluster.c - a run: storms, healing, quiet spells.
+ */
+#include "cluster.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "faults.h"
+#include "plan.h"
+#include "sim_client.h"
+
+/* Once everything is mended: so many election timeouts until the cluster serves and all are equal.
+ * Several rounds of split votes, and a log to catch up with. */
+#define RECOVERY_TIMEOUTS 60
+#define QUIET_PROBES      16
+#define QUIET_GAP_US      150000
+/* The first ones bring back followers that were lost of late: they may wait. */
+#define QUIET_WARM_UP 3
+/* A storm of few events ends all the same. */
+#define STORM_MOST_US UINT64_C(120000000)
+#define SLICE_US      10000
+/* Notes of a failed run, for each node. */
+#define NOTES_SHOWN 30
+
+struct cluster {
+    struct world world;
+    struct plan plan;
+    struct sim_net net;
+    struct checks *checks;
+    struct sim_node nodes[LIMIT_NODES];
+    struct faults faults;
+    struct sim_clients clients;
+    struct cluster_result *result;
+    uint64_t probes;
+    uint64_t probes_answered;
+    uint64_t slowest_us;
+};
+
+/* ---- the network's events ---- */
+
+static uint64_t ready_at_us(void *context, size_t node)
+{
+    struct cluster *cluster = context;
+    return sim_node_ready_at_us(&cluster->nodes[node]);
+}
+
+static void received(void *context, size_t from, size_t to, struct peer_message *message)
+{
+    struct cluster *cluster = context;
+    sim_node_receive(&cluster->nodes[to], from, message);
+}
+
+static enum sim_net_hello hello(void *context, size_t from, size_t to)
+{
+    struct cluster *cluster = context;
+    return sim_node_hello(&cluster->nodes[from], &cluster->nodes[to]);
+}
+
+/* ---- healing ---- */
+
+static struct sim_node *leader_of(struct cluster *cluster)
+{
+    struct sim_node *leader = NULL;
+    for (size_t i = 0; i < cluster->plan.node_count; i++) {
+        struct sim_node *node = &cluster->nodes[i];
+        if (sim_node_leads(node) && !node->is_wiped &&
+            (leader == NULL || node->core.term > leader->core.term)) {
+            leader = node;
+        }
+    }
+    return leader;
+}
+
+/* One leader, all that count in its term, everything applied everywhere. */
+static bool has_settled(struct cluster *cluster)
+{
+    const struct sim_node *leader = leader_of(cluster);
+    struct replica_status status;
+    if (leader == NULL) {
+        return false;
+    }
+    replica_status_get(leader->core.replica, &status);
+    if (!status.barrier_applied || status.applied_index != status.last_index) {
+        return false;
+    }
+    for (size_t i = 0; i < cluster->plan.node_count; i++) {
+        const struct sim_node *node = &cluster->nodes[i];
+        if (node->is_held_down || node->is_wiped) {
+            continue;
+        }
+        if (!node->is_up || sim_node_ready_at_us(node) > cluster->world.now_us ||
+            node->core.term != leader->core.term ||
+            core_applied_index(&node->core) != status.applied_index) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Why not, for whoever has to find out. */
+static void fail_unsettled(struct cluster *cluster, uint64_t waited_ms)
+{
+    char text[400] = "";
+    size_t len = 0;
+    for (size_t i = 0; i < cluster->plan.node_count && len < sizeof text; i++) {
+        const struct sim_node *node = &cluster->nodes[i];
+        if (!node->is_up) {
+            len += (size_t)snprintf(text + len, sizeof text - len, "; n%zu down%s", i + 1,
+                                    node->is_wiped ? ", wiped" : "");
+            continue;
+        }
+        len += (size_t)snprintf(
+            text + len, sizeof text - len, "; n%zu%s%s term %" PRIu64 " applied %" PRIu64, i + 1,
+            node->is_wiped ? " wiped" : "", sim_node_leads(node) ? " leads" : "", node->core.term,
+            core_applied_index(&node->core));
+    }
+    world_fail(&cluster->world, CHECK_LIVENESS,
+               "no healthy cluster %" PRIu64 " ms after everything was mended%s", waited_ms, text);
+}
+
+static void wait_until_settled(struct cluster *cluster)
+{
+    uint64_t begin_us = cluster->world.now_us;
+    uint64_t most_ms = (uint64_t)RECOVERY_TIMEOUTS * cluster->plan.election_timeout_ms;
+    while (!cluster->world.failed && !has_settled(cluster)) {
+        uint64_t waited_ms = (cluster->world.now_us - begin_us) / 1000;
+        if (waited_ms > most_ms) {
+            fail_unsettled(cluster, waited_ms);
+        }
+        world_run_until(&cluster->world, cluster->world.now_us + SLICE_US);
+    }
+    uint64_t took_ms = (cluster->world.now_us - begin_us) / 1000;
+    if (took_ms > cluster->result->recovered_ms) {
+        cluster->result->recovered_ms = took_ms;
+    }
+}
+
+/* Takes down all but a bare majority of those that count, or nobody: who is left must do. */
+static void hold_a_minority_down(struct cluster *cluster)
+{
+    struct random *random = &cluster->world.random;
+    size_t left = faults_sound_nodes(&cluster->faults);
+    size_t majority = cluster->plan.node_count / 2 + 1;
+    if (left == majority || sim_random_chance(random, 500)) {
+        return;
+    }
+    world_count(&cluster->world, STAT_MINORITIES);
+    while (left > majority) {
+        struct sim_node *node = &cluster->nodes[sim_random_below(random, cluster->plan.node_count)];
+        if (!node->is_held_down && !node->is_wiped) {
+            trace_note(&cluster->world.trace, node->number, TRACE_HELD_DOWN, 0);
+            node->is_held_down = true;
+            sim_node_end(node, SIM_POWER_CUT);
+            left--;
+        }
+    }
+}
+
+static void heal(struct cluster *cluster)
+{
+    sim_clients_rest(&cluster->clients);
+    hold_a_minority_down(cluster);
+    world_count(&cluster->world, STAT_HEALINGS);
+    trace_note(&cluster->world.trace, TRACE_WORLD, TRACE_HEALED, 0);
+    faults_mend_all(&cluster->faults);
+    wait_until_settled(cluster);
+    for (size_t i = 0; i < cluster->plan.node_count && !cluster->world.failed; i++) {
+        cluster->nodes[i].is_held_down = false;
+        sim_node_start(&cluster->nodes[i]);
+    }
+    wait_until_settled(cluster);
+}
+
+/* ---- quiet ---- */
+
+static void probe_heard(void *context, struct operation *operation)
+{
+    struct cluster *cluster = context;
+    uint64_t took_us = operation->ended_at_us - operation->asked_at_us;
+    if (operation->outcome != OUTCOME_ANSWERED) {
+        world_fail(&cluster->world, CHECK_QUIET, "a quiet leader refuses a command");
+    }
+    cluster->probes_answered++;
+    if (took_us > cluster->slowest_us) {
+        cluster->slowest_us = took_us;
+    }
+}
+
+static void probe(struct cluster *cluster, struct sim_node *leader)
+{
+    struct request request;
+    request_probe(&request, cluster->probes++);
+    operation_ask(&cluster->clients.operations, &request, leader, false, probe_heard, cluster);
+}
+
+static void check_quiet_terms(struct cluster *cluster, uint64_t term)
+{
+    for (size_t i = 0; i < cluster->plan.node_count; i++) {
+        const struct sim_node *node = &cluster->nodes[i];
+        if (!node->is_wiped && node->core.term != term) {
+            world_fail(&cluster->world, CHECK_QUIET,
+                       "the term of a quiet cluster went from %" PRIu64 " to %" PRIu64, term,
+                       node->core.term);
+        }
+    }
+}
+
+/* Round trips, some writes to disks, and the turns of both sides that wait for more: no timer. */
+static uint64_t longest_quiet_us(const struct plan *plan)
+{
+    uint64_t turn_us = plan->turn_permille > 0 ? plan->turn_us : 0;
+    return 10000 + 8 * turn_us + 4 * (plan->disk_most_us + plan->notice_late_us);
+}
+
+static void quiet_spell(struct cluster *cluster)
+{
+    struct sim_node *leader = leader_of(cluster);
+    uint64_t term = leader->core.term;
+    world_count(&cluster->world, STAT_QUIET_SPELLS);
+    trace_note(&cluster->world.trace, TRACE_WORLD, TRACE_QUIET, 0);
+    for (unsigned i = 0; i < QUIET_PROBES && !cluster->world.failed; i++) {
+        if (i == QUIET_WARM_UP) {
+            cluster->slowest_us = 0;
+        }
+        probe(cluster, leader);
+        world_run_until(&cluster->world, cluster->world.now_us + QUIET_GAP_US);
+    }
+    if (cluster->world.failed) {
+        return;
+    }
+    check_quiet_terms(cluster, term);
+    if (cluster->probes_answered != cluster->probes) {
+        world_fail(&cluster->world, CHECK_QUIET,
+                   "a quiet cluster answered %" PRIu64 " of %" PRIu64 " commands",
+                   cluster->probes_answered, cluster->probes);
+    }
+    if (cluster->slowest_us > longest_quiet_us(&cluster->plan)) {
+        world_fail(&cluster->world, CHECK_QUIET,
+                   "a command to a quiet cluster waited %" PRIu64 " us", cluster->slowest_us);
+    }
+    if (cluster->slowest_us > cluster->result->slowest_ack_us) {
+        cluster->result->slowest_ack_us = cluster->slowest_us;
+    }
+    /* What was proposed last reaches the last follower with a heartbeat. */
+    wait_until_settled(cluster);
+}
+
+static void audit_all(struct cluster *cluster)
+{
+    for (size_t i = 0; i < cluster->plan.node_count && !cluster->world.failed; i++) {
+        struct sim_node *node = &cluster->nodes[i];
+        if (!node->is_wiped) {
+            struct ledger_store records =
+                node->core.state_store.ops->records(node->core.state_store.state);
+            checks_audit(cluster->checks, i, records, node->core.ledger, i == 0);
+        }
+    }
+}
+
+/* ---- the run ---- */
+
+static void storm(struct cluster *cluster, uint64_t until_event)
+{
+    struct world *world = &cluster->world;
+    uint64_t end_us = world->now_us + STORM_MOST_US;
+    world_count(world, STAT_STORMS);
+    faults_begin_storm(&cluster->faults);
+    sim_clients_go(&cluster->clients);
+    while (!world->failed && world->event_count < until_event && world->now_us < end_us) {
+        world_run_until(world, world->now_us + SLICE_US);
+    }
+}
+
+static void start_node(void *owner, void *object, uint64_t value)
+{
+    (void)object;
+    (void)value;
+    sim_node_start(owner);
+}
+
+static void begin(struct cluster *cluster, const struct cluster_options *options)
+{
+    static const struct sim_net_events events = {
+        .ready_at_us = ready_at_us, .received = received, .hello = hello};
+    struct world *world = &cluster->world;
+    struct plan *plan = &cluster->plan;
+    world_init(world, options->seed, options->trace);
+    plan_draw(plan, &world->random, options->node_count, options->events);
+    trace_note(&world->trace, TRACE_WORLD, TRACE_BEGIN, options->seed, plan->node_count);
+    cluster->checks = checks_new(world, plan->node_count);
+    sim_net_init(&cluster->net, world, plan->node_count, &events);
+    cluster->net.events.context = cluster;
+    cluster->net.weather = plan->weather;
+    cluster->net.coded_permille = plan->coded_permille;
+    cluster->net.old_permille = plan->old_permille;
+    faults_init(&cluster->faults, world, &cluster->net, cluster->nodes, plan);
+    for (size_t i = 0; i < plan->node_count; i++) {
+        sim_node_init(&cluster->nodes[i], world, &cluster->net, cluster->checks, plan, i);
+        cluster->nodes[i].ended = faults_node_ended;
+        cluster->nodes[i].context = &cluster->faults;
+        world_at(world, sim_random_below(&world->random, 100000), start_node, &cluster->nodes[i],
+                 NULL, 0);
+    }
+    sim_clients_init(&cluster->clients, world, cluster->checks, cluster->nodes, plan);
+}
+
+static void run(struct cluster *cluster, uint64_t events)
+{
+    struct world *world = &cluster->world;
+    for (unsigned i = 1; i <= cluster->plan.storms && !world->failed; i++) {
+        storm(cluster, events * i / cluster->plan.storms);
+        if (!world->failed) {
+            heal(cluster);
+        }
+        if (!world->failed) {
+            quiet_spell(cluster);
+        }
+    }
+    audit_all(cluster);
+    if (!world->failed) {
+        checks_end(cluster->checks);
+    }
+    trace_note(&world->trace, TRACE_WORLD, TRACE_END, 0);
+}
+
+static void end(struct cluster *cluster)
+{
+    struct cluster_result *result = cluster->result;
+    struct world *world = &cluster->world;
+    result->failed = world->failed;
+    result->failed_check = world->failed_check;
+    result->failure = world->failure;
+    result->digest = world->trace.digest;
+    result->event_count = world->event_count;
+    result->simulated_ms = world->now_us / 1000;
+    result->node_count = cluster->plan.node_count;
+    for (size_t i = 0; i < cluster->plan.node_count; i++) {
+        const struct sim_node *node = &cluster->nodes[i];
+        if (!node->is_wiped && node->stored_term > result->term) {
+            result->term = node->stored_term;
+        }
+    }
+    for (size_t i = 0; i < cluster->plan.node_count; i++) {
+        sim_node_free(&cluster->nodes[i]);
+    }
+    result->stats = world->stats;
+    sim_clients_free(&cluster->clients);
+    sim_net_free(&cluster->net);
+    checks_free(cluster->checks);
+    world_free(world);
+}
+
+void cluster_run(const struct cluster_options *options, struct cluster_result *result, FILE *out)
+{
+    struct cluster *cluster = memory_zalloc(sizeof *cluster);
+    *result = (struct cluster_result){0};
+    cluster->result = result;
+    begin(cluster, options);
+    run(cluster, options->events);
+    if (cluster->world.failed && options->trace == NULL) {
+        for (size_t i = 0; i < TRACE_TRACKS; i++) {
+            trace_print_node(&cluster->world.trace, out, i, NOTES_SHOWN);
+        }
+    }
+    end(cluster);
+    free(cluster);
+}

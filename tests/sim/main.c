@@ -1,0 +1,170 @@
+/*
+ * main.c - runs simulated clusters, one for each seed:
+ *
+ *   sim --seed S [--seeds N] [--ticks T] [--nodes K] [--trace] [--twice] [--print-digest]
+ *       [--complete]
+ *
+ * runs seeds S to S + N - 1, about T events each; --nodes fixes the size of all clusters; --twice
+ * runs each seed a second time and compares; --complete fails if over all seeds some fault never
+ * occurred. A seed that fails is printed with its check, what happened last on each node, and the
+ * command that runs it again. Exits with 1 if one has failed, with 2 for wrong arguments.
+ */
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/limits.h"
+#include "cluster.h"
+
+#define DEFAULT_EVENTS 20000
+
+struct arguments {
+    struct cluster_options cluster;
+    uint64_t seeds;
+    bool twice;
+    bool print_digest;
+    bool complete;
+};
+
+static int usage(const char *program)
+{
+    fprintf(stderr,
+            "usage: %s --seed S [--seeds N] [--ticks EVENTS] [--nodes K] [--trace] [--twice]\n"
+            "           [--print-digest] [--complete]\n",
+            program);
+    return 2;
+}
+
+static bool parse_number(const char *text, uint64_t *number)
+{
+    char *end;
+    *number = strtoull(text, &end, 10);
+    return *text >= '0' && *text <= '9' && *end == '\0';
+}
+
+static bool parse_arguments(int argc, char **argv, struct arguments *arguments)
+{
+    static const struct option options[] = {
+        {"seed", required_argument, NULL, 's'},
+        {"seeds", required_argument, NULL, 'n'},
+        {"ticks", required_argument, NULL, 't'},
+        {"nodes", required_argument, NULL, 'm'},
+        {"trace", no_argument, NULL, 'r'},
+        {"twice", no_argument, NULL, '2'},
+        {"print-digest", no_argument, NULL, 'd'},
+        {"complete", no_argument, NULL, 'c'},
+        {NULL, 0, NULL, 0},
+    };
+    uint64_t nodes = 0;
+    bool valid = true;
+    int option;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (option) {
+        case 's':
+            valid = valid && parse_number(optarg, &arguments->cluster.seed);
+            break;
+        case 'n':
+            valid = valid && parse_number(optarg, &arguments->seeds);
+            break;
+        case 't':
+            valid = valid && parse_number(optarg, &arguments->cluster.events);
+            break;
+        case 'm':
+            valid = valid && parse_number(optarg, &nodes) && nodes >= 1 && nodes <= LIMIT_NODES;
+            break;
+        case 'r':
+            arguments->cluster.trace = stdout;
+            break;
+        case '2':
+            arguments->twice = true;
+            break;
+        case 'd':
+            arguments->print_digest = true;
+            break;
+        case 'c':
+            arguments->complete = true;
+            break;
+        default:
+            valid = false;
+        }
+    }
+    arguments->cluster.node_count = (size_t)nodes;
+    return valid && optind == argc;
+}
+
+static void print_replay(const char *program, const struct cluster_options *options)
+{
+    printf("  replay: %s --seed %" PRIu64 " --ticks %" PRIu64, program, options->seed,
+           options->events);
+    if (options->node_count != 0) {
+        printf(" --nodes %zu", options->node_count);
+    }
+    printf(" --trace\n");
+}
+
+static bool run_seed(const char *program, const struct arguments *arguments,
+                     const struct cluster_options *options, struct cluster_result *result)
+{
+    cluster_run(options, result, stdout);
+    if (result->failed) {
+        printf("seed %" PRIu64 " FAILED (%zu nodes, event %" PRIu64 "): %s: %s\n", options->seed,
+               result->node_count, result->event_count, check_name(result->failed_check),
+               result->failure.text);
+        print_replay(program, options);
+        return false;
+    }
+    if (arguments->twice) {
+        struct cluster_result again;
+        cluster_run(options, &again, stdout);
+        if (again.digest != result->digest || again.event_count != result->event_count) {
+            printf("seed %" PRIu64 " FAILED: it ran differently the second time\n", options->seed);
+            print_replay(program, options);
+            return false;
+        }
+    }
+    if (arguments->print_digest) {
+        printf("seed %" PRIu64 ": %zu nodes, %" PRIu64 " events, %" PRIu64 " ms, term %" PRIu64
+               ", recovered in %" PRIu64 " ms, slowest quiet answer %" PRIu64
+               " us, digest %016" PRIx64 "\n",
+               options->seed, result->node_count, result->event_count, result->simulated_ms,
+               result->term, result->recovered_ms, result->slowest_ack_us, result->digest);
+    }
+    return true;
+}
+
+static double processor_seconds(void)
+{
+    return (double)clock() / CLOCKS_PER_SEC;
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments arguments = {.cluster = {.seed = 1, .events = DEFAULT_EVENTS}, .seeds = 1};
+    struct stats stats = {0};
+    uint64_t failures = 0;
+    uint64_t events = 0;
+    if (!parse_arguments(argc, argv, &arguments)) {
+        return usage(argv[0]);
+    }
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    double begin = processor_seconds();
+    for (uint64_t i = 0; i < arguments.seeds; i++) {
+        struct cluster_options options = arguments.cluster;
+        struct cluster_result result;
+        options.seed += i;
+        failures += !run_seed(argv[0], &arguments, &options, &result);
+        events += result.event_count;
+        stats_add(&stats, &result.stats);
+    }
+    double seconds = processor_seconds() - begin;
+    stats_print(&stats);
+    printf("%" PRIu64 " seeds from %" PRIu64 ", %" PRIu64
+           " events, %.0f a minute of processor time, "
+           "%" PRIu64 " failed\n",
+           arguments.seeds, arguments.cluster.seed, events,
+           (double)events * (arguments.twice ? 2 : 1) * 60 / (seconds > 0 ? seconds : 1), failures);
+    bool complete = !arguments.complete || stats_are_complete(&stats);
+    return failures == 0 && complete ? 0 : 1;
+}

@@ -1,0 +1,310 @@
+/*
+ * sim_node.c - the life of a node's process, and what its machine keeps when that ends.
+ *
+ * Invariant: the core is open exactly if core_is_open; it runs exactly if is_up. A process that
+ * ends has its core closed with is_crashing set, so that nothing of what it does then is heard.
+ */
+#include "sim_node_internal.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define FOUND_AT_ONCE 512
+
+void sim_node_init(struct sim_node *node, struct world *world, struct sim_net *net,
+                   struct checks *checks, const struct plan *plan, size_t number)
+{
+    struct random *random = &world->random;
+    memset(node, 0, sizeof *node);
+    node->world = world;
+    node->net = net;
+    node->checks = checks;
+    node->plan = plan;
+    node->number = number;
+    for (size_t i = 0; i < plan->node_count; i++) {
+        size_t k = (i + number) % plan->node_count; /* each node is told another order */
+        snprintf(node->addresses[i], sizeof node->addresses[i], "n%zu", k + 1);
+        node->members[i] = (struct replica_member){k + 1, REPLICA_VOTER, node->addresses[i]};
+    }
+    node->disk = sim_disk_new(random_next(random));
+    node->files = sim_disk_files(node->disk);
+    node->records = sim_state_new();
+    node->incarnation = random_next(random) | 1;
+    node->disk_least_us = plan->disk_least_us;
+    node->disk_most_us = plan->disk_most_us;
+    int64_t drift = plan->drift_ppm;
+    node->clock.rate_ppm = (int64_t)sim_random_below(random, (uint64_t)drift * 2 + 1) - drift;
+    int64_t skew = plan->wall_skew_ms;
+    node->clock.wall_offset_ms = (int64_t)sim_random_below(random, (uint64_t)skew * 2 + 1) - skew;
+}
+
+static void count_segments(struct sim_node *node)
+{
+    node->world->stats.counts[STAT_SEGMENTS] += sim_disk_count(node->disk, SIM_ALLOCATE);
+}
+
+void sim_node_free(struct sim_node *node)
+{
+    count_segments(node);
+    if (node->core_is_open) {
+        node->ended = NULL;
+        node_begin_end(node, SIM_KILLED);
+        node_end(node);
+    }
+    log_run_free(&node->log_run);
+    sim_state_free(node->records);
+    sim_disk_free(node->disk);
+}
+
+bool sim_node_is_crashing(const struct sim_node *node)
+{
+    return node->is_crashing;
+}
+
+/* ---- the end ---- */
+
+void node_begin_end(struct sim_node *node, enum sim_end how)
+{
+    node->is_crashing = true;
+    node->end_how = how;
+    node_log_interrupt(node);
+    /* Inside a call: what it still does to files comes to nothing, or to a part of one operation,
+     * as if that had been the point. */
+    if (sim_disk_has_power(node->disk)) {
+        sim_disk_cut_power(node->disk, 1);
+    }
+}
+
+static enum sim_loss draw_loss(struct random *random)
+{
+    uint64_t draw = sim_random_below(random, 10);
+    return draw < 6 ? SIM_LOSE_SOME : draw < 9 ? SIM_LOSE_ALL : SIM_LOSE_NONE;
+}
+
+static void close_core(struct sim_node *node)
+{
+    struct error ignored; /* the store may not be able to close well: it has crashed */
+    if (node->work != NULL) {
+        node->work->done(node->work);
+        node->work = NULL;
+    }
+    if (node->core_is_open) {
+        core_close(&node->core, &ignored);
+        node->core_is_open = false;
+    }
+}
+
+/* Of a process that is gone: nothing is planned for it, and no event is its. */
+static void forget_process(struct sim_node *node)
+{
+    node_log_clear(node);
+    node->life++;
+    node->is_up = false;
+    node->is_crashing = false;
+    node->state_failed = false;
+    node->calls_to_end = 0;
+    node->is_turn_open = false;
+    node->wake_at_us = 0;
+    node->paused_until_us = 0;
+    sim_net_down(node->net, node->number);
+    if (node->ended != NULL) {
+        node->ended(node->context, node);
+    }
+}
+
+void node_end(struct sim_node *node)
+{
+    struct world *world = node->world;
+    trace_note(&world->trace, node->number, TRACE_CRASH, node->end_how);
+    node->is_crashing = true;
+    if (node->end_how == SIM_POWER_CUT) {
+        world_count(world, STAT_POWER_CUTS);
+        sim_disk_crash(node->disk, draw_loss(&world->random));
+        node->is_booted = false;
+    } else {
+        world_count(world, STAT_KILLS);
+        sim_disk_kill(node->disk);
+    }
+    sim_state_crash(node->records);
+    close_core(node);
+    forget_process(node);
+}
+
+void sim_node_end(struct sim_node *node, enum sim_end how)
+{
+    if (node->is_up) {
+        node_begin_end(node, how);
+        node_end(node);
+    }
+}
+
+void sim_node_end_in_call(struct sim_node *node, enum sim_end how, uint64_t nth)
+{
+    node->end_how = how;
+    node->calls_to_end = nth;
+}
+
+void sim_node_end_in_file(struct sim_node *node, enum sim_end how, uint64_t nth)
+{
+    node->end_how = how;
+    sim_disk_cut_power(node->disk, nth);
+}
+
+void sim_node_stop(struct sim_node *node)
+{
+    struct error error;
+    if (!node->is_up || node->paused_until_us > node->world->now_us) {
+        return;
+    }
+    if (node->work != NULL) {
+        node->work->run(node->work);
+        node->work->done(node->work);
+        node->work = NULL;
+    }
+    node->log_failed = !node_log_drain(node, &error);
+    if (!node_survives(node, !node->log_failed, &error)) {
+        return;
+    }
+    trace_note(&node->world->trace, node->number, TRACE_STOPPING, 0);
+    world_count(node->world, STAT_STOPS);
+    bool closed = core_close(&node->core, &error);
+    node->core_is_open = false;
+    if (!closed && !node->state_is_faulty) {
+        world_fail(node->world, CHECK_FAIL_STOP, "node %zu can't close its state: %s",
+                   node->number + 1, error.text);
+    }
+    forget_process(node);
+}
+
+/* ---- the start ---- */
+
+/* The whole log as the store reads it, for the checks. */
+static bool show_log(struct sim_node *node, struct error *error)
+{
+    struct log_store *log = node->core.log;
+    uint64_t last_index = log_store_last_index(log);
+    struct log_record *records = memory_alloc((last_index + 1) * sizeof *records);
+    struct buffer *memories = memory_zalloc((last_index + 1) * sizeof *memories);
+    uint64_t count = 0;
+    bool read = true;
+    size_t reads = 0;
+    while (read && count < last_index) {
+        size_t got = log_store_read(log, count + 1, FOUND_AT_ONCE, 1 << 20, records + count,
+                                    &memories[reads++], error);
+        read = got > 0;
+        count += got;
+    }
+    if (read) {
+        checks_log_found(node->checks, node->number, records, (size_t)count);
+        node->log_asked = count;
+    }
+    for (size_t i = 0; i < reads; i++) {
+        buffer_free(&memories[i]);
+    }
+    free(memories);
+    free(records);
+    return read;
+}
+
+static bool show_found(struct sim_node *node, struct error *error)
+{
+    struct core *core = &node->core;
+    node->stored_term = data_directory_term(core->directory);
+    node->stored_vote = data_directory_voted_for(core->directory);
+    checks_hard_state(node->checks, node->number, node->stored_term, node->stored_vote);
+    if (!show_log(node, error)) {
+        return false;
+    }
+    checks_started(node->checks, node->number, core_applied_index(core),
+                   ledger_digest(core->ledger));
+    return true;
+}
+
+static bool open_core(struct sim_node *node, struct error *error)
+{
+    struct random *random = &node->world->random;
+    const struct core_config config = {
+        .id = node->number + 1,
+        .address = node->addresses[0],
+        .members = node->members,
+        .member_count = node->plan->node_count,
+        .election_timeout_ms = node->plan->election_timeout_ms,
+        .data = "/node",
+        .files = &node->files,
+        .log_segment_bytes = node->plan->log_segment_bytes,
+        .new_incarnation = node->incarnation,
+        .seed = (uint32_t)random_next(random),
+    };
+    struct core_env env = node_env;
+    env.context = node;
+    node->core_is_open = core_open(&node->core, &config, &env, error);
+    return node->core_is_open;
+}
+
+void sim_node_start(struct sim_node *node)
+{
+    struct world *world = node->world;
+    struct error error;
+    if (node->is_up || node->is_held_down || world->failed) {
+        return;
+    }
+    if (!node->is_booted) {
+        sim_clock_boot(&node->clock, world->now_us, sim_random_below(&world->random, 1000000000));
+        node->is_booted = true;
+    }
+    node->life++;
+    node->led_term = 0;
+    node->failures_seen = sim_disk_failures(node->disk);
+    world_count(world, STAT_STARTS);
+    trace_note(&world->trace, node->number, TRACE_STARTING, 0);
+    if (!node_survives(node, open_core(node, &error), &error) ||
+        !node_survives(node, show_found(node, &error), &error) ||
+        !node_survives(node, core_start(&node->core, &error), &error)) {
+        return;
+    }
+    node->is_up = true;
+    sim_node_report(node);
+    sim_net_up(node->net, node->number);
+    node_begin_turns(node);
+}
+
+/* ---- what befalls it ---- */
+
+void sim_node_pause(struct sim_node *node, uint64_t us)
+{
+    uint64_t until_us = node->world->now_us + us;
+    if (node->is_up && until_us > node->paused_until_us) {
+        world_count(node->world, STAT_PAUSES);
+        trace_note(&node->world->trace, node->number, TRACE_PAUSED, us);
+        node->paused_until_us = until_us;
+    }
+}
+
+void sim_node_wipe(struct sim_node *node)
+{
+    struct random *random = &node->world->random;
+    assert(!node->is_up);
+    world_count(node->world, STAT_WIPES);
+    count_segments(node);
+    sim_disk_free(node->disk);
+    sim_state_free(node->records);
+    node->disk = sim_disk_new(random_next(random));
+    node->files = sim_disk_files(node->disk);
+    node->records = sim_state_new();
+    node->incarnation = random_next(random) | 1;
+    node->is_wiped = true;
+    checks_wiped(node->checks, node->number);
+}
+
+void sim_node_mend(struct sim_node *node)
+{
+    sim_disk_mend(node->disk);
+    sim_state_fail_at(node->records, 0);
+    node->disk_is_faulty = false;
+    node->state_is_faulty = false;
+    node->calls_to_end = 0;
+    node->disk_least_us = node->plan->disk_least_us;
+    node->disk_most_us = node->plan->disk_most_us;
+    trace_note(&node->world->trace, node->number, TRACE_DISK_MENDED, 0);
+}
