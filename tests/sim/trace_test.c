@@ -143,9 +143,9 @@ static void with_a_stream_notes_are_told_at_once(void **state)
     assert_non_null(out);
     begin(&scene);
     trace_init(&scene.trace, &scene.now_us, out);
-    trace_note(&scene.trace, 0, TRACE_CRASH, 2);
+    trace_note(&scene.trace, 0, TRACE_COMMIT_INDEX, 2);
     assert_int_equal(fclose(out), 0);
-    assert_string_equal(text, "        0.000 ms  n1       CRASHES, 2 writes under way\n");
+    assert_string_equal(text, "        0.000 ms  n1       commit index 2\n");
     free(text);
 }
 
