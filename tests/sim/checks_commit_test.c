@@ -161,6 +161,49 @@ static void a_commit_on_too_few_disks(void **state)
     scene_fails(&scene, CHECK_COMMITTED, "commits entry 3 of term 2, which is on 1 disks of 3");
 }
 
+/* n2 says to n1 in this term that it has so much. */
+static void acknowledged(struct scene *scene, uint64_t term, uint64_t index)
+{
+    const struct peer_message message = {
+        .type = PEER_APPEND_ENTRIES_RESULT,
+        .sent_term = term,
+        .append_entries_result = {.term = term, .last_log_index = index},
+    };
+    checks_sent(scene->checks, 1, 0, &message);
+}
+
+static void a_leader_counts_what_was_acknowledged(void **state)
+{
+    (void)state;
+    struct scene scene;
+    a_term(&scene, 3);
+    acknowledged(&scene, 2, 2);
+    checks_match(scene.checks, 0, 1, 2);
+    scene_passes(&scene);
+}
+
+static void a_leader_counts_what_was_not_acknowledged(void **state)
+{
+    (void)state;
+    struct scene scene;
+    a_term(&scene, 3);
+    acknowledged(&scene, 2, 1);
+    checks_match(scene.checks, 0, 1, 2);
+    scene_fails(&scene, CHECK_COMMITTED,
+                "n1 leads term 2 and takes n2 to have 2, which has acknowledged 1 in this term");
+}
+
+static void a_leader_counts_what_was_acknowledged_in_another_term(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct entry *second = a_term(&scene, 3);
+    acknowledged(&scene, 2, 2);
+    scene_elect(&scene, 0, 3, N(1), second);
+    checks_match(scene.checks, 0, 1, 2);
+    scene_fails(&scene, CHECK_COMMITTED, "n1 leads term 3 and takes n2 to have 2");
+}
+
 static void a_commit_that_is_said_too_early(void **state)
 {
     (void)state;
@@ -477,6 +520,9 @@ int main(void)
         cmocka_unit_test(a_leader_that_cuts_its_own_log),
         cmocka_unit_test(a_leader_sends_what_it_does_not_have),
         cmocka_unit_test(a_commit_on_too_few_disks),
+        cmocka_unit_test(a_leader_counts_what_was_acknowledged),
+        cmocka_unit_test(a_leader_counts_what_was_not_acknowledged),
+        cmocka_unit_test(a_leader_counts_what_was_acknowledged_in_another_term),
         cmocka_unit_test(a_commit_that_is_said_too_early),
         cmocka_unit_test(a_commit_with_the_disk_of_a_wiped_node),
         cmocka_unit_test(a_wiped_node_takes_nothing_back),
