@@ -187,6 +187,11 @@ static void check_append_result(struct checks *checks, size_t node, size_t to,
                    "n%zu acknowledges entry %" PRIu64 " to n%zu, its disk has another one, of "
                    "term %" PRIu64,
                    node + 1, index, to + 1, own->entry->term);
+        return;
+    }
+    struct term_view *record = checks_term(checks, node, message->sent_term);
+    if (record != NULL && index > record->acknowledged[node]) {
+        record->acknowledged[node] = index;
     }
 }
 
