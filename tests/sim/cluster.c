@@ -32,6 +32,7 @@ struct cluster {
     struct faults faults;
     struct sim_clients clients;
     struct cluster_result *result;
+    struct request probe;
     uint64_t probes;
     uint64_t probes_answered;
     unsigned probes_slow; /* of this spell */
@@ -202,9 +203,9 @@ static void probe_heard(void *context, struct operation *operation)
 
 static void probe(struct cluster *cluster, struct sim_node *leader)
 {
-    struct request request;
-    request_probe(&request, cluster->probes++);
-    operation_ask(&cluster->clients.operations, &request, leader, false, probe_heard, cluster);
+    request_probe(&cluster->probe, cluster->probes++);
+    operation_ask(&cluster->clients.operations, &cluster->probe, leader, false, probe_heard,
+                  cluster);
 }
 
 static void check_quiet_terms(struct cluster *cluster, uint64_t term)
