@@ -173,8 +173,10 @@ static void heal(struct cluster *cluster)
         sim_node_start(&cluster->nodes[i]);
     }
     wait_until_settled(cluster);
-    /* What was late in the storm still comes, and may cost somebody a heartbeat. */
-    world_run_until(&cluster->world, last_at_us);
+    /* What was late in the storm still comes, and may cost somebody a heartbeat; a leader that was
+     * parted just before may find only now that it leads no more. */
+    uint64_t shown_us = cluster->world.now_us + UINT64_C(3000) * cluster->plan.election_timeout_ms;
+    world_run_until(&cluster->world, last_at_us > shown_us ? last_at_us : shown_us);
     wait_until_settled(cluster);
 }
 
