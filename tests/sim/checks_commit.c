@@ -236,7 +236,9 @@ void checks_applied(struct checks *checks, size_t node, uint64_t index, struct l
     }
     committed->applied = true;
     committed->digest = digest;
-    checks_model_touched(checks, node, ledger);
+    if (index == checks->model_index) {
+        checks_model_compare(checks, node, ledger);
+    }
 }
 
 /* ---- the end ---- */
