@@ -66,9 +66,6 @@ struct node_view {
 
     /* All its lives. */
     uint64_t applied_most;
-    uint64_t said_term;      /* the highest it has spoken in */
-    uint64_t said_vote_term; /* the last vote it gave away, */
-    uint64_t said_vote;      /* and to whom */
 };
 
 struct candidacy {
