@@ -1,14 +1,14 @@
 /*
  * receive.c - a message from a peer: through the filters, then into libraft.
  *
- * Happy path: a sound message from a member, of our term or a later one, is fed; an AppendEntries
+ * Happy path: a sound message of our term or a later one is fed; an AppendEntries
  * in parts, with the CONFIGURATION events that each part's commit index brings in between (rules 7
  * and 8).
  *
- * What is refused is ignored and harms nobody: a malformed message or one from a stranger (rule
- * 15), a reply that answers nothing (rule 5), a second leader of our own term (libraft would write
- * its follower's state over the leader's: recv_append_entries.c asserts only). An AppendEntries of
- * an older term is answered by us.
+ * What is refused is ignored and harms nobody: a malformed message (rule 15), a reply that answers
+ * nothing (rule 5), a second leader of our own term (libraft would write its follower's state over
+ * the leader's: recv_append_entries.c asserts only). An AppendEntries of an older term is answered
+ * by us.
  *
  * What fails: libraft finds entries that contradict committed ones (RAFT_SHUTDOWN). Some member's
  * log is wrong then, and it may be ours: stop.

@@ -203,17 +203,23 @@ bool replica_submit_entry(struct replica *replica, struct entry *entry, uint64_t
     return submitted;
 }
 
+bool replica_submit_in_turn(struct replica *replica, struct entry *entry, uint64_t now_ms,
+                            uint64_t *index, struct error *error)
+{
+    if (!turn_begin(replica, now_ms, error)) {
+        entry_release(entry);
+        return false;
+    }
+    return turn_end(replica, replica_submit_entry(replica, entry, index, error), error);
+}
+
 bool replica_submit(struct replica *replica, struct entry *entry, uint64_t now_ms, uint64_t *index,
                     struct error *error)
 {
     assert(replica_can_submit(replica));
     assert(entry->type == ENTRY_COMMAND && entry->index == 0 &&
            entry->data.len <= LIMIT_ENTRY_BYTES);
-    if (!turn_begin(replica, now_ms, error)) {
-        entry_release(entry);
-        return false;
-    }
-    return turn_end(replica, replica_submit_entry(replica, entry, index, error), error);
+    return replica_submit_in_turn(replica, entry, now_ms, index, error);
 }
 
 void replica_status_get(const struct replica *replica, struct replica_status *status)

@@ -6,6 +6,7 @@
  *   receive.c   a message from a peer: filters, then libraft
  *   feed.c      one event into raft_step, its update out, in the stated order
  *   send.c      messages out: entries filled in, split into frames, echo and term put right
+ *   membership.c  changes of members (rule 11)
  *   apply.c     committed and durable entries to the owner (rule 9)
  *
  * Tests that drive a single replica look inside through this header too.
@@ -88,7 +89,7 @@ struct replica {
     uint64_t last_timeout_ms;
     uint64_t last_append_ms; /* when an AppendEntries was last sent to anyone */
 
-    struct replica_peer peers[LIMIT_NODES];
+    struct replica_peer peers[LIMIT_PEERS_KNOWN];
 
     uint64_t refused_count; /* messages (rule 15) */
 
@@ -144,6 +145,9 @@ size_t replica_entries_get(struct replica *replica, uint64_t first, size_t max_c
                            size_t max_bytes, struct entry **out, struct error *error);
 
 /* replica.c */
+/* A whole turn that submits the entry; needs replica_can_submit. */
+bool replica_submit_in_turn(struct replica *replica, struct entry *entry, uint64_t now_ms,
+                            uint64_t *index, struct error *error);
 bool replica_submit_entry(struct replica *replica, struct entry *entry, uint64_t *index,
                           struct error *error);
 

@@ -14,30 +14,37 @@
  * that libraft sends when a write completes answer no single request: they speak of entries of the
  * current term's leader (replication.c, followerPersistEntriesDone), so their echo is that term.
  */
+#include <assert.h>
 #include <inttypes.h>
 
 #include "configuration.h"
 #include "filter.h"
 #include "replica_internal.h"
 
+/* Who is no member of our latest configuration may be one of a later one, and its leader even
+ * (dissertation, section 4.1: a server uses whatever configuration its log has, and accepts
+ * requests of those outside of it). The transport has seen to it that it is a node of this cluster,
+ * and which (rule 15). */
 struct replica_peer *replica_peer_slot(struct replica *replica, uint64_t peer_id)
 {
     struct replica_peer *vacant = NULL;
-    if (peer_id == replica->id || !configuration_has(&replica->raft.configuration, peer_id)) {
+    if (peer_id == replica->id || peer_id == 0) {
         return NULL;
     }
-    for (size_t i = 0; i < LIMIT_NODES; i++) {
+    for (size_t i = 0; i < LIMIT_PEERS_KNOWN; i++) {
         struct replica_peer *peer = &replica->peers[i];
         if (peer->id == peer_id) {
             return peer;
         }
-        if (peer->id == 0 || !configuration_has(&replica->raft.configuration, peer->id)) {
-            vacant = peer; /* there is one: members are at most LIMIT_NODES, we are one of them */
+        /* A stranger that was heard of once makes room; members are at most LIMIT_NODES. */
+        if (vacant == NULL || (vacant->id != 0 && peer->id == 0)) {
+            if (peer->id == 0 || !configuration_has(&replica->raft.configuration, peer->id)) {
+                vacant = peer;
+            }
         }
     }
-    if (vacant != NULL) {
-        *vacant = (struct replica_peer){.id = peer_id};
-    }
+    assert(vacant != NULL);
+    *vacant = (struct replica_peer){.id = peer_id};
     return vacant;
 }
 

@@ -240,6 +240,15 @@ bool core_propose(struct core *core, struct proposal *proposal)
     return core_leads(core) && proposer_add(core->proposer, proposal);
 }
 
+bool core_change_members(struct core *core, const struct replica_change *change, bool *accepted,
+                         struct error *why, struct error *error)
+{
+    return checked(
+        core,
+        replica_change_members(core->replica, change, monotonic_ms(core), accepted, why, error),
+        error);
+}
+
 /* ---- life ---- */
 
 bool core_open(struct core *core, const struct core_config *config, const struct core_env *env,

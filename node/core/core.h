@@ -150,6 +150,10 @@ uint64_t core_next_ms(const struct core *core);
 
 /* ---- for calls ---- */
 
+/* A change of members, on the leader: as replica_change_members (raft/replica.h). */
+bool core_change_members(struct core *core, const struct replica_change *change, bool *accepted,
+                         struct error *why, struct error *error);
+
 bool core_leads(const struct core *core);
 uint64_t core_applied_index(const struct core *core);
 /* Takes a command or a read, if this node leads and its queue is not full (else false): proposer.h.

@@ -42,9 +42,8 @@ struct operation {
     struct sim_node *node;
     bool is_retry;
     bool is_read;
-    char sku[16]; /* of a read */
+    char id[32]; /* of a read: struct request's */
     uint32_t warehouse;
-    uint64_t numbers[REQUEST_COMMANDS]; /* of each command, for the checks */
     size_t count;
     size_t answered;
 
@@ -56,6 +55,8 @@ struct operation {
     /* NULL: nobody waits */
     void (*heard)(void *context, struct operation *operation);
     void *context;
+
+    uint64_t numbers[]; /* of each command, for the checks */
 };
 
 /* Asks a node. `heard` is called when the answer arrives; the operation is gone behind it. One that

@@ -18,6 +18,7 @@
 /* X(name, weight): how often, against the others, where it is possible at all. */
 #define FAULTS(X)                                                                                  \
     X(POWER_CUT, 6)                                                                                \
+    X(BLACKOUT, 1)                                                                                 \
     X(KILL, 6)                                                                                     \
     X(STOP, 3)                                                                                     \
     X(CRASH_IN_CALL, 6)                                                                            \
@@ -49,7 +50,8 @@ enum request_kind {
     REQUEST_RELEASE,
     REQUEST_SET_STOCK,
     REQUEST_ADJUST_STOCK,
-    REQUEST_READ,
+    REQUEST_READ, /* of a stock */
+    REQUEST_READ_ORDER,
     REQUEST_KINDS
 };
 
@@ -82,6 +84,7 @@ struct plan {
     uint64_t client_timeout_us;
     unsigned client_loss_permille; /* of requests and of replies */
     unsigned batch_permille;
+    unsigned batch_most; /* commands: many make entries that fill a message, or a segment */
     unsigned sku_count;
     unsigned warehouse_count;
     unsigned order_count; /* that are about at any time */

@@ -117,6 +117,11 @@
 /* ---- replication ---- */
 
 #define LIMIT_NODES 9
+/* Peers that a replica keeps in mind: members, and some that were or will be. */
+#define LIMIT_PEERS_KNOWN (2 * LIMIT_NODES)
+/* Entries that a standby may lack when it gets a vote: a moment's worth, for the others' majority
+ * may have to wait for it. */
+#define LIMIT_PROMOTION_LAG 1000
 /* No word from the leader for this long: elect. And how many heartbeats must fit into it: a leader
  * may wait for one to hear from all at once, and some may be late (docs/replication.md, rule 14).
  */

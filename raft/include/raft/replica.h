@@ -137,6 +137,24 @@ bool replica_can_submit(const struct replica *replica);
 bool replica_submit(struct replica *replica, struct entry *entry, uint64_t now_ms, uint64_t *index,
                     struct error *error);
 
+/* A change of members: one server, one at a time. */
+enum replica_change_kind {
+    REPLICA_ADD_STANDBY = 1, /* id and address: gets the log, has no vote */
+    REPLICA_PROMOTE = 2,     /* id: a standby that has caught up gets a vote */
+    REPLICA_REMOVE = 3,      /* id: not the leader's own */
+};
+struct replica_change {
+    enum replica_change_kind kind;
+    uint64_t id;
+    const char *address;
+};
+/* Submits the change. *accepted false: it is refused, nothing has changed, and why. It counts from
+ * the moment it is in the log, here and on everybody, and may still be lost with the leadership:
+ * replica_members tells. */
+bool replica_change_members(struct replica *replica, const struct replica_change *change,
+                            uint64_t now_ms, bool *accepted, struct error *why,
+                            struct error *error);
+
 struct replica_status {
     enum replica_state state;
     uint64_t term;
@@ -145,7 +163,7 @@ struct replica_status {
     uint64_t applied_index;
     uint64_t last_index;
     uint64_t durable_index;
-    uint64_t refused_count; /* messages that were malformed, or came from no member */
+    uint64_t refused_count; /* messages that were malformed */
     bool barrier_applied; /* leader whose own barrier is applied: reads and commands may be answered
                            */
 };

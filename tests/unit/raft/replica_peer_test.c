@@ -1,6 +1,7 @@
 /*
  * replica_peer_test.c - one replica against what a network may bring: older terms, late replies
- * (rule 5), pre-votes of nodes that disagree (rule 6), malformed messages and strangers (rule 15).
+ * (rule 5), pre-votes of nodes that disagree (rule 6), malformed messages and senders outside the
+ * configuration (rule 15).
  */
 #include "replica_fixture.h"
 
@@ -224,21 +225,40 @@ static void malformed_messages_are_ignored(void **state)
     fixture_free(fixture);
 }
 
-static void strangers_are_ignored(void **state)
+static void nobody_and_itself_are_ignored(void **state)
 {
     (void)state;
     struct fixture *fixture = fixture_new();
     fixture_start_follower(fixture, 3, 1);
-    const uint64_t strangers[] = {0, 1, 4, UINT64_MAX}; /* 1 is the replica itself */
-    for (size_t i = 0; i < 4; i++) {
-        uint64_t stranger = strangers[i];
-        assert_true(fixture_receive(fixture, stranger, fixture_append(9, 1, 1, 1)));
-        assert_true(fixture_receive(fixture, stranger, fixture_vote(9, stranger, 9, 1, false)));
-        replica_peer_connected(fixture->replica, stranger);
+    const uint64_t senders[] = {0, 1}; /* 1 is the replica itself */
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(fixture_receive(fixture, senders[i], fixture_append(9, 1, 1, 1)));
+        assert_true(fixture_receive(fixture, senders[i], fixture_vote(9, senders[i], 9, 1, false)));
+        replica_peer_connected(fixture->replica, senders[i]);
     }
     assert_int_equal(fixture->term, 1);
     assert_int_equal(fixture->leader_id, 0);
     assert_int_equal(fixture->sent_count, 0);
+    fixture_free(fixture);
+}
+
+/* A configuration that this replica has not received yet may have made it a member, and leader. */
+static void a_leader_outside_the_configuration_is_followed(void **state)
+{
+    (void)state;
+    struct fixture *fixture = fixture_new();
+    fixture_start_follower(fixture, 3, 1);
+    struct peer_message append = fixture_append(2, 1, 1, 1);
+    fixture_append_entry(&append, 2, ENTRY_COMMAND, BYTES_LITERAL("x"));
+    assert_true(fixture_receive(fixture, 7, append));
+    assert_int_equal(fixture->term, 2);
+    assert_int_equal(fixture->leader_id, 7);
+    assert_true(fixture_sync_all(fixture));
+    assert_non_null(fixture_sent_last(fixture, 7, PEER_APPEND_ENTRIES_RESULT));
+    /* However many come by, there is room for the next. */
+    for (uint64_t id = 100; id < 100 + 3 * LIMIT_PEERS_KNOWN; id++) {
+        assert_true(fixture_receive(fixture, id, fixture_vote(1, id, 1, 1, true)));
+    }
     fixture_free(fixture);
 }
 
@@ -300,7 +320,8 @@ int main(void)
         cmocka_unit_test(vote_replies_echo_the_askers_term),
         cmocka_unit_test(two_that_disagree_elect_a_leader),
         cmocka_unit_test(malformed_messages_are_ignored),
-        cmocka_unit_test(strangers_are_ignored),
+        cmocka_unit_test(nobody_and_itself_are_ignored),
+        cmocka_unit_test(a_leader_outside_the_configuration_is_followed),
         cmocka_unit_test(a_second_leader_of_our_term_is_ignored),
         cmocka_unit_test(only_the_leader_may_hand_over),
     };

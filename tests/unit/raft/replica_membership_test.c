@@ -1,0 +1,179 @@
+/*
+ * replica_membership_test.c - changes of members (rule 11): one server at a time, nothing unsafe,
+ * and a configuration that counts as soon as it is in the log.
+ */
+#include "replica_fixture.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool change(struct fixture *fixture, enum replica_change_kind kind, uint64_t id,
+                   const char *address)
+{
+    const struct replica_change change = {kind, id, address};
+    bool accepted;
+    struct error why = {""};
+    assert_true(replica_change_members(fixture->replica, &change, fixture->now_ms, &accepted, &why,
+                                       &fixture->error));
+    assert_true(accepted == (why.text[0] == '\0'));
+    return accepted;
+}
+
+static const struct replica_member *member(struct fixture *fixture, uint64_t id)
+{
+    static struct replica_member members[LIMIT_NODES];
+    size_t count = replica_members(fixture->replica, members, LIMIT_NODES);
+    for (size_t i = 0; i < count; i++) {
+        if (members[i].id == id) {
+            return &members[i];
+        }
+    }
+    return NULL;
+}
+
+/* The last entry is on the leader's disk and on those of these peers. */
+static void acknowledge(struct fixture *fixture, uint64_t peer_id)
+{
+    uint64_t term = fixture->term;
+    assert_true(fixture_sync_all(fixture));
+    assert_true(fixture_receive(fixture, peer_id, fixture_append_success(term, fixture->log_last)));
+}
+
+static void a_standby_counts_when_it_is_in_the_log(void **state)
+{
+    (void)state;
+    struct fixture *fixture = fixture_new();
+    fixture_start_leader(fixture, 3, 1);
+    uint64_t before = fixture->log_last;
+    fixture_forget(fixture);
+    assert_true(change(fixture, REPLICA_ADD_STANDBY, 4, "m4:7000"));
+    assert_int_equal(fixture->log_last, before + 1);
+    assert_int_equal(fixture->log[before + 1]->type, ENTRY_CHANGE);
+    assert_non_null(member(fixture, 4));
+    assert_int_equal(member(fixture, 4)->role, REPLICA_STANDBY);
+    /* It is asked at once what it has. */
+    assert_true(fixture_tick(fixture));
+    assert_true(fixture_sent_count(fixture, 4, PEER_APPEND_ENTRIES) > 0);
+    /* Its acknowledgement is none of a majority's. */
+    assert_true(fixture_receive(fixture, 4, fixture_append_success(fixture->term, before + 1)));
+    assert_int_equal(fixture->applied_index, before);
+    acknowledge(fixture, 2);
+    assert_int_equal(fixture->applied_index, before + 1);
+    fixture_free(fixture);
+}
+
+static void one_change_at_a_time(void **state)
+{
+    (void)state;
+    struct fixture *fixture = fixture_new();
+    fixture_start_leader(fixture, 3, 1);
+    assert_true(change(fixture, REPLICA_ADD_STANDBY, 4, "m4:7000"));
+    assert_false(change(fixture, REPLICA_REMOVE, 3, NULL));
+    acknowledge(fixture, 2);
+    assert_true(change(fixture, REPLICA_REMOVE, 3, NULL));
+    assert_null(member(fixture, 3));
+    fixture_free(fixture);
+}
+
+/* Of two voters that stay, both are the majority; the removed one's word is worth nothing. */
+static void a_removed_voter_does_not_count(void **state)
+{
+    (void)state;
+    struct fixture *fixture = fixture_new();
+    fixture_start_leader(fixture, 3, 1);
+    assert_true(change(fixture, REPLICA_REMOVE, 3, NULL));
+    uint64_t index = fixture->log_last;
+    assert_true(fixture_sync_all(fixture));
+    assert_true(fixture_receive(fixture, 3, fixture_append_success(fixture->term, index)));
+    assert_int_equal(fixture->applied_index, index - 1);
+    acknowledge(fixture, 2);
+    assert_int_equal(fixture->applied_index, index);
+    fixture_free(fixture);
+}
+
+static void only_a_standby_that_has_caught_up_is_promoted(void **state)
+{
+    (void)state;
+    struct fixture *fixture = fixture_new();
+    fixture_start_leader(fixture, 3, 1);
+    assert_true(change(fixture, REPLICA_ADD_STANDBY, 4, "m4:7000"));
+    acknowledge(fixture, 2);
+    for (uint64_t i = 0; i <= LIMIT_PROMOTION_LAG; i++) {
+        fixture_submit(fixture, "x");
+        acknowledge(fixture, 2);
+        /* A new turn of the loop, in which as much is applied again; no time has passed. */
+        assert_true(replica_tick(fixture->replica, fixture->now_ms, &fixture->error));
+    }
+    assert_false(change(fixture, REPLICA_PROMOTE, 4, NULL));
+    assert_true(fixture_tick(fixture));
+    assert_true(
+        fixture_receive(fixture, 4, fixture_append_success(fixture->term, fixture->log_last)));
+    assert_true(change(fixture, REPLICA_PROMOTE, 4, NULL));
+    assert_int_equal(member(fixture, 4)->role, REPLICA_VOTER);
+    /* Three of four are needed now. */
+    uint64_t index = fixture->log_last;
+    acknowledge(fixture, 2);
+    assert_int_equal(fixture->applied_index, index - 1);
+    acknowledge(fixture, 4);
+    assert_int_equal(fixture->applied_index, index);
+    fixture_free(fixture);
+}
+
+static void what_is_unsafe_or_senseless_is_refused(void **state)
+{
+    (void)state;
+    struct fixture *fixture = fixture_new();
+    fixture_start_leader(fixture, 3, 1);
+    uint64_t before = fixture->log_last;
+    assert_false(change(fixture, REPLICA_ADD_STANDBY, 0, "m4:7000"));
+    assert_false(change(fixture, REPLICA_ADD_STANDBY, 4, NULL));
+    assert_false(change(fixture, REPLICA_ADD_STANDBY, 4, ""));
+    assert_false(change(fixture, REPLICA_ADD_STANDBY, 2, "m4:7000")); /* a known id */
+    assert_false(change(fixture, REPLICA_ADD_STANDBY, 4, "m2:7000")); /* a known address */
+    assert_false(change(fixture, REPLICA_PROMOTE, 2, NULL));
+    assert_false(change(fixture, REPLICA_PROMOTE, 4, NULL));
+    assert_false(change(fixture, REPLICA_REMOVE, 4, NULL));
+    assert_false(change(fixture, REPLICA_REMOVE, 1, NULL)); /* itself */
+    assert_int_equal(fixture->log_last, before);
+    fixture_free(fixture);
+}
+
+static void the_number_of_members_is_bounded(void **state)
+{
+    (void)state;
+    struct fixture *fixture = fixture_new();
+    fixture_start_leader(fixture, LIMIT_NODES, 1);
+    assert_false(change(fixture, REPLICA_ADD_STANDBY, LIMIT_NODES + 1, "one more:7000"));
+    fixture_free(fixture);
+}
+
+/* Rule 10: what an earlier leader changed may still be undone, until an entry of ours commits. */
+static void changes_wait_for_the_barrier(void **state)
+{
+    (void)state;
+    struct fixture *fixture = fixture_new();
+    fixture_start_follower(fixture, 3, 1);
+    assert_false(change(fixture, REPLICA_REMOVE, 3, NULL)); /* no leader */
+    assert_true(fixture_tick(fixture));
+    assert_true(fixture_receive(fixture, 2, fixture_vote_result(1, 2, true, true)));
+    assert_true(fixture_receive(fixture, 2, fixture_vote_result(2, 2, true, false)));
+    assert_int_equal(fixture->state, REPLICA_LEADER);
+    assert_false(change(fixture, REPLICA_REMOVE, 3, NULL));
+    acknowledge(fixture, 2);
+    assert_true(change(fixture, REPLICA_REMOVE, 3, NULL));
+    fixture_free(fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_standby_counts_when_it_is_in_the_log),
+        cmocka_unit_test(one_change_at_a_time),
+        cmocka_unit_test(a_removed_voter_does_not_count),
+        cmocka_unit_test(only_a_standby_that_has_caught_up_is_promoted),
+        cmocka_unit_test(what_is_unsafe_or_senseless_is_refused),
+        cmocka_unit_test(the_number_of_members_is_bounded),
+        cmocka_unit_test(changes_wait_for_the_barrier),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
