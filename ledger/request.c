@@ -7,21 +7,16 @@
  * with other fields IDEMPOTENCY_MISMATCH. Fields are hashed decoded and normalised, so that a
  * repetition may come over another face of the API; who asked and remarks don't count.
  *
- * Why it is exactly once: a record lives until max(ledger time, requested_at) + retention, and a
- * request is judged as new only while ledger time <= requested_at + retention - margin. So whenever
- * a repetition (which keeps its requested_at) would be judged as new, the record of the first try,
- * if there was one, is still there. A requested_at further ahead of ledger time than the margin
- * would stretch that window, and is refused as well.
+ * Why it is exactly once: a record lives for the retention from the ledger time at which the request
+ * was judged, and a request is judged as new only while requested_at - margin <= ledger time <=
+ * requested_at + retention - margin. So the first try was judged at requested_at - margin or later,
+ * and whenever a repetition (which keeps its requested_at) would be judged as new, the record of
+ * the first try, if there was one, is still there. That is what the margin ahead is for.
  */
 #include "machine.h"
 
 #include "base/codec.h"
 #include "base/planted.h"
-
-static int64_t later(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
 
 bool ledger_request_is_timely(const struct ledger *ledger, const struct ledger_command *command)
 {
@@ -106,8 +101,7 @@ bool ledger_finish_request(struct ledger *ledger, const struct ledger_command *c
 {
     struct request_record record = {
         .fields = fields,
-        .purge_ms = later(ledger_now_ms(ledger), command->requested_at_ms) +
-                    ledger->settings.request_retention_ms,
+        .purge_ms = ledger_now_ms(ledger) + ledger->settings.request_retention_ms,
         .verdict = result->verdict,
         .order_state = result->order_state,
         .existed = result->existed,

@@ -1,7 +1,12 @@
 /*
- * memory_store.c - a treap: a search tree by (kind, key) that is at the same time a heap by a hash
- * of the key. Its shape follows from its contents alone, so a run repeats exactly whatever the
- * order of puts.
+ * memory_store.c - a treap for the order and a hash table for the look-ups, over the same nodes.
+ *
+ * A treap is a search tree by (kind, key) that is at the same time a heap, here by a hash of the
+ * key: its shape follows from its contents alone, so a run repeats exactly whatever the order of
+ * puts. Most calls are for a record that is known: these go through the table and leave the tree as
+ * it is.
+ *
+ * Invariant: a node is in the tree and in the table's chain for its hash, or in neither.
  */
 #include "memory_store.h"
 
@@ -10,32 +15,86 @@
 
 #include "base/hash.h"
 
+/* The longest key with its kind. */
+#define KEY_ROOM      1024
+#define FIRST_BUCKETS 64u
+#define FIRST_LENT    256u
+#define SCRIBBLE      0xdb
+
+/* Is what is shown in memory of its own, so that a sanitizer watches it? */
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define LEND_AFRESH true
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define LEND_AFRESH true
+#endif
+#ifndef LEND_AFRESH
+#define LEND_AFRESH false
+#endif
+
 struct node {
     struct node *left;
     struct node *right;
-    uint64_t priority;
-    struct bytes key; /* the kind's byte, then the key */
-    struct bytes value;
+    struct node *chain; /* the next one in its bucket */
+    uint64_t hash;      /* the priority in the heap, and which bucket */
+    uint8_t *value;
+    size_t value_len;
+    size_t value_capacity;
+    size_t key_len;
+    uint8_t key[]; /* the kind's byte, then the key */
 };
 
 struct memory_store {
     struct node *root;
+    struct node **buckets;
+    size_t bucket_count; /* a power of two, or 0 */
+    size_t count;
     uint64_t calls;
     uint64_t fail_at; /* in calls; 0: never */
+    bool watched;     /* calls are not the user's: they neither count nor fail */
     bool visiting;
     uint8_t *lent; /* what the last get or the current visit shows */
+    size_t lent_len;
+    size_t lent_capacity;
 };
 
-/* ---- the tree ---- */
+static struct bytes key_of(const struct node *node)
+{
+    return bytes_of(node->key, node->key_len);
+}
+
+/* ---- nodes ---- */
+
+static struct node *node_new(uint64_t hash, struct bytes key)
+{
+    struct node *node = memory_alloc(sizeof *node + key.len);
+    *node = (struct node){.hash = hash, .key_len = key.len};
+    memcpy(node->key, key.data, key.len);
+    return node;
+}
 
 static void node_free(struct node *node)
 {
-    if (node != NULL) {
-        free((void *)node->key.data);
-        free((void *)node->value.data);
-        free(node);
-    }
+    free(node->value);
+    free(node);
 }
+
+/* In place where there is room: most values of a record are about as long as the one before. */
+static void node_set(struct node *node, struct bytes value)
+{
+    if (value.len > node->value_capacity) {
+        uint8_t *copy = memory_copy(value.data, value.len);
+        free(node->value);
+        node->value = copy;
+        node->value_capacity = value.len;
+    } else if (value.len > 0) {
+        memmove(node->value, value.data, value.len); /* it may be a part of itself */
+    }
+    node->value_len = value.len;
+}
+
+/* ---- the tree ---- */
 
 static void tree_free(struct node *tree)
 {
@@ -46,98 +105,73 @@ static void tree_free(struct node *tree)
     }
 }
 
-static struct node *tree_copy(const struct node *tree)
+static bool is_below(const struct node *node, struct bytes key)
 {
-    if (tree == NULL) {
-        return NULL;
-    }
-    struct node *copy = memory_alloc(sizeof *copy);
-    *copy = (struct node){
-        .left = tree_copy(tree->left),
-        .right = tree_copy(tree->right),
-        .priority = tree->priority,
-        .key = bytes_of(memory_copy(tree->key.data, tree->key.len), tree->key.len),
-        .value = bytes_of(memory_copy(tree->value.data, tree->value.len), tree->value.len),
-    };
-    return copy;
+    return bytes_compare(key_of(node), key) < 0;
 }
 
-static struct node *tree_find(struct node *tree, struct bytes key)
+/* Down to where the heap wants it; what is there becomes its two sides, cut at its key. */
+static void tree_insert(struct node **link, struct node *fresh)
 {
-    while (tree != NULL) {
-        int order = bytes_compare(key, tree->key);
-        if (order == 0) {
-            return tree;
+    struct bytes key = key_of(fresh);
+    while (*link != NULL && (*link)->hash >= fresh->hash) {
+        link = is_below(*link, key) ? &(*link)->right : &(*link)->left;
+    }
+    struct node *rest = *link;
+    *link = fresh;
+    struct node **below = &fresh->left;
+    struct node **above = &fresh->right;
+    while (rest != NULL) {
+        if (is_below(rest, key)) {
+            *below = rest;
+            below = &rest->right;
+            rest = rest->right;
+        } else {
+            *above = rest;
+            above = &rest->left;
+            rest = rest->left;
         }
-        tree = order < 0 ? tree->left : tree->right;
     }
-    return NULL;
-}
-
-static struct node *rotate_right(struct node *node)
-{
-    struct node *up = node->left;
-    node->left = up->right;
-    up->right = node;
-    return up;
-}
-
-static struct node *rotate_left(struct node *node)
-{
-    struct node *up = node->right;
-    node->right = up->left;
-    up->left = node;
-    return up;
-}
-
-static struct node *tree_insert(struct node *tree, struct node *fresh)
-{
-    if (tree == NULL) {
-        return fresh;
-    }
-    if (bytes_compare(fresh->key, tree->key) < 0) {
-        tree->left = tree_insert(tree->left, fresh);
-        return tree->left->priority > tree->priority ? rotate_right(tree) : tree;
-    }
-    tree->right = tree_insert(tree->right, fresh);
-    return tree->right->priority > tree->priority ? rotate_left(tree) : tree;
+    *below = NULL;
+    *above = NULL;
 }
 
 /* Two trees, all keys of the left below all of the right, as one. */
 static struct node *tree_join(struct node *left, struct node *right)
 {
-    if (left == NULL || right == NULL) {
-        return left != NULL ? left : right;
-    }
-    if (left->priority > right->priority) {
-        left->right = tree_join(left->right, right);
-        return left;
-    }
-    right->left = tree_join(left, right->left);
-    return right;
-}
-
-static void tree_remove(struct node **link, struct bytes key)
-{
-    while (*link != NULL) {
-        struct node *node = *link;
-        int order = bytes_compare(key, node->key);
-        if (order == 0) {
-            *link = tree_join(node->left, node->right);
-            node_free(node);
-            return;
+    struct node *joined;
+    struct node **link = &joined;
+    while (left != NULL && right != NULL) {
+        if (left->hash >= right->hash) {
+            *link = left;
+            link = &left->right;
+            left = left->right;
+        } else {
+            *link = right;
+            link = &right->left;
+            right = right->left;
         }
-        link = order < 0 ? &node->left : &node->right;
     }
+    *link = left != NULL ? left : right;
+    return joined;
 }
 
-static size_t tree_count(const struct node *tree, int kind)
+static void tree_remove(struct node **link, const struct node *node)
+{
+    while (*link != node) {
+        assert(*link != NULL);
+        link = is_below(*link, key_of(node)) ? &(*link)->right : &(*link)->left;
+    }
+    *link = tree_join(node->left, node->right);
+}
+
+static size_t tree_count_kind(const struct node *tree, uint8_t kind)
 {
     if (tree == NULL) {
         return 0;
     }
-    return tree_count(tree->left, kind) + tree_count(tree->right, kind) +
-           (kind == 0 || tree->key.data[0] == kind);
+    return tree_count_kind(tree->left, kind) + tree_count_kind(tree->right, kind) +
+           (tree->key[0] == kind);
 }
 
 static bool tree_equal(const struct node *a, const struct node *b)
@@ -145,8 +179,104 @@ static bool tree_equal(const struct node *a, const struct node *b)
     if (a == NULL || b == NULL) {
         return a == b;
     }
-    return bytes_equal(a->key, b->key) && bytes_equal(a->value, b->value) &&
+    return bytes_equal(key_of(a), key_of(b)) &&
+           bytes_equal(bytes_of(a->value, a->value_len), bytes_of(b->value, b->value_len)) &&
            tree_equal(a->left, b->left) && tree_equal(a->right, b->right);
+}
+
+/* ---- the table ---- */
+
+static struct node **bucket_of(const struct memory_store *store, uint64_t hash)
+{
+    return &store->buckets[hash & (store->bucket_count - 1)];
+}
+
+static void table_add(struct memory_store *store, struct node *node)
+{
+    struct node **bucket = bucket_of(store, node->hash);
+    node->chain = *bucket;
+    *bucket = node;
+}
+
+static void table_add_tree(struct memory_store *store, struct node *tree)
+{
+    if (tree != NULL) {
+        table_add(store, tree);
+        table_add_tree(store, tree->left);
+        table_add_tree(store, tree->right);
+    }
+}
+
+static void table_resize(struct memory_store *store, size_t bucket_count)
+{
+    free(store->buckets);
+    store->buckets = memory_zalloc(bucket_count * sizeof(struct node *));
+    store->bucket_count = bucket_count;
+    table_add_tree(store, store->root);
+}
+
+static void table_remove(struct memory_store *store, const struct node *node)
+{
+    struct node **link = bucket_of(store, node->hash);
+    while (*link != node) {
+        link = &(*link)->chain;
+    }
+    *link = node->chain;
+}
+
+static struct node *find(const struct memory_store *store, uint64_t hash, struct bytes key)
+{
+    struct node *node = store->count > 0 ? *bucket_of(store, hash) : NULL;
+    while (node != NULL && (node->hash != hash || !bytes_equal(key_of(node), key))) {
+        node = node->chain;
+    }
+    return node;
+}
+
+/* ---- both ---- */
+
+static uint64_t hash_of(struct bytes key)
+{
+    return hash128_of(key).low;
+}
+
+static void set(struct memory_store *store, struct bytes key, struct bytes value)
+{
+    uint64_t hash = hash_of(key);
+    struct node *node = find(store, hash, key);
+    if (node == NULL) {
+        if (store->count >= store->bucket_count) {
+            table_resize(store, store->count == 0 ? FIRST_BUCKETS : store->bucket_count * 2);
+        }
+        node = node_new(hash, key);
+        tree_insert(&store->root, node);
+        table_add(store, node);
+        store->count++;
+    }
+    node_set(node, value);
+}
+
+static void drop(struct memory_store *store, struct bytes key)
+{
+    struct node *node = find(store, hash_of(key), key);
+    if (node != NULL) {
+        tree_remove(&store->root, node);
+        table_remove(store, node);
+        store->count--;
+        node_free(node);
+    }
+}
+
+static struct node *tree_copy(const struct node *tree)
+{
+    if (tree == NULL) {
+        return NULL;
+    }
+    struct node *copy = node_new(tree->hash, key_of(tree));
+    node_set(copy, bytes_of(tree->value, tree->value_len));
+    copy->left = tree_copy(tree->left);
+    copy->right = tree_copy(tree->right);
+    return copy;
 }
 
 /* ---- the store ---- */
@@ -160,6 +290,7 @@ void memory_store_free(struct memory_store *store)
 {
     if (store != NULL) {
         tree_free(store->root);
+        free(store->buckets);
         free(store->lent);
         free(store);
     }
@@ -168,23 +299,27 @@ void memory_store_free(struct memory_store *store)
 struct memory_store *memory_store_copy(const struct memory_store *store)
 {
     struct memory_store *copy = memory_store_new();
-    copy->root = tree_copy(store->root);
+    if (store->count > 0) {
+        copy->root = tree_copy(store->root);
+        copy->count = store->count;
+        table_resize(copy, store->bucket_count);
+    }
     return copy;
 }
 
 bool memory_store_equal(const struct memory_store *a, const struct memory_store *b)
 {
-    return tree_equal(a->root, b->root);
+    return a->count == b->count && tree_equal(a->root, b->root);
 }
 
 size_t memory_store_count(const struct memory_store *store)
 {
-    return tree_count(store->root, 0);
+    return store->count;
 }
 
 size_t memory_store_count_kind(const struct memory_store *store, enum ledger_kind kind)
 {
-    return tree_count(store->root, (int)kind);
+    return tree_count_kind(store->root, (uint8_t)kind);
 }
 
 uint64_t memory_store_calls(const struct memory_store *store)
@@ -197,22 +332,57 @@ void memory_store_fail_at(struct memory_store *store, uint64_t n)
     store->fail_at = n != 0 ? store->calls + n : 0;
 }
 
-/* Every call passes here first: what was lent ends, and a planned failure happens. */
-static bool enter(struct memory_store *store, struct error *error)
+void memory_store_watch(struct memory_store *store, bool watched)
+{
+    store->watched = watched;
+}
+
+static void end_loan(struct memory_store *store)
+{
+    if (LEND_AFRESH) {
+        free(store->lent);
+        store->lent = NULL;
+        store->lent_capacity = 0;
+    } else if (store->lent_len > 0) {
+        memset(store->lent, SCRIBBLE, store->lent_len);
+    }
+    store->lent_len = 0;
+}
+
+/* Room for bytes that are shown until the next call. */
+static uint8_t *lend(struct memory_store *store, size_t len)
+{
+    end_loan(store);
+    if (LEND_AFRESH) {
+        store->lent = memory_alloc(len); /* not a byte more, so that one too far is caught */
+    } else if (store->lent == NULL || len > store->lent_capacity) {
+        free(store->lent);
+        store->lent_capacity = len < FIRST_LENT ? FIRST_LENT : len * 2;
+        store->lent = memory_alloc(store->lent_capacity);
+    }
+    store->lent_len = len;
+    return store->lent;
+}
+
+/* Every call begins here: it counts, and a planned failure happens. What was lent ends with the
+ * call, not yet: a put may be given it. */
+static bool begin(struct memory_store *store, struct error *error)
 {
     assert(!store->visiting && "a visitor must not call the store");
-    free(store->lent);
-    store->lent = NULL;
+    if (store->watched) {
+        return true;
+    }
     store->calls++;
     if (store->fail_at != 0 && store->calls >= store->fail_at) {
+        end_loan(store);
         return error_set(error, "memory store: this failure was planned");
     }
     return true;
 }
 
-static struct bytes full_key(enum ledger_kind kind, struct bytes key, uint8_t *room, size_t size)
+static struct bytes full_key(enum ledger_kind kind, struct bytes key, uint8_t *room)
 {
-    assert(key.len < size);
+    assert(key.len < KEY_ROOM);
     room[0] = (uint8_t)kind;
     if (key.len != 0) {
         memcpy(room + 1, key.data, key.len);
@@ -220,22 +390,25 @@ static struct bytes full_key(enum ledger_kind kind, struct bytes key, uint8_t *r
     return bytes_of(room, key.len + 1);
 }
 
-#define KEY_ROOM 1024
-
 static enum store_result store_get(void *context, enum ledger_kind kind, struct bytes key,
                                    struct bytes *value, struct error *error)
 {
     struct memory_store *store = context;
     uint8_t room[KEY_ROOM];
-    if (!enter(store, error)) {
+    struct bytes full = full_key(kind, key, room);
+    if (!begin(store, error)) {
         return STORE_ERROR;
     }
-    const struct node *node = tree_find(store->root, full_key(kind, key, room, sizeof room));
+    const struct node *node = find(store, hash_of(full), full);
     if (node == NULL) {
+        end_loan(store);
         return STORE_ABSENT;
     }
-    store->lent = memory_copy(node->value.data, node->value.len);
-    *value = bytes_of(store->lent, node->value.len);
+    uint8_t *lent = lend(store, node->value_len);
+    if (node->value_len != 0) {
+        memcpy(lent, node->value, node->value_len);
+    }
+    *value = bytes_of(lent, node->value_len);
     return STORE_FOUND;
 }
 
@@ -244,24 +417,11 @@ static bool store_put(void *context, enum ledger_kind kind, struct bytes key, st
 {
     struct memory_store *store = context;
     uint8_t room[KEY_ROOM];
-    /* The value may be one that was lent: copied before that ends. */
-    struct bytes copy = bytes_of(memory_copy(value.data, value.len), value.len);
-    struct bytes full = full_key(kind, key, room, sizeof room);
-    if (!enter(store, error)) {
-        free((void *)copy.data);
+    if (!begin(store, error)) {
         return false;
     }
-    struct node *node = tree_find(store->root, full);
-    if (node != NULL) {
-        free((void *)node->value.data);
-        node->value = copy;
-        return true;
-    }
-    node = memory_zalloc(sizeof *node);
-    node->priority = hash128_of(full).low;
-    node->key = bytes_of(memory_copy(full.data, full.len), full.len);
-    node->value = copy;
-    store->root = tree_insert(store->root, node);
+    set(store, full_key(kind, key, room), value);
+    end_loan(store);
     return true;
 }
 
@@ -270,11 +430,11 @@ static bool store_remove(void *context, enum ledger_kind kind, struct bytes key,
 {
     struct memory_store *store = context;
     uint8_t room[KEY_ROOM];
-    struct bytes full = full_key(kind, key, room, sizeof room);
-    if (!enter(store, error)) {
+    if (!begin(store, error)) {
         return false;
     }
-    tree_remove(&store->root, full);
+    drop(store, full_key(kind, key, room));
+    end_loan(store);
     return true;
 }
 
@@ -289,15 +449,13 @@ struct scan {
 /* Each record is lent as a copy of its own. */
 static bool scan_visit(const struct scan *scan, const struct node *node)
 {
-    struct memory_store *store = scan->store;
-    free(store->lent);
-    store->lent = memory_alloc(node->key.len + node->value.len);
-    memcpy(store->lent, node->key.data, node->key.len);
-    if (node->value.len != 0) {
-        memcpy(store->lent + node->key.len, node->value.data, node->value.len);
+    uint8_t *lent = lend(scan->store, node->key_len + node->value_len);
+    memcpy(lent, node->key, node->key_len);
+    if (node->value_len != 0) {
+        memcpy(lent + node->key_len, node->value, node->value_len);
     }
-    return scan->visit(scan->context, bytes_of(store->lent + 1, node->key.len - 1),
-                       bytes_of(store->lent + node->key.len, node->value.len));
+    return scan->visit(scan->context, bytes_of(lent + 1, node->key_len - 1),
+                       bytes_of(lent + node->key_len, node->value_len));
 }
 
 /* In order; false once the visitor has had enough. */
@@ -306,8 +464,8 @@ static bool scan_tree(const struct scan *scan, const struct node *tree)
     if (tree == NULL) {
         return true;
     }
-    bool above = bytes_compare(tree->key, scan->from) >= 0;
-    bool below = bytes_compare(tree->key, scan->to) < 0;
+    bool above = !is_below(tree, scan->from);
+    bool below = !above || is_below(tree, scan->to);
     return (!above || scan_tree(scan, tree->left)) &&
            (!above || !below || scan_visit(scan, tree)) && (!below || scan_tree(scan, tree->right));
 }
@@ -318,12 +476,12 @@ static bool store_scan(void *context, enum ledger_kind kind, struct bytes from, 
     struct memory_store *store = context;
     uint8_t from_room[KEY_ROOM];
     uint8_t to_room[KEY_ROOM];
-    struct scan scan = {store, full_key(kind, from, from_room, sizeof from_room),
-                        full_key(kind, to, to_room, sizeof to_room), visit, visit_context};
+    struct scan scan = {store, full_key(kind, from, from_room), full_key(kind, to, to_room), visit,
+                        visit_context};
     if (to.len == 0) {
         to_room[0]++;
     }
-    if (!enter(store, error)) {
+    if (!begin(store, error)) {
         return false;
     }
     store->visiting = true;
@@ -332,9 +490,42 @@ static bool store_scan(void *context, enum ledger_kind kind, struct bytes from, 
     return true;
 }
 
-static const struct store_ops memory_store_ops = {store_get, store_put, store_remove, store_scan};
-
 struct ledger_store memory_store_interface(struct memory_store *store)
 {
-    return (struct ledger_store){&memory_store_ops, store};
+    static const struct store_ops ops = {store_get, store_put, store_remove, store_scan};
+    return (struct ledger_store){&ops, store};
+}
+
+/* ---- keeping books ---- */
+
+bool memory_store_call(struct memory_store *store, struct error *error)
+{
+    bool allowed = begin(store, error);
+    end_loan(store);
+    return allowed;
+}
+
+bool memory_store_peek(const struct memory_store *store, enum ledger_kind kind, struct bytes key,
+                       struct bytes *value)
+{
+    uint8_t room[KEY_ROOM];
+    struct bytes full = full_key(kind, key, room);
+    const struct node *node = find(store, hash_of(full), full);
+    if (node == NULL) {
+        return false;
+    }
+    *value = bytes_of(node->value, node->value_len);
+    return true;
+}
+
+void memory_store_set(struct memory_store *store, enum ledger_kind kind, struct bytes key,
+                      const struct bytes *value)
+{
+    uint8_t room[KEY_ROOM];
+    struct bytes full = full_key(kind, key, room);
+    if (value != NULL) {
+        set(store, full, *value);
+    } else {
+        drop(store, full);
+    }
 }

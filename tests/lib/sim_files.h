@@ -13,8 +13,10 @@
  * Everything random comes from the seed: the same calls give the same disk.
  *
  * Paths are plain text: "/" and "." are there from the beginning, everything else is made.
+ * Cost: an operation costs the bytes that it moves, whatever the size of the file, and a look at
+ * each name; a crash costs what was written since the last sync.
  * Ownership: the disk owns its files; handles are closed by whoever opened them, also after a
- * crash. Threads: one at a time. Limits: none but memory, so keep segments small.
+ * crash. Threads: one at a time. Limits: none but memory, so keep files small.
  */
 #ifndef TEST_SIM_FILES_H
 #define TEST_SIM_FILES_H
@@ -47,6 +49,10 @@ struct file_system sim_disk_files(struct sim_disk *disk);
 
 /* The nth operation of this kind from now on (1: the next) fails with this errno, once. */
 void sim_disk_fail(struct sim_disk *disk, enum sim_operation operation, uint64_t nth, int code);
+/* Every operation of this kind fails with this errno from now on, whatever crashes in between,
+ * until the disk is mended: 0. A disk that is broken rarely fails in one kind only: each is set by
+ * its own call. */
+void sim_disk_set_failing(struct sim_disk *disk, enum sim_operation operation, int code);
 /* All files together hold no more than this: ENOSPC. UINT64_MAX: no bound. */
 void sim_disk_set_capacity(struct sim_disk *disk, uint64_t capacity_bytes);
 /* The power goes in the middle of the nth operation from now on (1: the next) that could change
@@ -54,6 +60,11 @@ void sim_disk_set_capacity(struct sim_disk *disk, uint64_t capacity_bytes);
  * sim_disk_crash. 0: never. */
 void sim_disk_cut_power(struct sim_disk *disk, uint64_t nth);
 bool sim_disk_has_power(const struct sim_disk *disk);
+/* None of the above is planned any more; what has happened has. */
+void sim_disk_mend(struct sim_disk *disk);
+/* Operations so far that failed because they were told to, or for lack of space: whoever made them
+ * must not go on as if they had not. */
+uint64_t sim_disk_failures(const struct sim_disk *disk);
 
 enum sim_loss {
     SIM_LOSE_ALL,  /* everything that was not synced */

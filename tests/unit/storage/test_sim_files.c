@@ -12,6 +12,7 @@
 #include <errno.h>
 
 #include "sim_files.h"
+#include "sim_random.h"
 
 static struct sim_disk *disk;
 static struct file_system files;
@@ -187,6 +188,181 @@ static void test_faults(void **state)
     files.close(file);
 }
 
+/* A disk that is broken stays so, over crashes too, until it is mended. */
+static void test_failing_until_mended(void **state)
+{
+    (void)state;
+    struct file *file = must_open("/a", true);
+    assert_true(files.sync_directory(disk, "/", &error));
+    sim_disk_set_failing(disk, SIM_WRITE, ENOSPC);
+    sim_disk_set_failing(disk, SIM_SYNC, EIO);
+    for (int i = 0; i < 3; i++) {
+        assert_false(files.write(file, 0, "0123456789", 10, &error));
+        assert_string_equal(error.text, "/a: can't write to it: No space left on device");
+        assert_true(sim_disk_content(disk, "/a").len < 10); /* a first part at most */
+        assert_false(files.sync(file, &error));
+        assert_string_equal(error.text, "/a: can't sync it: Input/output error");
+    }
+    sim_disk_set_failing(disk, SIM_WRITE, 0);
+    assert_true(files.write(file, 0, "0123456789", 10, &error));
+    files.close(file);
+    sim_disk_crash(disk, SIM_LOSE_SOME);
+    file = must_open("/a", false);
+    assert_true(files.write(file, 0, "0123456789", 10, &error));
+    assert_false(files.sync(file, &error));
+    /* The other fault has its own count, and comes first. */
+    sim_disk_fail(disk, SIM_SYNC, 2, ENOSPC);
+    assert_false(files.sync(file, &error));
+    assert_string_equal(error.text, "/a: can't sync it: Input/output error");
+    assert_false(files.sync(file, &error));
+    assert_string_equal(error.text, "/a: can't sync it: No space left on device");
+    sim_disk_set_failing(disk, SIM_SYNC, 0);
+    assert_true(files.write(file, 0, "0123456789", 10, &error));
+    assert_true(files.sync(file, &error));
+    files.close(file);
+    sim_disk_crash(disk, SIM_LOSE_ALL);
+    expect_content("/a", "0123456789");
+}
+
+/* ---- against a naive file: two whole copies ---- */
+
+#define MODEL_BYTES 6000
+
+struct model {
+    uint8_t now[MODEL_BYTES];
+    uint8_t durable[MODEL_BYTES];
+    bool touched[MODEL_BYTES]; /* by a write that no sync has made durable */
+    size_t now_len;
+    size_t durable_len;
+    bool gave_up; /* `durable` is not known where it is touched */
+};
+
+static void model_write(struct model *model, struct file *file, struct random *random)
+{
+    uint8_t data[1500];
+    size_t len = (size_t)sim_random_below(random, sizeof data);
+    size_t offset = (size_t)sim_random_below(random, MODEL_BYTES - len);
+    memset(data, (int)sim_random_between(random, 1, 255), len);
+    assert_true(files.write(file, offset, data, len, &error));
+    memcpy(model->now + offset, data, len);
+    memset(model->touched + offset, true, len);
+    model->now_len = len > 0 && offset + len > model->now_len ? offset + len : model->now_len;
+}
+
+static void model_sync(struct model *model)
+{
+    if (!model->gave_up) {
+        memcpy(model->durable, model->now, sizeof model->durable);
+        memset(model->touched, 0, sizeof model->touched);
+        model->durable_len = model->now_len;
+    }
+}
+
+/* What is there now is what is durable; what no lost write touched is as it was. */
+static void model_adopt(struct model *model)
+{
+    struct bytes content = sim_disk_content(disk, "/a");
+    assert_true(content.len >= model->durable_len && content.len <= model->now_len);
+    for (size_t i = 0; i < content.len; i++) {
+        assert_true(model->touched[i] || content.data[i] == model->durable[i]);
+    }
+    memset(model->now, 0, sizeof model->now);
+    memcpy(model->now, content.data, content.len);
+    model->now_len = content.len;
+    model->gave_up = false;
+    model_sync(model);
+}
+
+static void model_compare(const struct model *model, struct file *file, struct random *random)
+{
+    uint8_t data[MODEL_BYTES];
+    uint64_t size;
+    size_t got;
+    size_t offset = (size_t)sim_random_below(random, MODEL_BYTES);
+    size_t len = (size_t)sim_random_below(random, MODEL_BYTES);
+    assert_true(files.size(file, &size, &error));
+    assert_int_equal(size, model->now_len);
+    assert_true(files.read(file, offset, data, len, &got, &error));
+    size_t left = offset < model->now_len ? model->now_len - offset : 0;
+    assert_int_equal(got, left < len ? left : len);
+    assert_memory_equal(data, model->now + offset, got);
+}
+
+static void model_crash(struct model *model, struct file **file, struct random *random)
+{
+    enum sim_loss loss = (enum sim_loss)sim_random_below(random, 3);
+    sim_disk_crash(disk, loss);
+    if (loss == SIM_LOSE_ALL && !model->gave_up) {
+        assert_true(bytes_equal(sim_disk_content(disk, "/a"),
+                                bytes_of(model->durable, model->durable_len)));
+    } else if (loss == SIM_LOSE_NONE && !model->gave_up) {
+        assert_true(
+            bytes_equal(sim_disk_content(disk, "/a"), bytes_of(model->now, model->now_len)));
+    }
+    model_adopt(model);
+    files.close(*file);
+    *file = must_open("/a", false);
+}
+
+static void test_against_two_copies(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct random random = {seed};
+        struct model model = {.now_len = 0};
+        sim_disk_set_content(disk, "/a", BYTES_LITERAL(""));
+        struct file *file = must_open("/a", false);
+        for (int i = 0; i < 1000; i++) {
+            uint64_t draw = sim_random_below(&random, 100);
+            if (draw < 50) {
+                model_write(&model, file, &random);
+            } else if (draw < 55) {
+                size_t size = (size_t)sim_random_below(&random, MODEL_BYTES);
+                assert_true(files.allocate(file, size, &error));
+                model.now_len = size > model.now_len ? size : model.now_len;
+            } else if (draw < 85) {
+                assert_true(files.sync(file, &error));
+                model_sync(&model);
+            } else if (draw < 90) {
+                sim_disk_fail(disk, SIM_SYNC, 1, EIO);
+                assert_false(files.sync(file, &error));
+                model.gave_up = true;
+            } else if (draw < 95) {
+                model_crash(&model, &file, &random);
+            }
+            model_compare(&model, file, &random);
+        }
+        files.close(file);
+    }
+}
+
+/* An unlinked file lives on in its handles, and counts against the disk until they are closed. */
+static void test_space_is_given_back(void **state)
+{
+    (void)state;
+    sim_disk_set_capacity(disk, 1000);
+    assert_true(files.make_directory(disk, "/d", &error));
+    assert_true(files.make_directory(disk, "/d/e", &error));
+    struct file *file = must_open("/d/e/a", true);
+    assert_true(files.allocate(file, 900, &error));
+    assert_true(files.remove_tree(disk, "/d", &error));
+    assert_false(sim_disk_exists(disk, "/d/e/a"));
+    assert_false(sim_disk_exists(disk, "/d/e"));
+    assert_false(files.remove_tree(disk, "/d", &error));
+    struct file *other = must_open("/b", true);
+    assert_false(files.allocate(other, 200, &error));
+    uint8_t data[101] = {0};
+    assert_false(files.write(other, 0, data, sizeof data, &error));
+    assert_true(files.sync_directory(disk, "/", &error));
+    assert_false(files.sync_directory(disk, "/d", &error));
+    files.close(file);
+    sim_disk_crash(disk, SIM_LOSE_NONE); /* the journal's names are gone too */
+    files.close(other);
+    other = must_open("/b", false);
+    assert_true(files.allocate(other, 1000, &error));
+    files.close(other);
+}
+
 static void test_locks(void **state)
 {
     (void)state;
@@ -239,6 +415,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_torn_writes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_failed_sync_gives_the_bytes_up, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_faults, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_failing_until_mended, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_against_two_copies, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_space_is_given_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_locks, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_same_seed_same_disk, set_up, tear_down),
     };

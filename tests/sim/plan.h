@@ -1,0 +1,108 @@
+/*
+ * plan.h - what a seed decides before its run begins: how large the cluster is, how fast its parts
+ * are, what its clients do, and which faults befall it how often.
+ *
+ * Swarm testing (Groce et al., 2012): a run in which every fault is possible looks like every other
+ * one; so each seed leaves out some of them, and some leave out all but one. Rates are drawn over
+ * orders of magnitude.
+ */
+#ifndef TESTS_SIM_PLAN_H
+#define TESTS_SIM_PLAN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sim_net.h"
+#include "sim_random.h"
+
+/* X(name, weight): how often, against the others, where it is possible at all. */
+#define FAULTS(X)                                                                                  \
+    X(POWER_CUT, 6)                                                                                \
+    X(KILL, 6)                                                                                     \
+    X(STOP, 3)                                                                                     \
+    X(CRASH_IN_CALL, 6)                                                                            \
+    X(CRASH_IN_FILE, 8)                                                                            \
+    X(PAUSE, 6)                                                                                    \
+    X(SLOW_DISK, 4)                                                                                \
+    X(FULL_DISK, 2)                                                                                \
+    X(FAILED_OPERATION, 4)                                                                         \
+    X(BROKEN_DISK, 2)                                                                              \
+    X(FAILED_STATE, 1)                                                                             \
+    X(WALL_JUMP, 4)                                                                                \
+    X(DRIFT, 2)                                                                                    \
+    X(CUT, 6)                                                                                      \
+    X(PARTITION, 5)                                                                                \
+    X(BREAK, 6)                                                                                    \
+    X(WEATHER, 4)
+
+enum fault {
+#define X(name, weight) FAULT_##name,
+    FAULTS(X)
+#undef X
+        FAULT_COUNT
+};
+
+/* What a client's requests are: a weight each. */
+enum request_kind {
+    REQUEST_RESERVE,
+    REQUEST_DEDUCT,
+    REQUEST_RELEASE,
+    REQUEST_SET_STOCK,
+    REQUEST_ADJUST_STOCK,
+    REQUEST_READ,
+    REQUEST_KINDS
+};
+
+struct plan {
+    size_t node_count;
+    size_t client_count;
+    unsigned storms;
+
+    /* nodes */
+    uint32_t election_timeout_ms;
+    uint64_t log_segment_bytes;
+    unsigned flush_permille; /* of commits: the state on disk follows */
+    unsigned turn_permille;  /* turns that take more than one event */
+    uint64_t turn_us;        /* and how long they wait for them, at most */
+    uint64_t timer_late_us;
+    uint64_t notice_late_us; /* from a durable write to the loop's hearing of it, at most */
+    unsigned reads_per_turn;
+    uint64_t disk_least_us; /* of a write to the log */
+    uint64_t disk_most_us;
+    int64_t drift_ppm; /* clocks run so much too fast or too slow, at most */
+    int64_t wall_skew_ms;
+
+    /* network */
+    unsigned coded_permille;
+    unsigned old_permille;
+    struct sim_net_weather weather; /* of the first storm */
+
+    /* clients */
+    uint64_t think_us; /* between two requests of one client, on average */
+    uint64_t client_timeout_us;
+    unsigned client_loss_permille; /* of requests and of replies */
+    unsigned batch_permille;
+    unsigned sku_count;
+    unsigned warehouse_count;
+    unsigned order_count; /* that are about at any time */
+    int64_t longest_ttl_ms;
+    unsigned request_weights[REQUEST_KINDS];
+
+    /* faults */
+    uint64_t fault_gap_us; /* between two, on average; 0: none */
+    uint64_t fault_us;     /* how long one lasts, at most */
+    unsigned fault_weights[FAULT_COUNT];
+    unsigned wipe_permille; /* storms that begin with one */
+    unsigned audit_permille;
+};
+
+/* node_count 0: by the seed. `events` is about how many the run shall have. */
+void plan_draw(struct plan *plan, struct random *random, size_t node_count, uint64_t events);
+
+/* A network without faults, and one with some. */
+struct sim_net_weather plan_calm(void);
+struct sim_net_weather plan_weather(struct random *random);
+/* One of so many, by their weights; `count` if all are 0. */
+size_t plan_choose(struct random *random, const unsigned *weights, size_t count);
+
+#endif
