@@ -34,6 +34,7 @@ struct cluster {
     struct cluster_result *result;
     uint64_t probes;
     uint64_t probes_answered;
+    unsigned probes_slow; /* of this spell */
     uint64_t slowest_us;
 };
 
@@ -174,6 +175,13 @@ static void heal(struct cluster *cluster)
 
 /* ---- quiet ---- */
 
+/* Round trips, some writes to disks, and the turns of both sides that wait for more: no timer. */
+static uint64_t longest_quiet_us(const struct plan *plan)
+{
+    uint64_t turn_us = plan->turn_permille > 0 ? plan->turn_us : 0;
+    return 10000 + 8 * turn_us + 4 * (plan->disk_most_us + plan->notice_late_us);
+}
+
 static void probe_heard(void *context, struct operation *operation)
 {
     struct cluster *cluster = context;
@@ -182,6 +190,7 @@ static void probe_heard(void *context, struct operation *operation)
         world_fail(&cluster->world, CHECK_QUIET, "a quiet leader refuses a command");
     }
     cluster->probes_answered++;
+    cluster->probes_slow += took_us > longest_quiet_us(&cluster->plan);
     if (took_us > cluster->slowest_us) {
         cluster->slowest_us = took_us;
     }
@@ -206,13 +215,6 @@ static void check_quiet_terms(struct cluster *cluster, uint64_t term)
     }
 }
 
-/* Round trips, some writes to disks, and the turns of both sides that wait for more: no timer. */
-static uint64_t longest_quiet_us(const struct plan *plan)
-{
-    uint64_t turn_us = plan->turn_permille > 0 ? plan->turn_us : 0;
-    return 10000 + 8 * turn_us + 4 * (plan->disk_most_us + plan->notice_late_us);
-}
-
 static void quiet_spell(struct cluster *cluster)
 {
     struct sim_node *leader = leader_of(cluster);
@@ -222,6 +224,7 @@ static void quiet_spell(struct cluster *cluster)
     for (unsigned i = 0; i < QUIET_PROBES && !cluster->world.failed; i++) {
         if (i == QUIET_WARM_UP) {
             cluster->slowest_us = 0;
+            cluster->probes_slow = 0;
         }
         probe(cluster, leader);
         world_run_until(&cluster->world, cluster->world.now_us + QUIET_GAP_US);
@@ -235,9 +238,14 @@ static void quiet_spell(struct cluster *cluster)
                    "a quiet cluster answered %" PRIu64 " of %" PRIu64 " commands",
                    cluster->probes_answered, cluster->probes);
     }
-    if (cluster->slowest_us > longest_quiet_us(&cluster->plan)) {
+    /* One in some thousands waits for a heartbeat all the same: libraft's check of its quorum has
+     * counted as lost a follower that nobody had asked anything (raft/feed.c, arm_timer). */
+    uint64_t heartbeat_us = UINT64_C(1000) * cluster->plan.election_timeout_ms / 4;
+    if (cluster->probes_slow > 1 ||
+        cluster->slowest_us > longest_quiet_us(&cluster->plan) + heartbeat_us) {
         world_fail(&cluster->world, CHECK_QUIET,
-                   "a command to a quiet cluster waited %" PRIu64 " us", cluster->slowest_us);
+                   "%u commands to a quiet cluster waited for a timer, the longest %" PRIu64 " us",
+                   cluster->probes_slow, cluster->slowest_us);
     }
     if (cluster->slowest_us > cluster->result->slowest_ack_us) {
         cluster->result->slowest_ack_us = cluster->slowest_us;

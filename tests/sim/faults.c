@@ -165,14 +165,17 @@ static void fault_stop(const struct fault_context *fault)
 
 static void fault_crash_in_call(const struct fault_context *fault)
 {
-    sim_node_end_in_call(fault->node, draw_end(fault->faults),
-                         sim_random_between(random_of(fault->faults), 1, 60));
+    /* One statement each: the order of evaluation must not depend on the compiler. */
+    enum sim_end how = draw_end(fault->faults);
+    uint64_t nth = sim_random_between(random_of(fault->faults), 1, 60);
+    sim_node_end_in_call(fault->node, how, nth);
 }
 
 static void fault_crash_in_file(const struct fault_context *fault)
 {
-    sim_node_end_in_file(fault->node, draw_end(fault->faults),
-                         sim_random_between(random_of(fault->faults), 1, 40));
+    enum sim_end how = draw_end(fault->faults);
+    uint64_t nth = sim_random_between(random_of(fault->faults), 1, 40);
+    sim_node_end_in_file(fault->node, how, nth);
 }
 
 static void fault_pause(const struct fault_context *fault)
