@@ -239,7 +239,6 @@ static bool take_entries(struct replica *replica, const struct raft_update *upda
         }
         replica_write(replica, source + skipped, count);
     }
-    raft_free(update->entries.batch[0].batch);
     if (raft_last_index(&replica->raft) != replica->last_index) {
         return error_set(error, "libraft's log ends at %llu, ours at %" PRIu64,
                          raft_last_index(&replica->raft), replica->last_index);
@@ -287,6 +286,38 @@ static void arm_timer(struct replica *replica)
     replica->timer_ms = timeout > earliest ? timeout : earliest;
 }
 
+/* What the event came to, in the order that the top of this file gives. */
+static bool take_update(struct replica *replica, const struct raft_update *update,
+                        struct entry *const *source, size_t source_count, struct error *error)
+{
+    if (!PLANTED(VOTE_AFTER_MESSAGES) && !store_hard_state(replica, error)) {
+        return false;
+    }
+    report_state(replica);
+    if (update->flags & RAFT_UPDATE_SNAPSHOT) {
+        return error_set(error, "libraft installs a snapshot that nobody has sent");
+    }
+    if ((update->flags & RAFT_UPDATE_ENTRIES) &&
+        !take_entries(replica, update, source, source_count, error)) {
+        return false;
+    }
+    if (update->flags & RAFT_UPDATE_MESSAGES) {
+        for (unsigned i = 0; i < update->messages.n; i++) {
+            if (!replica_send(replica, &update->messages.batch[i], error)) {
+                return false;
+            }
+        }
+    }
+    if (PLANTED(VOTE_AFTER_MESSAGES) && !store_hard_state(replica, error)) {
+        return false;
+    }
+    if (!note_commit(replica, error)) {
+        return false;
+    }
+    arm_timer(replica);
+    return true;
+}
+
 bool replica_feed(struct replica *replica, struct raft_event *event, struct entry *const *source,
                   size_t source_count, struct error *error)
 {
@@ -305,32 +336,11 @@ bool replica_feed(struct replica *replica, struct raft_event *event, struct entr
         return error_set(error, "libraft can't go on after %s: %s%s%s", event_name(event->type),
                          raft_strerror(rv), detail[0] != '\0' ? ": " : "", detail);
     }
-    if (!PLANTED(VOTE_AFTER_MESSAGES) && !store_hard_state(replica, error)) {
-        return false;
-    }
-    report_state(replica);
-    if (update.flags & RAFT_UPDATE_SNAPSHOT) {
-        return error_set(error, "libraft installs a snapshot that nobody has sent");
-    }
-    if ((update.flags & RAFT_UPDATE_ENTRIES) &&
-        !take_entries(replica, &update, source, source_count, error)) {
-        return false;
-    }
-    if (update.flags & RAFT_UPDATE_MESSAGES) {
-        for (unsigned i = 0; i < update.messages.n; i++) {
-            if (!replica_send(replica, &update.messages.batch[i], error)) {
-                return false;
-            }
-        }
-    }
-    if (PLANTED(VOTE_AFTER_MESSAGES) && !store_hard_state(replica, error)) {
-        return false;
-    }
-    if (!note_commit(replica, error)) {
-        return false;
-    }
-    arm_timer(replica);
-    return true;
+    bool has_entries = (update.flags & RAFT_UPDATE_ENTRIES) != 0 && update.entries.n > 0;
+    void *batch = has_entries ? update.entries.batch[0].batch : NULL;
+    bool taken = take_update(replica, &update, source, source_count, error);
+    raft_free(batch); /* ours, whatever became of the entries */
+    return taken;
 }
 
 /* Rule 8: libraft's own commit index, whatever has been applied. */

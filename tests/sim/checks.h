@@ -12,7 +12,8 @@
  *   CHECK_LOG_MATCHING  two logs with the same (index, term) are the same up to there
  *   CHECK_COMMITTED     a commit index never falls; what it covers is durable on a majority, of the
  *                       leader's own term at its end, never changes and never vanishes; every later
- *                       leader has it (State Machine Safety, Leader Completeness)
+ *                       leader has it (State Machine Safety, Leader Completeness). A leader counts
+ *                       only what was acknowledged to it, in its term
  *   CHECK_APPLIED       what a node applies is committed, durable there, dense, in order; a start
  *                       finds a state that the node once had
  *   CHECK_DIGEST        equal digest at equal index on all nodes
@@ -89,6 +90,9 @@ void checks_started(struct checks *checks, size_t node, uint64_t applied_index,
                     struct hash128 digest);
 void checks_role(struct checks *checks, size_t node, enum replica_state state, uint64_t term);
 void checks_sent(struct checks *checks, size_t node, size_t to, const struct peer_message *message);
+/* On a leader: what it takes the other to have (replica_match_index), before the commit index that
+ * may follow from it. */
+void checks_match(struct checks *checks, size_t node, size_t other, uint64_t match_index);
 /* Cheap if it has not changed. */
 void checks_commit_index(struct checks *checks, size_t node, uint64_t commit_index);
 /* The state has been committed at this index, one call for each; the ledger, which stands there, is

@@ -65,7 +65,7 @@ static void commit_first(struct checks *checks, size_t node, struct known *known
 static void check_own_term(struct checks *checks, size_t node, const struct known *known)
 {
     const struct node_view *view = &checks->nodes[node];
-    if (view->role == REPLICA_LEADER && checks->node_count > 1 &&
+    if (view->role == REPLICA_LEADER && checks->node_count > 1 && known->entry->index > 1 &&
         known->entry->term != view->role_term) {
         world_fail(checks->world, CHECK_COMMITTED,
                    "n%zu leads term %" PRIu64 " and commits up to %" PRIu64
@@ -109,6 +109,24 @@ void checks_commits(struct checks *checks, size_t node, uint64_t commit_index)
         if (index == commit_index) {
             check_own_term(checks, node, known);
         }
+    }
+}
+
+/* A reply of an earlier term, or a match that an earlier leader knew, counts for nothing: the log
+ * may have changed since. What is counted so need not do harm at once, so it is looked at here and
+ * not only when it commits something. */
+void checks_match(struct checks *checks, size_t node, size_t other, uint64_t match_index)
+{
+    const struct node_view *view = &checks->nodes[node];
+    if (checks->world->failed || view->role != REPLICA_LEADER || checks->nodes[other].lost) {
+        return;
+    }
+    const struct term_view *record = checks_term(checks, node, view->role_term);
+    if (record != NULL && match_index > record->acknowledged[other]) {
+        world_fail(checks->world, CHECK_COMMITTED,
+                   "n%zu leads term %" PRIu64 " and takes n%zu to have %" PRIu64
+                   ", which has acknowledged %" PRIu64 " in this term",
+                   node + 1, view->role_term, other + 1, match_index, record->acknowledged[other]);
     }
 }
 

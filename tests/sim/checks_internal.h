@@ -81,6 +81,7 @@ struct term_view {
     bool has_leader;
     size_t leader;
     struct candidacy candidacies[LIMIT_NODES];
+    uint64_t acknowledged[LIMIT_NODES]; /* the highest index that each said it has, to the leader */
 };
 
 /* What stands at an index for ever. */

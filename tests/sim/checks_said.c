@@ -73,7 +73,8 @@ static void check_request_vote(struct checks *checks, size_t node,
     uint64_t last_index = message->request_vote.last_log_index;
     uint64_t last_term = message->request_vote.last_log_term;
     const struct known *last = checks_log_at(&view->disk, last_index);
-    if (last_index != 0 && (last == NULL || last->entry->term != last_term)) {
+    /* Every node makes the same entry 1 by itself: to have it no disk is needed. */
+    if (last_index > 1 && (last == NULL || last->entry->term != last_term)) {
         world_fail(checks->world, CHECK_SAID_DURABLE,
                    "n%zu stands for election with an entry %" PRIu64 " of term %" PRIu64
                    ", which its disk does not have",
@@ -186,6 +187,11 @@ static void check_append_result(struct checks *checks, size_t node, size_t to,
                    "n%zu acknowledges entry %" PRIu64 " to n%zu, its disk has another one, of "
                    "term %" PRIu64,
                    node + 1, index, to + 1, own->entry->term);
+        return;
+    }
+    struct term_view *record = checks_term(checks, node, message->sent_term);
+    if (record != NULL && index > record->acknowledged[node]) {
+        record->acknowledged[node] = index;
     }
 }
 

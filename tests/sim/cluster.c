@@ -32,6 +32,7 @@ struct cluster {
     struct faults faults;
     struct sim_clients clients;
     struct cluster_result *result;
+    struct request probe;
     uint64_t probes;
     uint64_t probes_answered;
     unsigned probes_slow; /* of this spell */
@@ -164,12 +165,18 @@ static void heal(struct cluster *cluster)
     hold_a_minority_down(cluster);
     world_count(&cluster->world, STAT_HEALINGS);
     trace_note(&cluster->world.trace, TRACE_WORLD, TRACE_HEALED, 0);
+    uint64_t last_at_us = cluster->net.last_at_us;
     faults_mend_all(&cluster->faults);
     wait_until_settled(cluster);
     for (size_t i = 0; i < cluster->plan.node_count && !cluster->world.failed; i++) {
         cluster->nodes[i].is_held_down = false;
         sim_node_start(&cluster->nodes[i]);
     }
+    wait_until_settled(cluster);
+    /* What was late in the storm still comes, and may cost somebody a heartbeat; a leader that was
+     * parted just before may find only now that it leads no more. */
+    uint64_t shown_us = cluster->world.now_us + UINT64_C(3000) * cluster->plan.election_timeout_ms;
+    world_run_until(&cluster->world, last_at_us > shown_us ? last_at_us : shown_us);
     wait_until_settled(cluster);
 }
 
@@ -198,9 +205,9 @@ static void probe_heard(void *context, struct operation *operation)
 
 static void probe(struct cluster *cluster, struct sim_node *leader)
 {
-    struct request request;
-    request_probe(&request, cluster->probes++);
-    operation_ask(&cluster->clients.operations, &request, leader, false, probe_heard, cluster);
+    request_probe(&cluster->probe, cluster->probes++);
+    operation_ask(&cluster->clients.operations, &cluster->probe, leader, false, probe_heard,
+                  cluster);
 }
 
 static void check_quiet_terms(struct cluster *cluster, uint64_t term)

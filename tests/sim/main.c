@@ -1,19 +1,21 @@
 /*
  * main.c - runs simulated clusters, one for each seed:
  *
- *   sim --seed S [--seeds N] [--ticks T] [--nodes K] [--trace] [--twice] [--print-digest]
+ *   sim [--seed S] [--seeds N] [--ticks T] [--nodes K] [--trace] [--twice] [--print-digest]
  *       [--complete] [--plant BUG]
  *
- * runs seeds S to S + N - 1, about T events each; --nodes fixes the size of all clusters; --twice
- * runs each seed a second time and compares; --complete fails if over all seeds some fault never
- * occurred; --plant chooses a bug (base/planted.h), which only sim-planted can. A seed that fails
- * is printed with its check, what happened last on each node, and the command that runs it again.
- * Exits with 1 if one has failed, with 2 for wrong arguments.
+ * runs seeds S to S + N - 1, about T events each; without --seed, fresh ones: from a seed that the
+ * system's random source gives, and that is printed. --nodes fixes the size of all clusters;
+ * --twice runs each seed a second time and compares; --complete fails if over all seeds some fault
+ * never occurred; --plant chooses a bug (base/planted.h), which only sim-planted can. A seed that
+ * fails is printed with its check, what happened last on each node, and the command that runs it
+ * again. Exits with 1 if one has failed, with 2 for wrong arguments.
  */
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include "base/limits.h"
@@ -23,6 +25,7 @@
 #define DEFAULT_EVENTS 20000
 
 struct arguments {
+    bool has_seed;
     struct cluster_options cluster;
     uint64_t seeds;
     bool twice;
@@ -34,7 +37,7 @@ struct arguments {
 static int usage(const char *program)
 {
     fprintf(stderr,
-            "usage: %s --seed S [--seeds N] [--ticks EVENTS] [--nodes K] [--trace] [--twice]\n"
+            "usage: %s [--seed S] [--seeds N] [--ticks EVENTS] [--nodes K] [--trace] [--twice]\n"
             "           [--print-digest] [--complete] [--plant BUG]\n",
             program);
     return 2;
@@ -63,6 +66,7 @@ static bool parse_arguments(int argc, char **argv, struct arguments *arguments)
         switch (option) {
         case 's':
             valid = valid && parse_number(optarg, &arguments->cluster.seed);
+            arguments->has_seed = true;
             break;
         case 'n':
             valid = valid && parse_number(optarg, &arguments->seeds);
@@ -146,9 +150,22 @@ static double processor_seconds(void)
     return (double)clock() / CLOCKS_PER_SEC;
 }
 
+/* Short enough to be typed; far from any fixed list. */
+static bool draw_fresh_seed(uint64_t *seed)
+{
+    uint32_t drawn;
+    if (getrandom(&drawn, sizeof drawn, 0) != sizeof drawn) {
+        fprintf(stderr, "the system gives no random bytes: name a --seed\n");
+        return false;
+    }
+    *seed = UINT64_C(1000000000) + drawn;
+    printf("fresh seeds from %" PRIu64 "\n", *seed);
+    return true;
+}
+
 int main(int argc, char **argv)
 {
-    struct arguments arguments = {.cluster = {.seed = 1, .events = DEFAULT_EVENTS}, .seeds = 1};
+    struct arguments arguments = {.cluster = {.events = DEFAULT_EVENTS}, .seeds = 1};
     struct stats stats = {0};
     uint64_t failures = 0;
     uint64_t events = 0;
@@ -156,6 +173,9 @@ int main(int argc, char **argv)
         return usage(argv[0]);
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
+    if (!arguments.has_seed && !draw_fresh_seed(&arguments.cluster.seed)) {
+        return 2;
+    }
     double begin = processor_seconds();
     for (uint64_t i = 0; i < arguments.seeds; i++) {
         struct cluster_options options = arguments.cluster;

@@ -235,7 +235,6 @@ static void encode(struct operation *operation, const struct request *request)
                      bytes_of(data->data + begin, data->len - begin));
         lines += command.line_count;
     }
-    operation->count = request->count;
     operation->proposal.command_count = (uint32_t)request->count;
     operation->proposal.line_count = lines;
 }
@@ -245,13 +244,15 @@ struct operation *operation_ask(struct operations *set, const struct request *re
                                 void (*heard)(void *context, struct operation *operation),
                                 void *context)
 {
-    struct operation *operation = memory_zalloc(sizeof *operation);
+    size_t count = request->is_read ? 1 : request->count;
+    struct operation *operation = memory_zalloc(sizeof *operation + count * sizeof(uint64_t));
     operation->set = set;
     operation->next = set->first;
     if (set->first != NULL) {
         set->first->previous = operation;
     }
     set->first = operation;
+    operation->count = count;
     operation->node = node;
     operation->is_retry = is_retry;
     operation->heard = heard;
@@ -263,7 +264,6 @@ struct operation *operation_ask(struct operations *set, const struct request *re
         memcpy(operation->sku, request->sku.data, request->sku.len);
         operation->warehouse = request->warehouse;
         operation->numbers[0] = checks_invoke_read(set->checks);
-        operation->count = 1;
     } else {
         encode(operation, request);
     }

@@ -44,7 +44,6 @@ struct operation {
     bool is_read;
     char sku[16]; /* of a read */
     uint32_t warehouse;
-    uint64_t numbers[REQUEST_COMMANDS]; /* of each command, for the checks */
     size_t count;
     size_t answered;
 
@@ -56,6 +55,8 @@ struct operation {
     /* NULL: nobody waits */
     void (*heard)(void *context, struct operation *operation);
     void *context;
+
+    uint64_t numbers[]; /* of each command, for the checks */
 };
 
 /* Asks a node. `heard` is called when the answer arrives; the operation is gone behind it. One that

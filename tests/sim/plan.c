@@ -3,6 +3,8 @@
  */
 #include "plan.h"
 
+#include "request.h"
+
 /* Somewhere between the two, each order of magnitude as likely as the others. */
 static uint64_t between_magnitudes(struct random *random, uint64_t low, uint64_t high)
 {
@@ -96,6 +98,7 @@ static void draw_clients(struct plan *plan, struct random *random, uint64_t even
     plan->client_timeout_us = between_magnitudes(random, 20000, 2000000);
     plan->client_loss_permille = (unsigned)sim_random_below(random, 3) * 20;
     plan->batch_permille = (unsigned)sim_random_below(random, 3) * 150;
+    plan->batch_most = sim_random_chance(random, 60) ? REQUEST_COMMANDS : 12;
     plan->sku_count = (unsigned)sim_random_between(random, 1, 6);
     plan->warehouse_count = (unsigned)sim_random_between(random, 1, 3);
     plan->order_count = (unsigned)between_magnitudes(random, 2, 100);

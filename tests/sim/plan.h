@@ -82,6 +82,7 @@ struct plan {
     uint64_t client_timeout_us;
     unsigned client_loss_permille; /* of requests and of replies */
     unsigned batch_permille;
+    unsigned batch_most; /* commands: many make entries that fill a message, or a segment */
     unsigned sku_count;
     unsigned warehouse_count;
     unsigned order_count; /* that are about at any time */

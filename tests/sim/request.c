@@ -9,12 +9,15 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/limits.h"
+
 static const char *const skus[] = {"A", "AA", "B", "b", "widget", "Widget"};
 
 /* Remarks differ in length, so that batches and segments end anywhere. */
-static const char remark[] =
+static const char remark[LIMIT_TEXT_BYTES + 1] =
     "a remark of a length that is drawn, so that no two batches of the log need have the same "
-    "number of bytes, nor sectors that begin at the same place in them";
+    "number of bytes, nor sectors that begin at the same place in them; the longest one is as long "
+    "as it may be";
 
 static struct bytes draw_sku(struct random *random, const struct plan *plan)
 {
@@ -133,7 +136,7 @@ static void draw_command(struct request *request, size_t place, enum request_kin
     }
     command->requested_at_ms = requested_at_ms;
     command->actor = bytes_of_string(request->actor);
-    command->remark = bytes_of(remark, (size_t)sim_random_below(random, sizeof remark));
+    command->remark = bytes_of(remark, (size_t)sim_random_below(random, strlen(remark) + 1));
 }
 
 void request_draw(struct request *request, struct random *random, const struct plan *plan,
@@ -153,7 +156,7 @@ void request_draw(struct request *request, struct random *random, const struct p
     int64_t requested_at_ms = sim_random_chance(random, 800) ? origin->wall_ms : 0;
     request->count = 1;
     if (sim_random_chance(random, plan->batch_permille)) {
-        request->count = (size_t)sim_random_between(random, 2, REQUEST_COMMANDS);
+        request->count = (size_t)sim_random_between(random, 2, plan->batch_most);
     }
     for (size_t i = 0; i < request->count; i++) {
         while (i > 0 && (kind = (enum request_kind)plan_choose(random, plan->request_weights,

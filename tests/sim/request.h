@@ -13,7 +13,7 @@
 #include "ledger/command.h"
 #include "plan.h"
 
-#define REQUEST_COMMANDS 12
+#define REQUEST_COMMANDS 200
 #define REQUEST_LINES    4
 
 struct request {

@@ -165,6 +165,7 @@ static void fly(struct sim_net *net, size_t from, size_t to, const struct peer_m
         at_us = link->last_at_us;
     }
     link->last_at_us = at_us;
+    net->last_at_us = at_us > net->last_at_us ? at_us : net->last_at_us;
     struct flight *flight = flight_new(net);
     flight->from = from;
     flight->to = to;
@@ -183,6 +184,16 @@ static void fly(struct sim_net *net, size_t from, size_t to, const struct peer_m
         flight->message = share(message);
     }
     world_at(net->world, at_us, arrive, net, flight, 0);
+}
+
+void sim_net_set_weather(struct sim_net *net, const struct sim_net_weather *weather)
+{
+    net->weather = *weather;
+    for (size_t a = 0; a < net->node_count; a++) {
+        for (size_t b = 0; b < net->node_count; b++) {
+            net->links[a][b].last_at_us = 0;
+        }
+    }
 }
 
 void sim_net_send(struct sim_net *net, size_t from, size_t to, const struct peer_message *message)

@@ -63,6 +63,7 @@ struct sim_net {
     unsigned coded_permille; /* messages that go through the codec */
     unsigned old_permille;   /* messages that outlive their connection */
     struct sim_net_link links[LIMIT_NODES][LIMIT_NODES];
+    uint64_t last_at_us; /* when the last of all that is under way arrives */
 
     struct flight *free;
     struct flight **chunks;
@@ -72,6 +73,8 @@ struct sim_net {
 void sim_net_init(struct sim_net *net, struct world *world, size_t node_count,
                   const struct sim_net_events *events);
 void sim_net_free(struct sim_net *net);
+/* What is sent from now on does not wait behind what is under way. */
+void sim_net_set_weather(struct sim_net *net, const struct sim_net_weather *weather);
 void sim_net_send(struct sim_net *net, size_t from, size_t to, const struct peer_message *message);
 void sim_net_cut(struct sim_net *net, size_t from, size_t to, bool cut);
 /* The node has come up: everybody dials everybody. */

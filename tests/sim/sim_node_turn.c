@@ -25,11 +25,23 @@ static void report_hard_state(struct sim_node *node)
     }
 }
 
+/* What a leader takes the others to have. */
+static void report_matches(struct sim_node *node, const struct replica_status *status)
+{
+    for (size_t i = 0; status->state == REPLICA_LEADER && i < node->plan->node_count; i++) {
+        if (i != node->number) {
+            checks_match(node->checks, node->number, i,
+                         replica_match_index(node->core.replica, i + 1));
+        }
+    }
+}
+
 void sim_node_report(struct sim_node *node)
 {
     struct replica_status status;
     report_hard_state(node);
     replica_status_get(node->core.replica, &status);
+    report_matches(node, &status);
     checks_commit_index(node->checks, node->number, status.commit_index);
 }
 
