@@ -27,6 +27,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/planted.h"
 #include "configuration.h"
 #include "replica_internal.h"
 
@@ -273,7 +274,7 @@ static void arm_timer(struct replica *replica)
 {
     uint64_t timeout = raft_timeout(&replica->raft);
     uint64_t gap = REPLICA_TIMER_GAP_MS;
-    if (replica->state == REPLICA_LEADER) {
+    if (replica->state == REPLICA_LEADER && !PLANTED(HEARTBEATS_NOT_ALIGNED)) {
         uint64_t all_due = replica->last_append_ms + replica->heartbeat_ms;
         uint64_t latest = timeout + replica->heartbeat_ms;
         gap = replica->heartbeat_ms;
@@ -289,7 +290,7 @@ static void arm_timer(struct replica *replica)
 static bool take_update(struct replica *replica, const struct raft_update *update,
                         struct entry *const *source, size_t source_count, struct error *error)
 {
-    if (!store_hard_state(replica, error)) {
+    if (!PLANTED(VOTE_AFTER_MESSAGES) && !store_hard_state(replica, error)) {
         return false;
     }
     report_state(replica);
@@ -307,6 +308,9 @@ static bool take_update(struct replica *replica, const struct raft_update *updat
             }
         }
     }
+    if (PLANTED(VOTE_AFTER_MESSAGES) && !store_hard_state(replica, error)) {
+        return false;
+    }
     if (!note_commit(replica, error)) {
         return false;
     }
@@ -320,6 +324,9 @@ bool replica_feed(struct replica *replica, struct raft_event *event, struct entr
     struct raft_update update = {0};
     event->time = replica->now_ms;
     event->capacity = 0;
+    if (PLANTED(STALE_APPEND_FED) || PLANTED(STALE_TERMS_UNFILTERED)) {
+        planted_poison_stack();
+    }
     int rv = raft_step(&replica->raft, event, &update);
     if (rv != 0) {
         if (event->type == RAFT_SUBMIT) {
@@ -336,9 +343,21 @@ bool replica_feed(struct replica *replica, struct raft_event *event, struct entr
     return taken;
 }
 
+/* Rule 8: libraft's own commit index, whatever has been applied. */
+static uint64_t settled_up_to(const struct replica *replica)
+{
+    if (PLANTED(NO_CONFIGURATION_EVENTS)) {
+        return 0;
+    }
+    if (PLANTED(CONFIGURATIONS_WAIT_FOR_APPLY)) {
+        return replica->applied_index;
+    }
+    return replica->raft_commit_index;
+}
+
 bool replica_feed_configurations(struct replica *replica, struct error *error)
 {
-    while (replica->change_count > 0 && replica->changes[0]->index <= replica->raft_commit_index) {
+    while (replica->change_count > 0 && replica->changes[0]->index <= settled_up_to(replica)) {
         struct entry *change = replica->changes[0];
         replica->change_count--;
         memmove((void *)replica->changes, (void *)(replica->changes + 1),

@@ -19,11 +19,13 @@
  */
 #include <assert.h>
 
+#include "base/planted.h"
 #include "filter.h"
 
 bool filter_append_is_stale(const struct peer_message *append, uint64_t current_term)
 {
-    return append->append_entries.term < current_term;
+    return append->append_entries.term < current_term && !PLANTED(STALE_APPEND_FED) &&
+           !PLANTED(STALE_TERMS_UNFILTERED);
 }
 
 struct peer_message filter_stale_append_rejection(const struct peer_message *append,
@@ -44,11 +46,15 @@ struct peer_message filter_stale_append_rejection(const struct peer_message *app
 
 bool filter_reply_counts(const struct peer_message *reply, const struct filter_asked *asked)
 {
-    if (reply->sent_term != asked->current_term || !asked->over_this_connection) {
+    if (reply->sent_term != asked->current_term && !PLANTED(OLD_ECHO_COUNTS) &&
+        !PLANTED(STALE_TERMS_UNFILTERED)) {
+        return false;
+    }
+    if (!asked->over_this_connection && !PLANTED(OLD_CONNECTION_COUNTS)) {
         return false;
     }
     if (reply->type == PEER_REQUEST_VOTE_RESULT) {
-        return asked->state == REPLICA_CANDIDATE;
+        return asked->state == REPLICA_CANDIDATE || PLANTED(LATE_VOTE_COUNTS);
     }
     assert(reply->type == PEER_APPEND_ENTRIES_RESULT);
     if (asked->state != REPLICA_LEADER) {
@@ -58,5 +64,5 @@ bool filter_reply_counts(const struct peer_message *reply, const struct filter_a
         return true;
     }
     uint64_t rejected = reply->append_entries_result.rejected;
-    return rejected == 0 || rejected > asked->match_index;
+    return rejected == 0 || rejected > asked->match_index || PLANTED(LATE_REJECTION_COUNTS);
 }

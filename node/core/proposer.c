@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "base/planted.h"
 
 struct proposal_queue {
     struct proposal *first;
@@ -105,6 +106,10 @@ bool proposer_add(struct proposer *proposer, struct proposal *proposal)
     assert(proposal->is_read || proposal->command_count > 0);
     if (proposer_is_full(proposer, proposal->data.len)) {
         return false;
+    }
+    if (PLANTED(STALE_READ) && proposal->is_read) {
+        queue_push(&proposer->ready, proposal);
+        return true;
     }
     proposer->waiting_bytes += proposal->data.len;
     if (proposal->is_read) {
@@ -274,7 +279,8 @@ void proposer_abandon(struct proposer *proposer)
 {
     while (proposer->flight_count > 0) {
         struct flight *flight = &proposer->flights[proposer->flight_head];
-        fail_queue(&flight->commands, PROPOSAL_OUTCOME_UNKNOWN);
+        fail_queue(&flight->commands,
+                   PLANTED(UNKNOWN_AS_FAILED) ? PROPOSAL_NOT_EXECUTED : PROPOSAL_OUTCOME_UNKNOWN);
         fail_queue(&flight->reads, PROPOSAL_NOT_EXECUTED);
         proposer->flight_head = (proposer->flight_head + 1) % LIMIT_INFLIGHT_ENTRIES;
         proposer->flight_count--;

@@ -2,13 +2,14 @@
  * main.c - runs simulated clusters, one for each seed:
  *
  *   sim [--seed S] [--seeds N] [--ticks T] [--nodes K] [--trace] [--twice] [--print-digest]
- *       [--complete]
+ *       [--complete] [--plant BUG]
  *
  * runs seeds S to S + N - 1, about T events each; without --seed, fresh ones: from a seed that the
  * system's random source gives, and that is printed. --nodes fixes the size of all clusters;
  * --twice runs each seed a second time and compares; --complete fails if over all seeds some fault
- * never occurred. A seed that fails is printed with its check, what happened last on each node, and
- * the command that runs it again. Exits with 1 if one has failed, with 2 for wrong arguments.
+ * never occurred; --plant chooses a bug (base/planted.h), which only sim-planted can. A seed that
+ * fails is printed with its check, what happened last on each node, and the command that runs it
+ * again. Exits with 1 if one has failed, with 2 for wrong arguments.
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -18,6 +19,7 @@
 #include <time.h>
 
 #include "base/limits.h"
+#include "base/planted.h"
 #include "cluster.h"
 
 #define DEFAULT_EVENTS 20000
@@ -29,13 +31,14 @@ struct arguments {
     bool twice;
     bool print_digest;
     bool complete;
+    const char *bug; /* NULL: none */
 };
 
 static int usage(const char *program)
 {
     fprintf(stderr,
             "usage: %s [--seed S] [--seeds N] [--ticks EVENTS] [--nodes K] [--trace] [--twice]\n"
-            "           [--print-digest] [--complete]\n",
+            "           [--print-digest] [--complete] [--plant BUG]\n",
             program);
     return 2;
 }
@@ -50,15 +53,11 @@ static bool parse_number(const char *text, uint64_t *number)
 static bool parse_arguments(int argc, char **argv, struct arguments *arguments)
 {
     static const struct option options[] = {
-        {"seed", required_argument, NULL, 's'},
-        {"seeds", required_argument, NULL, 'n'},
-        {"ticks", required_argument, NULL, 't'},
-        {"nodes", required_argument, NULL, 'm'},
-        {"trace", no_argument, NULL, 'r'},
-        {"twice", no_argument, NULL, '2'},
-        {"print-digest", no_argument, NULL, 'd'},
-        {"complete", no_argument, NULL, 'c'},
-        {NULL, 0, NULL, 0},
+        {"seed", required_argument, NULL, 's'},   {"seeds", required_argument, NULL, 'n'},
+        {"ticks", required_argument, NULL, 't'},  {"nodes", required_argument, NULL, 'm'},
+        {"trace", no_argument, NULL, 'r'},        {"twice", no_argument, NULL, '2'},
+        {"print-digest", no_argument, NULL, 'd'}, {"complete", no_argument, NULL, 'c'},
+        {"plant", required_argument, NULL, 'p'},  {NULL, 0, NULL, 0},
     };
     uint64_t nodes = 0;
     bool valid = true;
@@ -90,6 +89,10 @@ static bool parse_arguments(int argc, char **argv, struct arguments *arguments)
         case 'c':
             arguments->complete = true;
             break;
+        case 'p':
+            arguments->bug = optarg;
+            valid = valid && planted_choose(optarg);
+            break;
         default:
             valid = false;
         }
@@ -98,12 +101,16 @@ static bool parse_arguments(int argc, char **argv, struct arguments *arguments)
     return valid && optind == argc;
 }
 
-static void print_replay(const char *program, const struct cluster_options *options)
+static void print_replay(const char *program, const struct arguments *arguments,
+                         const struct cluster_options *options)
 {
     printf("  replay: %s --seed %" PRIu64 " --ticks %" PRIu64, program, options->seed,
            options->events);
     if (options->node_count != 0) {
         printf(" --nodes %zu", options->node_count);
+    }
+    if (arguments->bug != NULL) {
+        printf(" --plant %s", arguments->bug);
     }
     printf(" --trace\n");
 }
@@ -116,7 +123,7 @@ static bool run_seed(const char *program, const struct arguments *arguments,
         printf("seed %" PRIu64 " FAILED (%zu nodes, event %" PRIu64 "): %s: %s\n", options->seed,
                result->node_count, result->event_count, check_name(result->failed_check),
                result->failure.text);
-        print_replay(program, options);
+        print_replay(program, arguments, options);
         return false;
     }
     if (arguments->twice) {
@@ -124,7 +131,7 @@ static bool run_seed(const char *program, const struct arguments *arguments,
         cluster_run(options, &again, stdout);
         if (again.digest != result->digest || again.event_count != result->event_count) {
             printf("seed %" PRIu64 " FAILED: it ran differently the second time\n", options->seed);
-            print_replay(program, options);
+            print_replay(program, arguments, options);
             return false;
         }
     }

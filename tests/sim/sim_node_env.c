@@ -33,6 +33,23 @@ static int64_t wall_ms(void *context)
 
 /* ---- network, log, pool ---- */
 
+/* What a follower is known to have is not sent again: libraft would go on to send it nothing at all
+ * (its next_index lies behind its match_index, and the difference has no sign). */
+static void check_progress(struct sim_node *node, uint64_t peer_id,
+                           const struct peer_message *message)
+{
+    if (message->type != PEER_APPEND_ENTRIES) {
+        return;
+    }
+    uint64_t match = replica_match_index(node->core.replica, peer_id);
+    if (message->append_entries.prev_log_index < match) {
+        world_fail(node->world, CHECK_PROGRESS,
+                   "n%zu sends n%" PRIu64 " what follows %" PRIu64
+                   ", and knows that it has up to %" PRIu64,
+                   node->number + 1, peer_id, message->append_entries.prev_log_index, match);
+    }
+}
+
 static void send(void *context, uint64_t peer_id, const struct peer_message *message)
 {
     struct sim_node *node = context;
@@ -47,6 +64,7 @@ static void send(void *context, uint64_t peer_id, const struct peer_message *mes
     }
     sim_node_report(node);
     checks_sent(node->checks, node->number, to, message);
+    check_progress(node, peer_id, message);
     sim_net_send(node->net, node->number, to, message);
 }
 
