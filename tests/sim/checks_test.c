@@ -218,7 +218,7 @@ static void a_candidate_without_pre_votes(void **state)
     scene_fails(&scene, CHECK_VOTE, "n3 asks for votes in term 4 with 1 pre-votes of 3");
 }
 
-static void a_node_that_falls_behind_its_word(void **state)
+static void a_node_that_speaks_in_a_term_it_has_left(void **state)
 {
     (void)state;
     struct scene scene;
@@ -227,7 +227,7 @@ static void a_node_that_falls_behind_its_word(void **state)
     checks_hard_state(scene.checks, 2, 5, 0);
     sent_result(&scene, 2, 0, 5, 1, 0);
     sent_result(&scene, 2, 0, 4, 1, 0);
-    scene_fails(&scene, CHECK_VOTE, "speaks in term 4, and before in term 5");
+    scene_fails(&scene, CHECK_VOTE, "n3 speaks in term 4, its disk has term 5");
 }
 
 static void a_role_of_an_older_term(void **state)
@@ -492,7 +492,7 @@ int main(void)
         cmocka_unit_test(a_term_out_of_nowhere),
         cmocka_unit_test(a_term_that_nobody_stood_for),
         cmocka_unit_test(a_candidate_without_pre_votes),
-        cmocka_unit_test(a_node_that_falls_behind_its_word),
+        cmocka_unit_test(a_node_that_speaks_in_a_term_it_has_left),
         cmocka_unit_test(a_role_of_an_older_term),
         cmocka_unit_test(a_vote_for_a_worse_log),
         cmocka_unit_test(a_vote_that_is_not_stored),

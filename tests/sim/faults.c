@@ -34,6 +34,19 @@ static bool is_over(struct faults *faults, uint64_t storm)
     return true;
 }
 
+static enum sim_end draw_end(struct faults *faults)
+{
+    return sim_random_chance(random_of(faults), 600) ? SIM_POWER_CUT : SIM_KILLED;
+}
+
+static void end_in_file(struct faults *faults, struct sim_node *node, uint64_t most)
+{
+    /* One statement each: the order of evaluation must not depend on the compiler. */
+    enum sim_end how = draw_end(faults);
+    uint64_t nth = sim_random_between(random_of(faults), 1, most);
+    sim_node_end_in_file(node, how, nth);
+}
+
 /* ---- starting again ---- */
 
 static void restart(void *owner, void *object, uint64_t storm)
@@ -48,6 +61,11 @@ static void restart(void *owner, void *object, uint64_t storm)
     if ((node->disk_is_faulty || node->state_is_faulty) &&
         sim_random_chance(random_of(faults), 600)) {
         sim_node_mend(node);
+    }
+    /* Others don't come far. */
+    if (faults->is_storm && faults->plan->fault_weights[FAULT_CRASH_IN_FILE] > 0 &&
+        sim_random_chance(random_of(faults), 100)) {
+        end_in_file(faults, node, 25);
     }
     sim_node_start(node);
 }
@@ -103,21 +121,49 @@ static void fault_cut(const struct fault_context *fault)
     }
 }
 
-/* In two, any way; or one from all, which a majority need not feel. */
-static void fault_partition(const struct fault_context *fault)
+/* In two, any way. */
+static void part(struct faults *faults, uint64_t side, uint64_t us)
 {
-    struct faults *faults = fault->faults;
-    uint64_t side = sim_random_chance(random_of(faults), 500) ? UINT64_C(1) << fault->node->number
-                                                              : random_next(random_of(faults));
-    world_count(faults->world, STAT_PARTITIONS);
-    trace_note(&faults->world->trace, TRACE_WORLD, TRACE_PARTED, side & 0xff);
     for (size_t a = 0; a < faults->plan->node_count; a++) {
         for (size_t b = 0; b < faults->plan->node_count; b++) {
             if (((side >> a) & 1) != ((side >> b) & 1)) {
-                cut_link(faults, a, b, fault->us);
+                cut_link(faults, a, b, us);
             }
         }
     }
+}
+
+/* Each link by itself, one way: nobody sees the same cluster as another. */
+static void shred(struct faults *faults, uint64_t us)
+{
+    unsigned permille = (unsigned)sim_random_between(random_of(faults), 100, 700);
+    for (size_t a = 0; a < faults->plan->node_count; a++) {
+        for (size_t b = 0; b < faults->plan->node_count; b++) {
+            if (a != b && sim_random_chance(random_of(faults), permille)) {
+                cut_link(faults, a, b, us);
+            }
+        }
+    }
+}
+
+static void fault_partition(const struct fault_context *fault)
+{
+    struct faults *faults = fault->faults;
+    uint64_t side = 0;
+    world_count(faults->world, STAT_PARTITIONS);
+    switch (sim_random_below(random_of(faults), 3)) {
+    case 0:
+        side = UINT64_C(1) << fault->node->number;
+        break;
+    case 1:
+        side = random_next(random_of(faults)) & 0xff;
+        break;
+    default:
+        shred(faults, fault->us);
+        return;
+    }
+    trace_note(&faults->world->trace, TRACE_WORLD, TRACE_PARTED, side);
+    part(faults, side, fault->us);
 }
 
 static void fault_break(const struct fault_context *fault)
@@ -143,14 +189,19 @@ static void fault_weather(const struct fault_context *fault)
 
 /* ---- processes ---- */
 
-static enum sim_end draw_end(struct faults *faults)
-{
-    return sim_random_chance(random_of(faults), 600) ? SIM_POWER_CUT : SIM_KILLED;
-}
-
 static void fault_power_cut(const struct fault_context *fault)
 {
     sim_node_end(fault->node, SIM_POWER_CUT);
+}
+
+/* The power of the house. */
+static void fault_blackout(const struct fault_context *fault)
+{
+    struct faults *faults = fault->faults;
+    world_count(faults->world, STAT_BLACKOUTS);
+    for (size_t i = 0; i < faults->plan->node_count; i++) {
+        sim_node_end(&faults->nodes[i], SIM_POWER_CUT);
+    }
 }
 
 static void fault_kill(const struct fault_context *fault)
@@ -173,9 +224,7 @@ static void fault_crash_in_call(const struct fault_context *fault)
 
 static void fault_crash_in_file(const struct fault_context *fault)
 {
-    enum sim_end how = draw_end(fault->faults);
-    uint64_t nth = sim_random_between(random_of(fault->faults), 1, 40);
-    sim_node_end_in_file(fault->node, how, nth);
+    end_in_file(fault->faults, fault->node, 40);
 }
 
 static void fault_pause(const struct fault_context *fault)
@@ -294,6 +343,7 @@ static void fault_drift(const struct fault_context *fault)
 
 static void (*const kinds[FAULT_COUNT])(const struct fault_context *fault) = {
     [FAULT_POWER_CUT] = fault_power_cut,
+    [FAULT_BLACKOUT] = fault_blackout,
     [FAULT_KILL] = fault_kill,
     [FAULT_STOP] = fault_stop,
     [FAULT_CRASH_IN_CALL] = fault_crash_in_call,

@@ -7,6 +7,7 @@
  */
 #include "operation.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 static void unlink_operation(struct operation *operation)
@@ -144,22 +145,45 @@ static void proposal_applied(struct proposal *proposal)
     answer(operation);
 }
 
+static bool read_stock(struct operation *operation, struct error *error)
+{
+    const struct sim_node *node = operation->node;
+    struct bytes sku = bytes_of_string(operation->id);
+    struct stock_record stock;
+    bool found;
+    if (!ledger_get_stock(node->core.ledger, sku, operation->warehouse, &stock, &found, error)) {
+        return false;
+    }
+    checks_read(operation->set->checks, operation->numbers[0], node->number,
+                core_applied_index(&node->core), sku, operation->warehouse, found, &stock);
+    return true;
+}
+
+static bool read_order(struct operation *operation, struct error *error)
+{
+    const struct sim_node *node = operation->node;
+    struct bytes id = bytes_of_string(operation->id);
+    struct order_record order;
+    bool found;
+    if (!ledger_get_order(node->core.ledger, id, &order, &found, error)) {
+        return false;
+    }
+    checks_read_order(operation->set->checks, operation->numbers[0], node->number,
+                      core_applied_index(&node->core), id, found, &order);
+    return true;
+}
+
 static bool proposal_read(struct proposal *proposal, struct error *error)
 {
     struct operation *operation = operation_of(proposal);
-    struct core *core = &operation->node->core;
-    struct bytes sku = bytes_of_string(operation->sku);
-    struct stock_record stock;
-    bool found;
-    bool read = ledger_get_stock(core->ledger, sku, operation->warehouse, &stock, &found, error);
     operation->is_with_core = false;
-    if (!read || sim_node_is_crashing(operation->node)) {
-        end_not_executed(operation);
-    } else {
-        checks_read(operation->set->checks, operation->numbers[0], operation->node->number,
-                    core_applied_index(core), sku, operation->warehouse, found, &stock);
+    bool read =
+        operation->warehouse == 0 ? read_order(operation, error) : read_stock(operation, error);
+    if (read) {
         world_count(operation->set->world, STAT_READS);
         operation->outcome = OUTCOME_ANSWERED;
+    } else {
+        end_not_executed(operation);
     }
     answer(operation);
     return read;
@@ -261,7 +285,8 @@ struct operation *operation_ask(struct operations *set, const struct request *re
     operation->proposal.ops = &proposal_ops;
     operation->proposal.is_read = operation->is_read = request->is_read;
     if (request->is_read) {
-        memcpy(operation->sku, request->sku.data, request->sku.len);
+        assert(request->id.len < sizeof operation->id);
+        memcpy(operation->id, request->id.data, request->id.len);
         operation->warehouse = request->warehouse;
         operation->numbers[0] = checks_invoke_read(set->checks);
     } else {

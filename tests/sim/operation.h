@@ -42,7 +42,7 @@ struct operation {
     struct sim_node *node;
     bool is_retry;
     bool is_read;
-    char sku[16]; /* of a read */
+    char id[32]; /* of a read: struct request's */
     uint32_t warehouse;
     size_t count;
     size_t answered;

@@ -18,6 +18,7 @@
 /* X(name, weight): how often, against the others, where it is possible at all. */
 #define FAULTS(X)                                                                                  \
     X(POWER_CUT, 6)                                                                                \
+    X(BLACKOUT, 1)                                                                                 \
     X(KILL, 6)                                                                                     \
     X(STOP, 3)                                                                                     \
     X(CRASH_IN_CALL, 6)                                                                            \
@@ -63,7 +64,8 @@ enum request_kind {
     REQUEST_RELEASE,
     REQUEST_SET_STOCK,
     REQUEST_ADJUST_STOCK,
-    REQUEST_READ,
+    REQUEST_READ, /* of a stock */
+    REQUEST_READ_ORDER,
     REQUEST_KINDS
 };
 

@@ -139,16 +139,27 @@ static void draw_command(struct request *request, size_t place, enum request_kin
     command->remark = bytes_of(remark, (size_t)sim_random_below(random, strlen(remark) + 1));
 }
 
+static void draw_read(struct request *request, enum request_kind kind, struct random *random,
+                      const struct plan *plan, uint64_t total)
+{
+    if (kind == REQUEST_READ_ORDER) {
+        request->id = draw_order(request, 0, random, plan, total);
+        request->warehouse = 0;
+    } else {
+        request->id = draw_sku(random, plan);
+        request->warehouse = 1 + (uint32_t)sim_random_below(random, plan->warehouse_count);
+    }
+}
+
 void request_draw(struct request *request, struct random *random, const struct plan *plan,
                   const struct request_origin *origin)
 {
     enum request_kind kind =
         (enum request_kind)plan_choose(random, plan->request_weights, REQUEST_KINDS);
-    request->is_read = kind == REQUEST_READ;
+    request->is_read = kind == REQUEST_READ || kind == REQUEST_READ_ORDER;
     request->count = 0;
     if (request->is_read) {
-        request->sku = draw_sku(random, plan);
-        request->warehouse = 1 + (uint32_t)sim_random_below(random, plan->warehouse_count);
+        draw_read(request, kind, random, plan, origin->total);
         return;
     }
     snprintf(request->actor, sizeof request->actor, "client %zu", origin->client);
@@ -159,8 +170,9 @@ void request_draw(struct request *request, struct random *random, const struct p
         request->count = (size_t)sim_random_between(random, 2, plan->batch_most);
     }
     for (size_t i = 0; i < request->count; i++) {
-        while (i > 0 && (kind = (enum request_kind)plan_choose(random, plan->request_weights,
-                                                               REQUEST_KINDS)) == REQUEST_READ) {
+        if (i > 0) {
+            /* Of the kinds that are commands: reads come last. */
+            kind = (enum request_kind)plan_choose(random, plan->request_weights, REQUEST_READ);
         }
         draw_command(request, i, kind, random, plan, origin, requested_at_ms);
     }

@@ -17,9 +17,9 @@
 #define REQUEST_LINES    4
 
 struct request {
-    bool is_read;
-    struct bytes sku; /* of a read */
-    uint32_t warehouse;
+    bool is_read;       /* of an order, or of a stock: */
+    struct bytes id;    /* the order, or the SKU */
+    uint32_t warehouse; /* 0: of an order */
 
     size_t count;
     struct ledger_command commands[REQUEST_COMMANDS];

@@ -65,7 +65,7 @@ bool node_survives(struct sim_node *node, bool ok, const struct error *error)
     node->failures_seen = failures;
     if (node->is_crashing || !sim_disk_has_power(node->disk)) {
         if (!node->is_crashing) {
-            world_count(node->world, STAT_CRASHED_IN_FILE);
+            world_count(node->world, node->is_up ? STAT_CRASHED_IN_FILE : STAT_CRASHED_IN_START);
         }
         node_end(node);
         return false;

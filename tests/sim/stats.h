@@ -29,6 +29,7 @@
     X(SEGMENTS, "log segments begun", true)                                                        \
     /* faults: nodes */                                                                            \
     X(POWER_CUTS, "power cuts", true)                                                              \
+    X(BLACKOUTS, "blackouts", true)                                                                \
     X(KILLS, "kills", true)                                                                        \
     X(STOPS, "orderly stops", true)                                                                \
     X(CRASHED_IN_TURN, "crashes inside a turn", true)                                              \
