@@ -45,7 +45,7 @@ struct sim_net_weather plan_weather(struct random *random)
 {
     struct sim_net_weather weather = plan_calm();
     weather.in_order = sim_random_chance(random, 500);
-    switch (sim_random_below(random, 4)) {
+    switch (sim_random_below(random, 5)) {
     case 0:
         break;
     case 1:
@@ -61,6 +61,13 @@ struct sim_net_weather plan_weather(struct random *random)
         weather.most_us = between_magnitudes(random, 1000, 60000);
         weather.loss_permille = (unsigned)sim_random_between(random, 0, 50);
         break;
+    case 4:
+        /* Some copies come when several terms have passed. */
+        weather.in_order = false;
+        weather.twice_permille = (unsigned)sim_random_between(random, 0, 300);
+        weather.late_permille = (unsigned)sim_random_between(random, 10, 200);
+        weather.late_us = between_magnitudes(random, 1000000, 8000000);
+        break;
     }
     return weather;
 }
@@ -68,10 +75,11 @@ struct sim_net_weather plan_weather(struct random *random)
 static void draw_nodes(struct plan *plan, struct random *random, size_t node_count)
 {
     static const uint8_t sizes[] = {1, 2, 3, 3, 3, 3, 3, 3, 4, 5, 5, 5, 7};
-    static const uint16_t timeouts_ms[] = {100, 300, 300, 300, 1000};
+    static const uint16_t timeouts_ms[] = {100, 100, 300, 300, 300, 1000};
     size_t size = sizes[sim_random_below(random, sizeof sizes)];
     plan->node_count = node_count != 0 ? node_count : size;
-    plan->election_timeout_ms = timeouts_ms[sim_random_below(random, 5)];
+    plan->election_timeout_ms =
+        timeouts_ms[sim_random_below(random, sizeof timeouts_ms / sizeof timeouts_ms[0])];
     plan->log_segment_bytes = between_magnitudes(random, 4096, 65536);
     plan->flush_permille = (unsigned)between_magnitudes(random, 1, 500);
     plan->turn_permille = (unsigned)sim_random_below(random, 3) * 200;
