@@ -101,8 +101,16 @@ void checks_hard_state(struct checks *checks, size_t node, uint64_t term, uint64
     view->term = term;
     view->voted_for = voted_for;
     struct term_view *record = checks_term(checks, node, term);
-    if (record != NULL && voted_for == node + 1 && !view->lost) {
+    if (record == NULL || view->lost) {
+        return;
+    }
+    if (voted_for == node + 1) {
         record->candidacies[node].votes |= (node_set)1 << node;
+        record->has_candidate = true;
+    } else if (term > 1 && !record->has_candidate) {
+        /* Term 1 is the cluster's first; each other one begins with a vote for oneself. */
+        world_fail(checks->world, CHECK_VOTE,
+                   "n%zu is in term %" PRIu64 ", for which nobody has stood", node + 1, term);
     }
 }
 
@@ -176,6 +184,9 @@ void checks_role(struct checks *checks, size_t node, enum replica_state state, u
     }
     view->role = state;
     view->role_term = term;
+    if (state != REPLICA_CANDIDATE) {
+        view->stands_in = 0;
+    }
     if (state == REPLICA_LEADER) {
         checks_leads(checks, node, term);
     }

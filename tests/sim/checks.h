@@ -7,7 +7,8 @@
  *                       dissertation, figure 3.2: Election Safety) of the voters of the latest
  *                       configuration in its log
  *   CHECK_VOTE          the term of a node never falls and its vote never changes within a term,
- *                       neither on its disk nor in what it says
+ *                       neither on its disk nor in what it says; a term begins with a node that
+ *                       stands for it, and that has the pre-votes of a majority
  *   CHECK_SAID_DURABLE  what leaves a node - term, vote, acknowledged entries - is on its disk, and
  *                       what was durable is found again
  *   CHECK_LOG_MATCHING  two logs with the same (index, term) are the same up to there

@@ -198,6 +198,7 @@ static void a_committed_entry_that_is_cut_off(void **state)
     scene_store(&scene, N(0), third);
     scene_store(&scene, N(1), third);
     scene_commit(&scene, N(0), 3);
+    scene_vote(&scene, 2, 2, 3);
     scene_hear(&scene, 1, 3);
     checks_log_asked(scene.checks, 1, 2, &second, 1);
     scene_fails(&scene, CHECK_COMMITTED, "n2 cuts its log at 2, its entry 3 of term 2 is");
@@ -236,6 +237,7 @@ static void a_later_leader_without_a_committed_entry(void **state)
     (void)state;
     struct scene scene;
     a_committed_term(&scene);
+    scene_vote(&scene, 2, 2, 3);
     scene_vote(&scene, 1, 2, 3); /* n2 says so before n3's log is known */
     scene_fails(&scene, CHECK_VOTE, "n2 votes in term 3 for n3");
     /* The same with a vote that its voter gave before it had the entry. */
@@ -243,6 +245,7 @@ static void a_later_leader_without_a_committed_entry(void **state)
     struct entry *first = scene.entries[0];
     scene_elect(&scene, 0, 2, N(1), first);
     struct entry *second = scene_barrier(&scene, 2, 2);
+    scene_pre_votes(&scene, 2, 3);
     scene_vote(&scene, 2, 2, 3);
     const struct peer_message request = {
         .type = PEER_REQUEST_VOTE,

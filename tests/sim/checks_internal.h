@@ -67,6 +67,7 @@ struct node_view {
     struct known_log asked;
     enum replica_state role;
     uint64_t role_term;
+    uint64_t stands_in; /* it asked for votes in this term and has not given up since; 0: none */
     uint64_t commit_index;
     uint64_t applied_index;
 
@@ -75,12 +76,14 @@ struct node_view {
 };
 
 struct candidacy {
+    node_set pre_votes;
     node_set votes;
     uint64_t last_log_index;
     uint64_t last_log_term;
 };
 
 struct term_view {
+    bool has_candidate;
     bool has_leader;
     size_t leader;
     struct candidacy candidacies[LIMIT_NODES];

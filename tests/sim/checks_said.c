@@ -53,6 +53,26 @@ static void check_vote(struct checks *checks, size_t node, uint64_t term, uint64
     }
 }
 
+/* Nobody disturbs the others with a new term before a majority has said that it would vote for it
+ * (dissertation, section 9.6). A candidate that has lost goes on to the next term without asking.
+ */
+static void check_pre_votes(struct checks *checks, size_t node, uint64_t term)
+{
+    struct node_view *view = &checks->nodes[node];
+    const struct term_view *record = checks_term(checks, node, term);
+    if (record == NULL) {
+        return;
+    }
+    bool goes_on = view->stands_in == term || (view->stands_in != 0 && view->stands_in + 1 == term);
+    size_t pre_votes = checks_set_size(record->candidacies[node].pre_votes | (node_set)1 << node);
+    if (!goes_on && pre_votes <= checks->node_count / 2) {
+        world_fail(checks->world, CHECK_VOTE,
+                   "n%zu asks for votes in term %" PRIu64 " with %zu pre-votes of %zu", node + 1,
+                   term, pre_votes, checks->node_count);
+    }
+    view->stands_in = term;
+}
+
 static void check_request_vote(struct checks *checks, size_t node,
                                const struct peer_message *message)
 {
@@ -69,7 +89,11 @@ static void check_request_vote(struct checks *checks, size_t node,
         return;
     }
     if (message->request_vote.pre_vote) {
+        checks->nodes[node].stands_in = 0;
         return;
+    }
+    if (!message->request_vote.disrupt_leader) {
+        check_pre_votes(checks, node, message->request_vote.term);
     }
     check_vote(checks, node, message->request_vote.term, node + 1);
     struct term_view *record = checks_term(checks, node, message->request_vote.term);
@@ -85,7 +109,14 @@ static void check_vote_result(struct checks *checks, size_t node, size_t to,
 {
     const struct node_view *view = &checks->nodes[node];
     uint64_t term = message->request_vote_result.term;
-    if (!message->request_vote_result.vote_granted || message->request_vote_result.pre_vote) {
+    if (!message->request_vote_result.vote_granted) {
+        return;
+    }
+    if (message->request_vote_result.pre_vote) {
+        struct term_view *asked = checks_term(checks, node, term);
+        if (asked != NULL) {
+            asked->candidacies[to].pre_votes |= (node_set)1 << node;
+        }
         return;
     }
     check_vote(checks, node, term, to + 1);

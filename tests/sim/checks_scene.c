@@ -144,6 +144,20 @@ void scene_vote(struct scene *scene, size_t node, size_t candidate, uint64_t ter
     }
 }
 
+void scene_pre_votes(struct scene *scene, size_t candidate, uint64_t term)
+{
+    const struct peer_message vote = {
+        .type = PEER_REQUEST_VOTE_RESULT,
+        .sent_term = term - 1,
+        .request_vote_result = {.term = term, .vote_granted = true, .pre_vote = true},
+    };
+    for (size_t node = 0; node < scene->count; node++) {
+        if (node != candidate) {
+            checks_sent(scene->checks, node, candidate, &vote);
+        }
+    }
+}
+
 void scene_elect(struct scene *scene, size_t node, uint64_t term, unsigned voters,
                  const struct entry *last)
 {
@@ -155,6 +169,7 @@ void scene_elect(struct scene *scene, size_t node, uint64_t term, unsigned voter
                          .last_log_index = last->index,
                          .last_log_term = last->term},
     };
+    scene_pre_votes(scene, node, term);
     scene_vote(scene, node, node, term);
     checks_role(scene->checks, node, REPLICA_CANDIDATE, term);
     if (scene->count > 1) {

@@ -50,6 +50,8 @@ struct entry *scene_commands(struct scene *scene, uint64_t index, uint64_t term,
 /* The node hears of the term: stores it, if it is new to it, and follows. */
 void scene_hear(struct scene *scene, size_t node, uint64_t term);
 
+/* All others would vote for the candidate. */
+void scene_pre_votes(struct scene *scene, size_t candidate, uint64_t term);
 /* The node stores its vote for the candidate, and says so if that is another. */
 void scene_vote(struct scene *scene, size_t node, size_t candidate, uint64_t term);
 /* Stands for election with a log that ends so, gets these nodes' votes besides its own, leads. */

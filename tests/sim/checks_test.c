@@ -100,6 +100,7 @@ static void a_leader_of_the_past_need_not_have_what_came_later(void **state)
     struct scene scene;
     struct entry *second = a_term(&scene);
     /* n1 has the votes for term 3, and hears of it only when term 4 has committed. */
+    scene_pre_votes(&scene, 0, 3);
     scene_vote(&scene, 0, 0, 3);
     const struct peer_message request = {
         .type = PEER_REQUEST_VOTE,
@@ -184,11 +185,45 @@ static void a_term_out_of_nowhere(void **state)
     scene_fails(&scene, CHECK_VOTE, "no election can have reached");
 }
 
+static void a_term_that_nobody_stood_for(void **state)
+{
+    (void)state;
+    struct scene scene;
+    a_term(&scene);
+    checks_hard_state(scene.checks, 2, 3, 0);
+    scene_fails(&scene, CHECK_VOTE, "n3 is in term 3, for which nobody has stood");
+}
+
+static void ask_for_votes(struct scene *scene, uint64_t term)
+{
+    const struct peer_message request = {
+        .type = PEER_REQUEST_VOTE,
+        .sent_term = term,
+        .request_vote = {.term = term, .candidate_id = 3, .last_log_index = 1, .last_log_term = 1}};
+    scene_vote(scene, 2, 2, term);
+    checks_sent(scene->checks, 2, 0, &request);
+}
+
+static void a_candidate_without_pre_votes(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_begin(&scene, 3);
+    scene_pre_votes(&scene, 2, 2);
+    ask_for_votes(&scene, 2);
+    /* It goes on to the next term without asking, while it has not given up. */
+    ask_for_votes(&scene, 3);
+    checks_role(scene.checks, 2, REPLICA_FOLLOWER, 3);
+    ask_for_votes(&scene, 4);
+    scene_fails(&scene, CHECK_VOTE, "n3 asks for votes in term 4 with 1 pre-votes of 3");
+}
+
 static void a_node_that_speaks_in_a_term_it_has_left(void **state)
 {
     (void)state;
     struct scene scene;
     a_term(&scene);
+    scene_vote(&scene, 1, 1, 5);
     checks_hard_state(scene.checks, 2, 5, 0);
     sent_result(&scene, 2, 0, 5, 1, 0);
     sent_result(&scene, 2, 0, 4, 1, 0);
@@ -325,6 +360,7 @@ static void an_acknowledgement_in_another_term(void **state)
     (void)state;
     struct scene scene;
     a_term(&scene);
+    scene_vote(&scene, 2, 2, 3);
     checks_hard_state(scene.checks, 1, 3, 0);
     const struct peer_message message = {
         .type = PEER_APPEND_ENTRIES_RESULT,
@@ -454,6 +490,8 @@ int main(void)
         cmocka_unit_test(a_term_that_falls),
         cmocka_unit_test(a_vote_that_changes),
         cmocka_unit_test(a_term_out_of_nowhere),
+        cmocka_unit_test(a_term_that_nobody_stood_for),
+        cmocka_unit_test(a_candidate_without_pre_votes),
         cmocka_unit_test(a_node_that_speaks_in_a_term_it_has_left),
         cmocka_unit_test(a_role_of_an_older_term),
         cmocka_unit_test(a_vote_for_a_worse_log),

@@ -343,6 +343,7 @@ static void begin(struct cluster *cluster, const struct cluster_options *options
     struct plan *plan = &cluster->plan;
     world_init(world, options->seed, options->trace);
     plan_draw(plan, &world->random, options->node_count, options->events);
+    plan_bend(plan, &world->random, options->climate);
     trace_note(&world->trace, TRACE_WORLD, TRACE_BEGIN, options->seed, plan->node_count);
     cluster->checks = checks_new(world, plan->node_count);
     sim_net_init(&cluster->net, world, plan->node_count, &events);

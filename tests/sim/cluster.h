@@ -13,13 +13,15 @@
 #include <stdio.h>
 
 #include "checks.h"
+#include "plan.h"
 #include "stats.h"
 
 struct cluster_options {
     uint64_t seed;
     uint64_t events;   /* about so many: the last quiet spell is run to its end */
     size_t node_count; /* 0: by the seed */
-    FILE *trace;       /* everything that happens; NULL: nothing */
+    enum climate climate;
+    FILE *trace; /* everything that happens; NULL: nothing */
 };
 
 struct cluster_result {

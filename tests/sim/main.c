@@ -2,7 +2,7 @@
  * main.c - runs simulated clusters, one for each seed:
  *
  *   sim [--seed S] [--seeds N] [--ticks T] [--nodes K] [--trace] [--twice] [--print-digest]
- *       [--complete] [--plant BUG]
+ *       [--complete] [--climate NAME] [--plant BUG]
  *
  * runs seeds S to S + N - 1, about T events each; without --seed, fresh ones: from a seed that the
  * system's random source gives, and that is printed. --nodes fixes the size of all clusters;
@@ -31,14 +31,15 @@ struct arguments {
     bool twice;
     bool print_digest;
     bool complete;
-    const char *bug; /* NULL: none */
+    const char *climate; /* NULL: as it comes */
+    const char *bug;     /* NULL: none */
 };
 
 static int usage(const char *program)
 {
     fprintf(stderr,
             "usage: %s [--seed S] [--seeds N] [--ticks EVENTS] [--nodes K] [--trace] [--twice]\n"
-            "           [--print-digest] [--complete] [--plant BUG]\n",
+            "           [--print-digest] [--complete] [--climate NAME] [--plant BUG]\n",
             program);
     return 2;
 }
@@ -53,11 +54,17 @@ static bool parse_number(const char *text, uint64_t *number)
 static bool parse_arguments(int argc, char **argv, struct arguments *arguments)
 {
     static const struct option options[] = {
-        {"seed", required_argument, NULL, 's'},   {"seeds", required_argument, NULL, 'n'},
-        {"ticks", required_argument, NULL, 't'},  {"nodes", required_argument, NULL, 'm'},
-        {"trace", no_argument, NULL, 'r'},        {"twice", no_argument, NULL, '2'},
-        {"print-digest", no_argument, NULL, 'd'}, {"complete", no_argument, NULL, 'c'},
-        {"plant", required_argument, NULL, 'p'},  {NULL, 0, NULL, 0},
+        {"seed", required_argument, NULL, 's'},
+        {"seeds", required_argument, NULL, 'n'},
+        {"ticks", required_argument, NULL, 't'},
+        {"nodes", required_argument, NULL, 'm'},
+        {"trace", no_argument, NULL, 'r'},
+        {"twice", no_argument, NULL, '2'},
+        {"print-digest", no_argument, NULL, 'd'},
+        {"complete", no_argument, NULL, 'c'},
+        {"climate", required_argument, NULL, 'w'},
+        {"plant", required_argument, NULL, 'p'},
+        {NULL, 0, NULL, 0},
     };
     uint64_t nodes = 0;
     bool valid = true;
@@ -89,6 +96,11 @@ static bool parse_arguments(int argc, char **argv, struct arguments *arguments)
         case 'c':
             arguments->complete = true;
             break;
+        case 'w':
+            arguments->climate = optarg;
+            arguments->cluster.climate = plan_climate(optarg);
+            valid = valid && arguments->cluster.climate != CLIMATE_COUNT;
+            break;
         case 'p':
             arguments->bug = optarg;
             valid = valid && planted_choose(optarg);
@@ -108,6 +120,9 @@ static void print_replay(const char *program, const struct arguments *arguments,
            options->events);
     if (options->node_count != 0) {
         printf(" --nodes %zu", options->node_count);
+    }
+    if (arguments->climate != NULL) {
+        printf(" --climate %s", arguments->climate);
     }
     if (arguments->bug != NULL) {
         printf(" --plant %s", arguments->bug);

@@ -3,6 +3,8 @@
  */
 #include "plan.h"
 
+#include <string.h>
+
 #include "request.h"
 
 /* Somewhere between the two, each order of magnitude as likely as the others. */
@@ -43,7 +45,7 @@ struct sim_net_weather plan_weather(struct random *random)
 {
     struct sim_net_weather weather = plan_calm();
     weather.in_order = sim_random_chance(random, 500);
-    switch (sim_random_below(random, 4)) {
+    switch (sim_random_below(random, 5)) {
     case 0:
         break;
     case 1:
@@ -59,6 +61,13 @@ struct sim_net_weather plan_weather(struct random *random)
         weather.most_us = between_magnitudes(random, 1000, 60000);
         weather.loss_permille = (unsigned)sim_random_between(random, 0, 50);
         break;
+    case 4:
+        /* Some copies come when several terms have passed. */
+        weather.in_order = false;
+        weather.twice_permille = (unsigned)sim_random_between(random, 0, 300);
+        weather.late_permille = (unsigned)sim_random_between(random, 10, 200);
+        weather.late_us = between_magnitudes(random, 1000000, 8000000);
+        break;
     }
     return weather;
 }
@@ -66,10 +75,11 @@ struct sim_net_weather plan_weather(struct random *random)
 static void draw_nodes(struct plan *plan, struct random *random, size_t node_count)
 {
     static const uint8_t sizes[] = {1, 2, 3, 3, 3, 3, 3, 3, 4, 5, 5, 5, 7};
-    static const uint16_t timeouts_ms[] = {100, 300, 300, 300, 1000};
+    static const uint16_t timeouts_ms[] = {100, 100, 300, 300, 300, 1000};
     size_t size = sizes[sim_random_below(random, sizeof sizes)];
     plan->node_count = node_count != 0 ? node_count : size;
-    plan->election_timeout_ms = timeouts_ms[sim_random_below(random, 5)];
+    plan->election_timeout_ms =
+        timeouts_ms[sim_random_below(random, sizeof timeouts_ms / sizeof timeouts_ms[0])];
     plan->log_segment_bytes = between_magnitudes(random, 4096, 65536);
     plan->flush_permille = (unsigned)between_magnitudes(random, 1, 500);
     plan->turn_permille = (unsigned)sim_random_below(random, 3) * 200;
@@ -159,4 +169,71 @@ void plan_draw(struct plan *plan, struct random *random, size_t node_count, uint
     draw_clients(plan, random, events);
     draw_faults(plan, random);
     draw_changes(plan, begin);
+}
+
+/* ---- climates ---- */
+
+enum climate plan_climate(const char *name)
+{
+    static const char *const names[] = {
+#define X(name, text) [CLIMATE_##name] = text,
+        CLIMATES(X)
+#undef X
+    };
+    size_t i = 0;
+    while (i < CLIMATE_COUNT && strcmp(names[i], name) != 0) {
+        i++;
+    }
+    return (enum climate)i;
+}
+
+/* Answers overtake each other, or are lost while questions arrive; the nodes themselves are sound,
+ * so that what they believe of each other grows old. */
+static void bend_to_disorder(struct plan *plan, struct random *random)
+{
+    static const unsigned weights[FAULT_COUNT] = {
+        [FAULT_CUT] = 6,   [FAULT_PARTITION] = 3, [FAULT_PAUSE] = 3,
+        [FAULT_BREAK] = 3, [FAULT_SLOW_DISK] = 3,
+    };
+    plan->weather = plan_calm();
+    plan->weather.in_order = false;
+    if (sim_random_chance(random, 500)) {
+        plan->weather.loss_permille = (unsigned)sim_random_between(random, 10, 200);
+    }
+    plan->weather.twice_permille = (unsigned)sim_random_between(random, 0, 200);
+    plan->weather.late_permille = (unsigned)sim_random_between(random, 10, 300);
+    plan->weather.late_us = between_magnitudes(random, 10000, 1000000);
+    memcpy(plan->fault_weights, weights, sizeof weights);
+    plan->fault_gap_us = between_magnitudes(random, 50000, 400000);
+    plan->election_timeout_ms = 100;
+    plan->think_us *= 4;
+}
+
+/* Links that carry one way only, under load: what a leader has not heard of has happened. */
+static void bend_to_one_way(struct plan *plan, struct random *random)
+{
+    memset(plan->fault_weights, 0, sizeof plan->fault_weights);
+    plan->fault_weights[FAULT_CUT] = 2;
+    plan->fault_weights[FAULT_KILL] = 2;
+    plan->election_timeout_ms = 100;
+    plan->fault_weights[FAULT_SLOW_DISK] = 1;
+    plan->weather = plan_calm();
+    plan->fault_gap_us = between_magnitudes(random, 20000, 200000);
+    plan->fault_us = between_magnitudes(random, 100000, 500000);
+    plan->think_us = between_magnitudes(random, 2000, 20000);
+}
+
+void plan_bend(struct plan *plan, struct random *random, enum climate climate)
+{
+    switch (climate) {
+    case CLIMATE_DISORDER:
+        bend_to_disorder(plan, random);
+        break;
+    case CLIMATE_ONE_WAY:
+        bend_to_one_way(plan, random);
+        break;
+    case CLIMATE_SWARM:
+    case CLIMATE_COUNT:
+        break;
+    }
 }

@@ -43,6 +43,20 @@ enum fault {
         FAULT_COUNT
 };
 
+/* What a run is bent to, where swarms are too many-sided to meet something rare: a name, and what
+ * it is for. */
+#define CLIMATES(X)                                                                                \
+    X(SWARM, "swarm")                                                                              \
+    X(DISORDER, "disorder")                                                                        \
+    X(ONE_WAY, "one-way")
+
+enum climate {
+#define X(name, text) CLIMATE_##name,
+    CLIMATES(X)
+#undef X
+        CLIMATE_COUNT
+};
+
 /* What a client's requests are: a weight each. */
 enum request_kind {
     REQUEST_RESERVE,
@@ -108,6 +122,11 @@ struct plan {
 
 /* node_count 0: by the seed. `events` is about how many the run shall have. */
 void plan_draw(struct plan *plan, struct random *random, size_t node_count, uint64_t events);
+
+/* Behind plan_draw. */
+void plan_bend(struct plan *plan, struct random *random, enum climate climate);
+/* CLIMATE_COUNT: there is none with this name. */
+enum climate plan_climate(const char *name);
 
 /* A network without faults, and one with some. */
 struct sim_net_weather plan_calm(void);
