@@ -31,7 +31,7 @@ bool filter_append_next(const struct peer_message *append, struct filter_append_
         return false;
     }
     /* The first part is an empty one when the message begins with a change. */
-    bool may_begin_with_change = cursor->begun;
+    bool may_begin_with_change = cursor->begun || PLANTED(COMMIT_NOT_SETTLED);
     while (end < count && (entries[end]->type != ENTRY_CHANGE ||
                            (end == first && may_begin_with_change) || PLANTED(APPEND_NOT_SPLIT))) {
         end++;

@@ -142,25 +142,21 @@ static void draw_faults(struct plan *plan, struct random *random)
     plan->audit_permille = sim_random_chance(random, 300) ? 100 : 0;
 }
 
-/* Seeds without changes of members are what they would be if there were none: these draws come from
- * numbers of their own. */
-static void draw_changes(struct plan *plan, struct random random)
+static void draw_changes(struct plan *plan, struct random *random)
 {
-    random.state ^= UINT64_C(0x6d656d62657273);
-    if (plan->node_count == 1 || !sim_random_chance(&random, 300)) {
-        return;
-    }
     plan->wipe_permille = 0;
-    plan->change_gap_us = between_magnitudes(&random, 1000, 500000);
-    plan->least_voters = (unsigned)sim_random_between(&random, 1, plan->node_count - 1);
-    plan->haste_permille = (unsigned)sim_random_below(&random, 4) * 250;
-    plan->strike_permille = (unsigned)sim_random_below(&random, 4) * 150;
-    plan->absent_permille = (unsigned)sim_random_below(&random, 3) * 400;
+    plan->change_gap_us = between_magnitudes(random, 1000, 500000);
+    plan->least_voters = (unsigned)sim_random_between(random, 1, plan->node_count - 1);
+    plan->haste_permille = (unsigned)sim_random_below(random, 4) * 250;
+    plan->strike_permille = (unsigned)sim_random_below(random, 4) * 150;
+    plan->absent_permille = (unsigned)sim_random_below(random, 3) * 400;
 }
 
 void plan_draw(struct plan *plan, struct random *random, size_t node_count, uint64_t events)
 {
-    const struct random begin = *random;
+    /* Seeds without changes of members are what they would be if there were none: these draws come
+     * from numbers of their own. */
+    struct random own = {.state = random->state ^ UINT64_C(0x6d656d62657273)};
     *plan = (struct plan){.storms = (unsigned)sim_random_between(random, 2, 4)};
     draw_nodes(plan, random, node_count);
     plan->coded_permille = (unsigned)sim_random_below(random, 3) * 50;
@@ -168,7 +164,9 @@ void plan_draw(struct plan *plan, struct random *random, size_t node_count, uint
     plan->weather = sim_random_chance(random, 300) ? plan_calm() : plan_weather(random);
     draw_clients(plan, random, events);
     draw_faults(plan, random);
-    draw_changes(plan, begin);
+    if (sim_random_chance(&own, 300) && plan->node_count > 1) {
+        draw_changes(plan, &own);
+    }
 }
 
 /* ---- climates ---- */
@@ -207,6 +205,7 @@ static void bend_to_disorder(struct plan *plan, struct random *random)
     plan->fault_gap_us = between_magnitudes(random, 50000, 400000);
     plan->election_timeout_ms = 100;
     plan->think_us *= 4;
+    plan->change_gap_us = 0;
 }
 
 /* Links that carry one way only, under load: what a leader has not heard of has happened. */
@@ -221,6 +220,7 @@ static void bend_to_one_way(struct plan *plan, struct random *random)
     plan->fault_gap_us = between_magnitudes(random, 20000, 200000);
     plan->fault_us = between_magnitudes(random, 100000, 500000);
     plan->think_us = between_magnitudes(random, 2000, 20000);
+    plan->change_gap_us = 0;
 }
 
 void plan_bend(struct plan *plan, struct random *random, enum climate climate)
@@ -231,6 +231,12 @@ void plan_bend(struct plan *plan, struct random *random, enum climate climate)
         break;
     case CLIMATE_ONE_WAY:
         bend_to_one_way(plan, random);
+        break;
+    case CLIMATE_MEMBERS:
+        /* All that a swarm has, and members come and go in each seed that has more than one. */
+        if (plan->node_count > 1 && plan->change_gap_us == 0) {
+            draw_changes(plan, random);
+        }
         break;
     case CLIMATE_SWARM:
     case CLIMATE_COUNT:

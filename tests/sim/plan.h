@@ -48,7 +48,8 @@ enum fault {
 #define CLIMATES(X)                                                                                \
     X(SWARM, "swarm")                                                                              \
     X(DISORDER, "disorder")                                                                        \
-    X(ONE_WAY, "one-way")
+    X(ONE_WAY, "one-way")                                                                          \
+    X(MEMBERS, "members")
 
 enum climate {
 #define X(name, text) CLIMATE_##name,
