@@ -80,6 +80,9 @@ static bool write_log(void *context, uint64_t generation, uint64_t first_index,
     }
     node->log_asked = first_index + count - 1;
     checks_log_asked(node->checks, node->number, first_index, entries, count);
+    for (size_t i = 0; i < count; i++) {
+        checks_stamped(node->checks, node->number, entries[i]);
+    }
     return node_log_push(node, generation, first_index, entries, count) ||
            error_set(error, "the queue of the log's thread is full");
 }
