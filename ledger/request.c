@@ -7,11 +7,11 @@
  * with other fields IDEMPOTENCY_MISMATCH. Fields are hashed decoded and normalised, so that a
  * repetition may come over another face of the API; who asked and remarks don't count.
  *
- * Why it is exactly once: a record lives for the retention from the ledger time at which the request
- * was judged, and a request is judged as new only while requested_at - margin <= ledger time <=
- * requested_at + retention - margin. So the first try was judged at requested_at - margin or later,
- * and whenever a repetition (which keeps its requested_at) would be judged as new, the record of
- * the first try, if there was one, is still there. That is what the margin ahead is for.
+ * Why it is exactly once: a record lives for the retention from the ledger time at which the
+ * request was judged, and a request is judged as new only while requested_at - margin <= ledger
+ * time <= requested_at + retention - margin. So the first try was judged at requested_at - margin
+ * or later, and whenever a repetition (which keeps its requested_at) would be judged as new, the
+ * record of the first try, if there was one, is still there. That is what the margin ahead is for.
  */
 #include "machine.h"
 

@@ -2,81 +2,16 @@
  * generate.c - see generate.h. The order of draws is part of what a seed means: each draw is a
  * statement of its own, since C leaves the order of evaluation within one to the compiler.
  */
-#include "generate.h"
+#include "generator.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/limits.h"
-#include "ledger/settings.h"
-#include "sim_random.h"
-
-enum { RECENT = 48, MOMENTS = 48, LINES = 8, TEXTS = 16, TEXT_ROOM = 320 };
 
 static const int64_t minute_ms = 60000;
 static const int64_t hour_ms = 3600000;
 static const int64_t day_ms = 86400000;
-
-/* What a seed draws once. Chances are in thousandths. */
-struct shape {
-    uint32_t skus;
-    uint32_t warehouses;
-    uint32_t orders;
-    uint32_t requests;
-    uint32_t quantity; /* most of a line */
-    uint32_t lines;    /* most of a command */
-    uint32_t batch;    /* most of an entry */
-    unsigned stock_chance;
-    unsigned again_chance;
-    unsigned malformed_chance;
-    unsigned tick_chance;
-    unsigned jump_chance; /* onto a moment */
-    unsigned far_chance;  /* days at once */
-    unsigned credit_chance;
-    unsigned reopen_chance;
-    unsigned reacquire_chance;
-    int64_t step_ms;
-    int64_t ttl_ms; /* most, where one is given */
-};
-
-struct moment {
-    int64_t ms;
-    bool hold; /* in hold time: credits put it off */
-};
-
-struct generator {
-    struct random random;
-    struct shape shape;
-    struct ledger_settings settings;
-    struct command_pool *pool;
-    int64_t time_ms;
-    int64_t ledger_ms; /* what the stamps so far make of it, and the credits */
-    int64_t credits_ms;
-    const struct ledger_command *recent[RECENT];
-    uint32_t recent_count;
-    struct moment moments[MOMENTS]; /* where something may end */
-    uint32_t moment_count;
-    struct ledger_line lines[LINES];
-    char texts[TEXTS][TEXT_ROOM];
-    uint32_t texts_used;
-};
-
-static uint32_t below(struct generator *g, uint64_t bound)
-{
-    return (uint32_t)sim_random_below(&g->random, bound);
-}
-
-static bool chance(struct generator *g, unsigned permille)
-{
-    return sim_random_chance(&g->random, permille);
-}
-
-static uint32_t one_of(struct generator *g, uint32_t a, uint32_t b, uint32_t c)
-{
-    uint32_t which = below(g, 3);
-    return which == 0 ? a : which == 1 ? b : c;
-}
 
 static void draw_shape(struct generator *g)
 {
@@ -86,8 +21,10 @@ static void draw_shape(struct generator *g)
     s->orders = one_of(g, 6, 60, 600);
     s->requests = one_of(g, 30, 1000, 100000);
     s->quantity = one_of(g, 2, 8, 40);
+    s->stock = s->quantity * 20;
     s->lines = 1 + below(g, 6);
     s->batch = one_of(g, 1, 6, 30);
+    s->reserve_percent = 45;
     s->stock_chance = one_of(g, 60, 200, 500);
     s->again_chance = one_of(g, 20, 100, 300);
     s->malformed_chance = one_of(g, 0, 5, 40);
@@ -99,21 +36,25 @@ static void draw_shape(struct generator *g)
     s->reacquire_chance = one_of(g, 50, 250, 600);
     s->step_ms = (int64_t[]){3, 1000, 10 * minute_ms, 5 * hour_ms}[below(g, 4)];
     s->ttl_ms = (int64_t[]){5, 30000, 2 * hour_ms, 7 * day_ms}[below(g, 4)];
-    if (below(g, 12) == 0) { /* a crowd */
+    if (below(g, 8) == 0) { /* a crowd */
         s->orders = 2000;
-        s->batch = 300;
-        s->ttl_ms = 20;
+        s->batch = one_of(g, 40, 150, 300);
+        s->ttl_ms = 100;
         s->step_ms = 3;
+        s->jump_chance = 20;
         s->quantity = 2;
-        s->lines = 1 + below(g, 3);
+        s->stock = 4000;
+        s->lines = 1 + below(g, 2);
         s->stock_chance = 20;
         s->again_chance = 20;
+        s->leap_chance = 100;
+        s->reserve_percent = 90;
     }
 }
 
 /* ---- parts ---- */
 
-static struct bytes text(struct generator *g, const char *prefix, uint32_t number)
+struct bytes generator_text(struct generator *g, const char *prefix, uint32_t number)
 {
     char *room = g->texts[g->texts_used++ % TEXTS];
     int length = snprintf(room, TEXT_ROOM, "%s%" PRIu32, prefix, number);
@@ -135,7 +76,7 @@ static struct bytes some_sku(struct generator *g)
 static struct bytes some_order(struct generator *g)
 {
     uint32_t number = below(g, g->shape.orders);
-    return text(g, "o", number);
+    return generator_text(g, "o", number);
 }
 
 /* Warehouse 0 and 1 are the same one. */
@@ -224,13 +165,13 @@ static void dress(struct generator *g, struct ledger_command *command)
     uint32_t dress = below(g, 8);
     uint32_t number = below(g, 4);
     if (dress & 1) {
-        command->actor = text(g, "actor", number);
+        command->actor = generator_text(g, "actor", number);
     }
     if (dress & 2) {
-        command->remark = text(g, "remark", number);
+        command->remark = generator_text(g, "remark", number);
     }
     if (dress & 4) {
-        command->trace_id = text(g, "trace", number);
+        command->trace_id = generator_text(g, "trace", number);
     }
 }
 
@@ -250,9 +191,9 @@ static void stock_command(struct generator *g, struct ledger_command *command)
         if (chance(g, 400) || command->quantity == 0) {
             command->quantity = -1 - command->quantity / 2;
         }
-        command->reason = text(g, "reason", below(g, 3));
+        command->reason = generator_text(g, "reason", below(g, 3));
     } else if (chance(g, 200)) {
-        command->reason = text(g, "reason", below(g, 3));
+        command->reason = generator_text(g, "reason", below(g, 3));
     }
     command->has_expected_version = chance(g, 250);
     if (command->has_expected_version) {
@@ -262,8 +203,10 @@ static void stock_command(struct generator *g, struct ledger_command *command)
 
 static void order_command(struct generator *g, struct ledger_command *command)
 {
-    uint32_t which = below(g, 100);
-    command->kind = which < 45 ? LEDGER_RESERVE : which < 78 ? LEDGER_DEDUCT : LEDGER_RELEASE;
+    command->kind = LEDGER_RESERVE;
+    if (below(g, 100) >= g->shape.reserve_percent) {
+        command->kind = chance(g, 600) ? LEDGER_DEDUCT : LEDGER_RELEASE;
+    }
     command->order_id = some_order(g);
     const struct ledger_command *reserve = chance(g, 700) ? some_reserve(g) : NULL;
     bool lines = chance(g, 500);
@@ -278,7 +221,7 @@ static void order_command(struct generator *g, struct ledger_command *command)
         give_lines(g, command);
     }
     if (chance(g, 300)) {
-        command->reason = text(g, "reason", below(g, 3));
+        command->reason = generator_text(g, "reason", below(g, 3));
     }
     if (command->kind == LEDGER_RESERVE) {
         command->mode = chance(g, 350) ? LEDGER_RESERVE_ADD_LINES : LEDGER_RESERVE_WHOLE;
@@ -309,7 +252,7 @@ static void fresh_command(struct generator *g, struct ledger_command *command)
     }
     if (ledger_command_needs_request_id(command) || chance(g, 200)) {
         uint32_t number = below(g, g->shape.requests);
-        command->request_id = text(g, "r", number);
+        command->request_id = generator_text(g, "r", number);
     }
     if (chance(g, 150)) {
         command->requested_at_ms = some_requested_at(g);
@@ -328,7 +271,7 @@ static void change_field(struct generator *g, struct ledger_command *command)
         command->warehouse = some_warehouse(g);
         break;
     case 2:
-        command->reason = text(g, "reason", 7);
+        command->reason = generator_text(g, "reason", 7);
         break;
     case 3:
         if (command->kind == LEDGER_SET_STOCK || command->kind == LEDGER_ADJUST_STOCK) {
@@ -491,6 +434,10 @@ static const struct ledger_command *some_command(struct generator *g)
 
 static void pass_time(struct generator *g)
 {
+    if (chance(g, g->shape.leap_chance)) {
+        g->time_ms += g->shape.ttl_ms + 1;
+        return;
+    }
     uint32_t known = g->moment_count < MOMENTS ? g->moment_count : MOMENTS;
     if (known != 0 && chance(g, g->shape.jump_chance)) {
         struct moment moment = g->moments[below(g, known)];
@@ -510,7 +457,7 @@ static void pass_time(struct generator *g)
     }
 }
 
-static struct sequence_entry *next_entry(struct generator *g, struct sequence *sequence)
+struct sequence_entry *generator_next_entry(struct generator *g, struct sequence *sequence)
 {
     uint64_t index = sequence->count != 0 ? sequence->entries[sequence->count - 1].index : 0;
     index += chance(g, 100) ? 2 : 1;
@@ -541,106 +488,12 @@ static void stock_up(struct generator *g, struct sequence_entry *entry)
             }
             struct ledger_command command = {
                 .kind = LEDGER_SET_STOCK,
-                .request_id = text(g, "first", sku * 10 + warehouse),
+                .request_id = generator_text(g, "first", sku * 10 + warehouse),
                 .sku = sku_number(sku),
                 .warehouse = warehouse,
-                .quantity = g->shape.quantity * 20 + below(g, g->shape.orders * 2),
+                .quantity = g->shape.stock + below(g, 2 * (uint64_t)g->shape.orders),
             };
             sequence_entry_add(entry, command_pool_add(g->pool, &command));
-        }
-    }
-}
-
-/* ---- wide worlds ---- */
-
-enum { WIDE_ORDERS = 9, WIDE_STOCKS = LIMIT_LINES + 1 };
-
-/* As many lines from this one on: SKUs of 250 bytes, four warehouses each. */
-static struct ledger_line *wide_lines(struct generator *g, uint32_t from, uint32_t count)
-{
-    struct ledger_line *lines = memory_zalloc((count + 1) * sizeof *lines);
-    for (uint32_t i = 0; i < count; i++) {
-        char sku[LIMIT_ID_BYTES + 1];
-        snprintf(sku, sizeof sku, "%0250" PRIu32, (from + i) / 4);
-        lines[i] = (struct ledger_line){command_pool_text(g->pool, bytes_of_string(sku)),
-                                        1 + (from + i) % 4, 1};
-    }
-    return lines;
-}
-
-static void wide_command(struct generator *g, struct sequence_entry *entry,
-                         const struct ledger_command *command, uint32_t from, uint32_t count)
-{
-    struct ledger_line *lines = wide_lines(g, from, count);
-    sequence_entry_add(entry, command_pool_add_with_lines(g->pool, command, lines, count));
-    free(lines);
-}
-
-static void wide_stocks(struct generator *g, struct sequence_entry *entry)
-{
-    struct ledger_line *lines = wide_lines(g, 0, WIDE_STOCKS);
-    for (uint32_t i = 0; i < WIDE_STOCKS; i++) {
-        struct ledger_command command = {
-            .kind = LEDGER_SET_STOCK,
-            .request_id = text(g, "first", i),
-            .sku = lines[i].sku,
-            .warehouse = lines[i].warehouse,
-            .quantity = 12,
-        };
-        sequence_entry_add(entry, command_pool_add(g->pool, &command));
-    }
-    free(lines);
-}
-
-/* Some thousand lines, of which the last may lack; some orders grow to the bound, or would grow to
- * one line beyond it. */
-static void wide_reserve(struct generator *g, struct sequence_entry *entry, uint32_t order)
-{
-    struct ledger_command reserve = {
-        .kind = LEDGER_RESERVE,
-        .order_id = text(g, "wide", order),
-        .has_ttl = true,
-        .ttl_ms = 1000 + order / 4,
-        .mode = LEDGER_RESERVE_ADD_LINES,
-    };
-    uint32_t from = one_of(g, 0, 0, 7000);
-    uint32_t count = one_of(g, 2500, 3001, 3333);
-    wide_command(g, entry, &reserve, from, count);
-    if (order % 3 == 0) {
-        from = below(g, 2);
-        wide_command(g, entry, &reserve, from, LIMIT_LINES);
-    }
-}
-
-/* Whole, or some lines that the order may have; 200 it has not give a refusal that is kept in
- * part. */
-static void wide_act(struct generator *g, struct sequence_entry *entry, uint32_t number)
-{
-    struct ledger_command command = {.request_id = text(g, "r", number)};
-    command.kind = chance(g, 500) ? LEDGER_DEDUCT : LEDGER_RELEASE;
-    command.order_id = text(g, "wide", below(g, WIDE_ORDERS));
-    command.reacquire = command.kind == LEDGER_DEDUCT && chance(g, 500);
-    command.final = command.kind == LEDGER_DEDUCT && chance(g, 300);
-    uint32_t from = one_of(g, 0, 2000, 9000);
-    uint32_t count = one_of(g, 0, 3, 200);
-    wide_command(g, entry, &command, from, count);
-}
-
-/* Orders that fill the bounds of lines and bytes: of one order, of what one entry expires, of what
- * it trims. */
-static void generate_wide(struct generator *g, struct sequence *sequence)
-{
-    g->shape = (struct shape){.step_ms = 100};
-    wide_stocks(g, next_entry(g, sequence));
-    for (uint32_t order = 0; order < WIDE_ORDERS; order++) {
-        wide_reserve(g, next_entry(g, sequence), order);
-    }
-    for (uint32_t round = 0; round < 70; round++) {
-        g->time_ms += round == 3 ? 5000 : round == 20 ? 2 * day_ms : round == 50 ? 91 * day_ms : 0;
-        struct sequence_entry *entry = next_entry(g, sequence);
-        uint32_t acts = round == 1 || round >= 8 ? below(g, 4) : 0; /* most orders expire first */
-        for (uint32_t i = 0; i < acts; i++) {
-            wide_act(g, entry, round * 4 + i);
         }
     }
 }
@@ -655,14 +508,14 @@ void generate_sequence(struct sequence *sequence, struct command_pool *pool, uin
         .time_ms = INT64_C(1000000000000), /* as the fixture of tests/unit/ledger begins */
     };
     if (seed % 200 == 199) {
-        generate_wide(&g, sequence);
+        generator_make_wide(&g, sequence);
         return;
     }
     draw_shape(&g);
-    stock_up(&g, next_entry(&g, sequence));
+    stock_up(&g, generator_next_entry(&g, sequence));
     uint64_t made = sequence->entries[0].count;
     while (made < commands) {
-        struct sequence_entry *entry = next_entry(&g, sequence);
+        struct sequence_entry *entry = generator_next_entry(&g, sequence);
         uint32_t count = chance(&g, g.shape.tick_chance) ? 0 : 1 + below(&g, g.shape.batch);
         for (uint32_t i = 0; i < count; i++) {
             sequence_entry_add(entry, some_command(&g));
@@ -671,6 +524,6 @@ void generate_sequence(struct sequence *sequence, struct command_pool *pool, uin
     }
     for (uint32_t i = 0; i < 6; i++) { /* all that is left comes to its end */
         g.time_ms += (int64_t[]){2 * hour_ms, 8 * day_ms, 0, 60 * day_ms, 40 * day_ms, 0}[i];
-        next_entry(&g, sequence);
+        generator_next_entry(&g, sequence);
     }
 }

@@ -20,7 +20,7 @@
 #include "shrink.h"
 #include "side_by_side.h"
 
-enum { SHRINK_ATTEMPTS = 20000, COMPARE_ALL_EVERY = 40 };
+enum { SHRINK_WORK = 3000000 /* about half a minute */, COMPARE_ALL_EVERY = 40 };
 
 struct options {
     uint64_t seed;
@@ -49,7 +49,7 @@ static void print_buffer(struct buffer *text)
 static void report(struct sequence *sequence, struct command_pool *pool,
                    const struct error *difference)
 {
-    struct shrink shrink = {.fails = still_differs, .attempts_left = SHRINK_ATTEMPTS};
+    struct shrink shrink = {.fails = still_differs, .work_left = SHRINK_WORK};
     struct buffer text = {0};
     struct error now = *difference;
     struct side_by_side run = {0};
@@ -62,7 +62,7 @@ static void report(struct sequence *sequence, struct command_pool *pool,
         return;
     }
     printf("shrunk from %" PRIu64 " commands to %" PRIu64 " in %" PRIu32 " attempts: %s\n", before,
-           sequence_command_count(sequence), shrink.attempts_made, now.text);
+           sequence_command_count(sequence), shrink.attempts, now.text);
     printf("---- as a script (tests/unit/ledger/fixture.h), with the model's answers\n");
     script_print(sequence, &text);
     print_buffer(&text);

@@ -223,6 +223,27 @@ static bool read_entry(struct sequence *sequence, struct command_pool *pool, uin
     return error->text[0] == '\0';
 }
 
+static bool read_line(struct sequence *sequence, struct command_pool *pool, const char *line,
+                      struct error *error)
+{
+    static const char *const words[] = {"entry ", "reopened "};
+    struct buffer encoded = {0};
+    bool reopen = strncmp(line, words[1], strlen(words[1])) == 0;
+    const char *text = line + strlen(words[reopen]);
+    char *end = NULL;
+    uint64_t index = 0;
+    if (reopen || strncmp(line, words[0], strlen(words[0])) == 0) {
+        index = strtoull(text, &end, 10);
+    }
+    if (end == NULL || end == text || *end != ' ') {
+        return error_set(error, "it does not begin with \"entry INDEX\" or \"reopened INDEX\"");
+    }
+    bool good = read_hex(&encoded, end + 1, error) &&
+                read_entry(sequence, pool, index, reopen, buffer_bytes(&encoded), error);
+    buffer_free(&encoded);
+    return good;
+}
+
 bool sequence_read(struct sequence *sequence, struct command_pool *pool, const char *path,
                    struct error *error)
 {
@@ -234,29 +255,13 @@ bool sequence_read(struct sequence *sequence, struct command_pool *pool, const c
     size_t size = 0;
     uint32_t number = 0;
     bool good = true;
-    struct buffer encoded = {0};
     while (good && getline(&line, &size, file) >= 0) {
-        char word[16];
-        uint64_t index;
-        int hex = 0;
         number++;
-        if (line[0] == '#' || line[0] == '\n') {
-            continue;
-        }
-        buffer_clear(&encoded);
-        if (sscanf(line, "%15s %" SCNu64 " %n", word, &index, &hex) != 2 || hex == 0 ||
-            (strcmp(word, "entry") != 0 && strcmp(word, "reopened") != 0)) {
-            good = error_set(error, "it does not begin with \"entry INDEX\" or \"reopened INDEX\"");
-        } else {
-            good = read_hex(&encoded, line + hex, error) &&
-                   read_entry(sequence, pool, index, word[0] == 'r', buffer_bytes(&encoded), error);
-        }
-        if (!good) {
-            error_wrap(error, "%s, line %" PRIu32, path, number);
+        if (line[0] != '#' && line[0] != '\n' && !read_line(sequence, pool, line, error)) {
+            good = error_wrap(error, "%s, line %" PRIu32, path, number);
         }
     }
     free(line);
-    buffer_free(&encoded);
     fclose(file);
     return good;
 }

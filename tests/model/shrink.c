@@ -6,14 +6,28 @@
 
 #include <stdlib.h>
 
+static uint64_t work_of(const struct sequence *sequence)
+{
+    uint64_t work = 1 + (uint64_t)sequence->count;
+    for (uint32_t i = 0; i < sequence->count; i++) {
+        for (uint32_t k = 0; k < sequence->entries[i].count; k++) {
+            work += 1 + (uint64_t)sequence->entries[i].commands[k]->line_count;
+        }
+    }
+    return work;
+}
+
 /* Keeps the candidate in place of the sequence if it fails too; frees whichever goes. */
 static bool attempt(struct shrink *shrink, struct sequence *sequence, struct sequence *candidate)
 {
     bool kept = false;
-    if (shrink->attempts_left > 0) {
-        shrink->attempts_left--;
-        shrink->attempts_made++;
+    uint64_t work = work_of(candidate);
+    if (work <= shrink->work_left) {
+        shrink->work_left -= work;
+        shrink->attempts++;
         kept = shrink->fails(shrink->context, candidate);
+    } else {
+        shrink->work_left = 0;
     }
     if (kept) {
         struct sequence old = *sequence;
@@ -74,7 +88,7 @@ static bool drop_pieces(struct shrink *shrink, struct sequence *sequence, cut wi
     uint32_t count = commands ? (uint32_t)sequence_command_count(sequence) : sequence->count;
     for (uint32_t size = (count + 1) / 2; size > 0 && count > 0; size /= 2) {
         uint32_t to = count;
-        while (to > 0 && shrink->attempts_left > 0) {
+        while (to > 0 && shrink->work_left > 0) {
             uint32_t from = to > size ? to - size : 0;
             struct sequence candidate = without(sequence, from, to);
             if (attempt(shrink, sequence, &candidate)) {
@@ -89,7 +103,7 @@ static bool drop_pieces(struct shrink *shrink, struct sequence *sequence, cut wi
 
 /* ---- plainer commands ---- */
 
-enum { FIELD_STEPS = 13 };
+enum { FIELD_STEPS = 14 };
 
 /* Makes one field plainer; false if it is plain already. */
 static bool make_plainer(struct ledger_command *command, uint32_t step)
@@ -140,8 +154,13 @@ static bool make_plainer(struct ledger_command *command, uint32_t step)
         return has;
     }
     case 11: {
-        bool has = command->quantity > 1;
-        command->quantity = has ? 1 : command->quantity;
+        bool has = command->quantity > 1 || command->quantity < -1;
+        command->quantity = command->quantity > 1 ? 1 : has ? -1 : command->quantity;
+        return has;
+    }
+    case 12: {
+        bool has = command->quantity > 2 || command->quantity < -2;
+        command->quantity = has ? command->quantity / 2 : command->quantity;
         return has;
     }
     default: {
@@ -168,7 +187,7 @@ static bool drop_lines(struct shrink *shrink, struct sequence *sequence, struct 
     const struct ledger_command *command = sequence->entries[entry].commands[position];
     for (uint32_t size = (command->line_count + 1) / 2; size > 0; size /= 2) {
         uint32_t to = command->line_count;
-        while (to > 0 && shrink->attempts_left > 0) {
+        while (to > 0 && shrink->work_left > 0) {
             uint32_t from = to > size ? to - size : 0;
             uint32_t left = command->line_count - (to - from);
             struct ledger_line *lines = memory_alloc((left + 1) * sizeof *lines);
@@ -193,7 +212,7 @@ static bool simplify_lines(struct shrink *shrink, struct sequence *sequence,
     bool any = false;
     const struct ledger_command *command = sequence->entries[entry].commands[position];
     for (uint32_t i = 0; i < command->line_count; i++) {
-        for (int step = 0; step < 2 && shrink->attempts_left > 0; step++) {
+        for (int step = 0; step < 2 && shrink->work_left > 0; step++) {
             bool quantity = step == 0 && command->lines[i].quantity > 1;
             bool warehouse = step == 1 && command->lines[i].warehouse != 0;
             if (!quantity && !warehouse) {
@@ -220,7 +239,7 @@ static bool simplify_command(struct shrink *shrink, struct sequence *sequence,
 {
     bool any = drop_lines(shrink, sequence, pool, entry, position);
     any |= simplify_lines(shrink, sequence, pool, entry, position);
-    for (uint32_t step = 0; step < FIELD_STEPS && shrink->attempts_left > 0; step++) {
+    for (uint32_t step = 0; step < FIELD_STEPS && shrink->work_left > 0; step++) {
         struct ledger_command plainer = *sequence->entries[entry].commands[position];
         if (make_plainer(&plainer, step)) {
             any |= try_command(shrink, sequence, entry, position, command_pool_add(pool, &plainer));
@@ -259,7 +278,7 @@ static bool simplify_entry(struct shrink *shrink, struct sequence *sequence, uin
 void shrink_sequence(struct shrink *shrink, struct sequence *sequence, struct command_pool *pool)
 {
     bool any = true;
-    while (any && shrink->attempts_left > 0) {
+    while (any && shrink->work_left > 0) {
         any = drop_pieces(shrink, sequence, without_entries, false);
         any |= drop_pieces(shrink, sequence, without_commands, true);
         for (uint32_t i = 0; i < sequence->count; i++) {

@@ -3,8 +3,8 @@
  *
  * Delta debugging (Zeller and Hildebrandt, Simplifying and Isolating Failure-Inducing Input, 2002)
  * over entries, then over commands within entries, then over what commands carry: lines, texts,
- * options, large numbers, time. Again from the start until nothing more can go, or the budget of
- * attempts is spent. Deterministic.
+ * options, large numbers, time. Again from the start until nothing more can go, or the work that it
+ * may cost is done. Deterministic.
  */
 #ifndef TESTS_MODEL_SHRINK_H
 #define TESTS_MODEL_SHRINK_H
@@ -15,8 +15,10 @@ struct shrink {
     /* Does this sequence fail? Asked once for each attempt. */
     bool (*fails)(void *context, const struct sequence *sequence);
     void *context;
-    uint32_t attempts_left;
-    uint32_t attempts_made;
+    /* What the attempts may cost in all, in commands and lines: so that it ends in bearable time
+     * however large the sequence is. */
+    uint64_t work_left;
+    uint32_t attempts;
 };
 
 /* `sequence` fails, and is changed in place; what is made on the way comes from `pool`. */

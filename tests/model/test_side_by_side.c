@@ -101,7 +101,7 @@ static void every_loss_is_seen_and_shrinks(void **state)
             seen = differs(&forgetful, &sequence);
             if (seen) {
                 struct shrink shrink = {
-                    .fails = differs, .context = &forgetful, .attempts_left = 3000};
+                    .fails = differs, .context = &forgetful, .work_left = 1000000};
                 shrink_sequence(&shrink, &sequence, pool);
                 if (sequence_command_count(&sequence) > losses[i].commands) {
                     fail_msg("loss %zu: %" PRIu64 " commands are left", i,
