@@ -95,23 +95,11 @@ void checks_hard_state(struct checks *checks, size_t node, uint64_t term, uint64
                    view->term, term);
         return;
     }
-    if (term < view->said_term) {
-        world_fail(checks->world, CHECK_VOTE,
-                   "n%zu has spoken in term %" PRIu64 ", its disk has term %" PRIu64, node + 1,
-                   view->said_term, term);
-        return;
-    }
     if (term == view->term && view->voted_for != 0 && voted_for != view->voted_for) {
         world_fail(checks->world, CHECK_VOTE,
                    "n%zu: its vote in term %" PRIu64 " went from n%" PRIu64 " to n%" PRIu64
                    " on its disk",
                    node + 1, term, view->voted_for, voted_for);
-        return;
-    }
-    if (term == view->said_vote_term && voted_for != view->said_vote) {
-        world_fail(checks->world, CHECK_VOTE,
-                   "n%zu gave its vote in term %" PRIu64 " to n%" PRIu64 ", its disk has n%" PRIu64,
-                   node + 1, term, view->said_vote, voted_for);
         return;
     }
     view->term = term;

@@ -17,8 +17,8 @@
  *   CHECK_APPLIED       what a node applies is committed, durable there, dense, in order; a start
  *                       finds a state that the node once had
  *   CHECK_DIGEST        equal digest at equal index on all nodes
- *   CHECK_MODEL         each answer, and each record that an entry touched, is what the naive model
- *                       says (tests/model)
+ *   CHECK_MODEL         each answer, and each record that an entry touches or names, is what the
+ *                       naive model says (tests/model)
  *   CHECK_INVARIANTS    the ledger's own audit, now and then and at the end
  *   CHECK_ACKNOWLEDGED  what was acknowledged is in the log once, as it was asked, at the place
  *                       that the answer names; what surely was not executed is not there; nothing

@@ -66,9 +66,6 @@ struct node_view {
 
     /* All its lives. */
     uint64_t applied_most;
-    uint64_t said_term;      /* the highest it has spoken in */
-    uint64_t said_vote_term; /* the last vote it gave away, */
-    uint64_t said_vote;      /* and to whom */
 };
 
 struct candidacy {
@@ -176,8 +173,8 @@ struct committed *checks_committed_at(const struct checks *checks, uint64_t inde
 
 /* Gives the model what is committed up to here. False: the run has failed. */
 bool checks_model_reach(struct checks *checks, uint64_t index);
-/* A ledger that stands at the model's index has just applied it. */
-void checks_model_touched(struct checks *checks, size_t node, struct ledger *ledger);
+/* A ledger that stands at the model's index, and is the first to have applied it. */
+void checks_model_compare(struct checks *checks, size_t node, struct ledger *ledger);
 /* What the model says of the command at this place; NULL: there is none. */
 const struct ledger_result *checks_model_result(const struct checks *checks, uint64_t index,
                                                 uint32_t position);

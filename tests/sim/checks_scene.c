@@ -234,3 +234,50 @@ void scene_apply(struct scene *scene, unsigned nodes, const struct entry *entry)
         }
     }
 }
+
+/* ---- beginnings ---- */
+
+void scene_lead(struct scene *scene)
+{
+    scene_begin(scene, 3);
+    scene_elect(scene, 0, 2, N(1), scene->entries[0]);
+    scene_commit(scene, N(0), 1);
+    scene_apply(scene, N(0), scene->entries[0]);
+}
+
+struct entry *scene_take(struct scene *scene, uint64_t index, struct buffer *commands,
+                         uint32_t count)
+{
+    struct entry *entry = scene_commands(scene, index, 2, commands, count);
+    scene_store(scene, N(0) | N(1), entry);
+    scene_commit(scene, N(0), index);
+    buffer_free(commands);
+    return entry;
+}
+
+struct entry *scene_run(struct scene *scene, struct entry *entry, struct ledger_result *result)
+{
+    scene_apply_untold(scene, 0, entry, result);
+    checks_applied(scene->checks, 0, entry->index, scene->ledgers[0]);
+    return entry;
+}
+
+struct entry *scene_answer(struct scene *scene, struct ledger_result *result)
+{
+    struct buffer commands = {0};
+    scene_lead(scene);
+    uint64_t operation = scene_set_stock(scene, "apple", 5, &commands);
+    struct entry *entry = scene_take(scene, 2, &commands, 1);
+    scene_run(scene, entry, result);
+    checks_result(scene->checks, operation, 0, result);
+    return entry;
+}
+
+uint64_t scene_second(struct scene *scene, struct ledger_result *result)
+{
+    struct buffer commands = {0};
+    scene_answer(scene, result);
+    uint64_t operation = scene_set_stock(scene, "apple", 7, &commands);
+    scene_run(scene, scene_take(scene, 3, &commands, 1), result);
+    return operation;
+}

@@ -75,4 +75,18 @@ void scene_apply(struct scene *scene, unsigned nodes, const struct entry *entry)
 void scene_apply_untold(struct scene *scene, size_t node, const struct entry *entry,
                         struct ledger_result *result);
 
+/* ---- beginnings of stories ---- */
+
+/* Three nodes; n1 leads term 2, entry 1 is applied there. */
+void scene_lead(struct scene *scene);
+/* The commands become an entry that is committed on n1; the buffer is freed. */
+struct entry *scene_take(struct scene *scene, uint64_t index, struct buffer *commands,
+                         uint32_t count);
+/* n1 applies the entry, and tells; result: of the last command. */
+struct entry *scene_run(struct scene *scene, struct entry *entry, struct ledger_result *result);
+/* Three nodes; operation 1 is answered by n1 at 2: the stock of "apple" is 5. */
+struct entry *scene_answer(struct scene *scene, struct ledger_result *result);
+/* And operation 2 is in the log at 3 and applied on n1, not answered: "apple" becomes 7. */
+uint64_t scene_second(struct scene *scene, struct ledger_result *result);
+
 #endif

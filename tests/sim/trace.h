@@ -92,7 +92,6 @@ struct peer_message;
     X(CRASH_IN_CALL, ("is about to crash in a call"))                                              \
     X(STOPPED, ("STOPS, as it must: its disk failed"))                                             \
     X(PAUSED, ("is paused for " TRACE_U " us", v[0]))                                              \
-    X(RESUMED, ("goes on"))                                                                        \
     X(WIPED, ("loses its directory"))                                                              \
     X(HELD_DOWN, ("is held down"))                                                                 \
     X(CLOCK_JUMP, ("wall clock jumps by %" PRId64 " ms", (int64_t)v[0]))                           \
@@ -108,8 +107,6 @@ struct peer_message;
     /* ---- the network ---- */                                                                    \
     X(CONNECTED, ("connected to n" TRACE_U, v[0]))                                                 \
     X(DISCONNECTED, ("disconnected from n" TRACE_U, v[0]))                                         \
-    X(LOST, ("-> n" TRACE_U " lost", v[0]))                                                        \
-    X(DOUBLED, ("-> n" TRACE_U " doubled", v[0]))                                                  \
     X(LINK_CUT, ("link to n" TRACE_U " cut", v[0]))                                                \
     X(LINK_MENDED, ("link to n" TRACE_U " mended", v[0]))                                          \
     X(WEATHER, ("network: up to " TRACE_U " us, lost " TRACE_U " of 1000, doubled " TRACE_U        \
@@ -120,7 +117,6 @@ struct peer_message;
     X(FAULT, ("fault " TRACE_U " on n" TRACE_U " for " TRACE_U " us", v[0], v[1], v[2]))           \
     X(PARTED, ("parted: sides " TRACE_U, v[0]))                                                    \
     X(HEALED, ("everything is mended"))                                                            \
-    X(SETTLED, ("settled at " TRACE_U ", term " TRACE_U, v[0], v[1]))                              \
     X(QUIET, ("a quiet spell begins"))                                                             \
     X(END, ("the end"))
 
