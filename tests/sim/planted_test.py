@@ -61,7 +61,7 @@ CAUGHT = {
     "stale-read": Planted(("read",), 60),
     "unknown-as-failed": Planted(("acknowledged",), 30),
     "no-deduplication": Planted(("model",), 20),
-    "skipped-line": Planted(("model",), 20),
+    "skipped-line": Planted(("model", "fail-stop"), 20),
     "hold-leak-on-replay": Planted(("model", "read"), 40),
     "local-clock-expiry": Planted(("model", "digest"), 5),
     "credit-lost": Planted(("clock",), 5),
