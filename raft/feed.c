@@ -7,9 +7,9 @@
  *   2. state, term, leader: told to the owner
  *   3. a snapshot to install: comes with snapshots; until then libraft can't ask for one
  *   4. entries: a truncation opens a new generation (rule 4), then the write is queued
- *   5. messages, which are valid until the next step only
- *   6. the commit index; apply follows at the end of the turn, CONFIGURATION events before the next
- *      event (rule 8)
+ *   5. the commit index, so that no message says more of it than we do; apply follows at the end of
+ *      the turn, CONFIGURATION events before the next event (rule 8)
+ *   6. messages, which are valid until the next step only
  *   7. the timer (rule 14)
  *
  * What libraft does with entry bytes (0.22.1): it keeps (index, term) alone in its trail. Only the
@@ -301,6 +301,9 @@ static bool take_update(struct replica *replica, const struct raft_update *updat
         !take_entries(replica, update, source, source_count, error)) {
         return false;
     }
+    if (!note_commit(replica, error)) {
+        return false;
+    }
     if (update->flags & RAFT_UPDATE_MESSAGES) {
         for (unsigned i = 0; i < update->messages.n; i++) {
             if (!replica_send(replica, &update->messages.batch[i], error)) {
@@ -309,9 +312,6 @@ static bool take_update(struct replica *replica, const struct raft_update *updat
         }
     }
     if (PLANTED(VOTE_AFTER_MESSAGES) && !store_hard_state(replica, error)) {
-        return false;
-    }
-    if (!note_commit(replica, error)) {
         return false;
     }
     arm_timer(replica);
@@ -327,7 +327,10 @@ bool replica_feed(struct replica *replica, struct raft_event *event, struct entr
     if (PLANTED(STALE_APPEND_FED)) {
         planted_poison_stack();
     }
+    struct replica_lent_vote lent;
+    replica_lend_vote(replica, event, &lent);
     int rv = raft_step(&replica->raft, event, &update);
+    replica_take_vote_back(replica, &lent);
     if (rv != 0) {
         if (event->type == RAFT_SUBMIT) {
             raft_free(event->submit.entries[0].batch);

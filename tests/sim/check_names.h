@@ -14,6 +14,7 @@
     X(SAID_DURABLE, "said-durable")                                                                \
     X(LOG_MATCHING, "log-matching")                                                                \
     X(COMMITTED, "committed")                                                                      \
+    X(MEMBERS, "members")                                                                          \
     X(APPLIED, "applied")                                                                          \
     X(DIGEST, "digest")                                                                            \
     X(MODEL, "model")                                                                              \

@@ -3,7 +3,8 @@
  *
  * A term's leader is whoever acts as one first: by its role, or by a message that only a leader
  * sends. It must have been given the votes of a majority, its own among them, by nodes that have
- * stored them.
+ * stored them: of the voters of the latest configuration in its own log (dissertation, section
+ * 4.1), whatever those nodes hold for the latest.
  */
 #include "checks_internal.h"
 
@@ -61,11 +62,6 @@ size_t checks_set_size(node_set set)
         size++;
     }
     return size;
-}
-
-bool checks_is_kept(const struct checks *checks, const struct known *known)
-{
-    return checks_set_size(known->on_disks) + checks->lost_count > checks->node_count / 2;
 }
 
 /* ---- term and vote ---- */
@@ -126,7 +122,7 @@ void checks_wiped(struct checks *checks, size_t node)
     }
     trace_note(&checks->world->trace, node, TRACE_WIPED, 0);
     checks_log_wiped(checks, node);
-    checks->lost_count += !view->lost;
+    checks->lost |= (node_set)1 << node;
     *view = (struct node_view){
         .disk = view->disk, .asked = view->asked, .lost = true, .role = REPLICA_FOLLOWER};
 }
@@ -145,11 +141,19 @@ void checks_leads(struct checks *checks, size_t node, uint64_t term)
                    node + 1);
         return;
     }
-    size_t votes = checks_set_size(record->candidacies[node].votes);
-    if (votes <= checks->node_count / 2) {
+    const struct known *configuration = checks_configuration_of(&checks->nodes[node]);
+    if (configuration == NULL || (configuration->voters >> node & 1) == 0) {
         world_fail(checks->world, CHECK_ONE_LEADER,
-                   "n%zu leads term %" PRIu64 " with %zu votes of %zu", node + 1, term, votes,
-                   checks->node_count);
+                   "n%zu leads term %" PRIu64 ", and its configuration gives it no vote", node + 1,
+                   term);
+        return;
+    }
+    node_set votes = record->candidacies[node].votes;
+    if (!checks_is_majority(configuration, votes)) {
+        world_fail(checks->world, CHECK_ONE_LEADER,
+                   "n%zu leads term %" PRIu64 " with %zu votes of %zu", node + 1, term,
+                   checks_voters_among(configuration, votes),
+                   checks_set_size(configuration->voters));
         return;
     }
     record->has_leader = true;

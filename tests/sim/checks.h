@@ -4,17 +4,22 @@
  * caught by name.
  *
  *   CHECK_ONE_LEADER    one leader per term, elected by the votes of a majority (Ongaro's
- *                       dissertation, figure 3.2: Election Safety)
+ *                       dissertation, figure 3.2: Election Safety) of the voters of the latest
+ *                       configuration in its log
  *   CHECK_VOTE          the term of a node never falls and its vote never changes within a term,
  *                       neither on its disk nor in what it says; a term begins with a node that
  *                       stands for it, and that has the pre-votes of a majority
  *   CHECK_SAID_DURABLE  what leaves a node - term, vote, acknowledged entries - is on its disk, and
  *                       what was durable is found again
  *   CHECK_LOG_MATCHING  two logs with the same (index, term) are the same up to there
- *   CHECK_COMMITTED     a commit index never falls; what it covers is durable on a majority, of the
- *                       leader's own term at its end, never changes and never vanishes; every later
- *                       leader has it (State Machine Safety, Leader Completeness). A leader counts
- *                       only what was acknowledged to it, in its term
+ *   CHECK_COMMITTED     a commit index never falls; what it covers is durable on a majority of the
+ *                       voters of the leader's latest configuration, of the leader's own term at
+ *                       its end, never changes and never vanishes; every later leader has it (State
+ *                       Machine Safety, Leader Completeness). A leader counts only what was
+ *                       acknowledged to it, in its term
+ *   CHECK_MEMBERS       each node goes by the latest configuration in its log; a leader changes one
+ *                       server at a time, never its own, and only when the last change and an entry
+ *                       of its own term are committed (section 4.1, with the correction of 2015)
  *   CHECK_APPLIED       what a node applies is committed, durable there, dense, in order; a start
  *                       finds a state that the node once had
  *   CHECK_DIGEST        equal digest at equal index on all nodes
@@ -82,6 +87,11 @@ void checks_log_durable(struct checks *checks, size_t node, size_t writes);
  * as the disk had taken. */
 void checks_log_found(struct checks *checks, size_t node, const struct log_record *records,
                       size_t count);
+
+/* The members by which the node goes, when its log has been told: whenever that was cut or has got
+ * a change. */
+void checks_members(struct checks *checks, size_t node, const struct replica_member *members,
+                    size_t count);
 
 /* The node's directory is lost. Whatever it finds and says from now on counts for nothing: neither
  * its votes nor its disk belong to a majority (Raft rule 0: the others must not admit it). */

@@ -2,8 +2,9 @@
  * checks_commit.c - what is committed, and what is applied of it.
  *
  * Committed for ever is what the first node held for committed, index after index; it must be on a
- * majority of the disks then, and checks_log.c sees to it that it stays there. Entry 1 is committed
- * from birth: every node makes the same one.
+ * majority of the disks then, of the voters of the latest configuration in that node's log, and
+ * checks_log.c sees to it that it stays there. Entry 1 is committed from birth: every node makes
+ * the same one.
  *
  * Which term committed it matters once: who leads a later term must have it (Leader Completeness),
  * while a leader of an earlier one, who does not know yet that nobody listens any more, need not.
@@ -42,12 +43,14 @@ static void commit_first(struct checks *checks, size_t node, struct known *known
 {
     const struct node_view *view = &checks->nodes[node];
     uint64_t index = known->entry->index;
-    size_t disks = checks_set_size(known->on_disks);
-    if (index > 1 && disks <= checks->node_count / 2) {
+    const struct known *configuration = checks_configuration_of(view);
+    if (index > 1 && !checks_is_majority(configuration, known->on_disks)) {
         world_fail(checks->world, CHECK_COMMITTED,
                    "n%zu commits entry %" PRIu64 " of term %" PRIu64
                    ", which is on %zu disks of %zu",
-                   node + 1, index, known->entry->term, disks, checks->node_count);
+                   node + 1, index, known->entry->term,
+                   checks_voters_among(configuration, known->on_disks),
+                   checks_set_size(configuration->voters));
         return;
     }
     checks->committed = checks_room(checks->committed, &checks->committed_capacity,
@@ -65,8 +68,9 @@ static void commit_first(struct checks *checks, size_t node, struct known *known
 static void check_own_term(struct checks *checks, size_t node, const struct known *known)
 {
     const struct node_view *view = &checks->nodes[node];
-    if (view->role == REPLICA_LEADER && checks->node_count > 1 && known->entry->index > 1 &&
-        known->entry->term != view->role_term) {
+    if (view->role == REPLICA_LEADER && known->entry->index > 1 &&
+        known->entry->term != view->role_term &&
+        checks_set_size(checks_configuration_of(view)->voters) > 1) {
         world_fail(checks->world, CHECK_COMMITTED,
                    "n%zu leads term %" PRIu64 " and commits up to %" PRIu64
                    ", an entry of term %" PRIu64,

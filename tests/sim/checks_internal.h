@@ -6,6 +6,7 @@
  *   checks_said.c     messages
  *   checks_clock.c    what entries are stamped with
  *   checks_commit.c   what is committed and applied; the end
+ *   checks_members.c  configurations: who is a majority, and how they may change
  *   checks_model.c    the model's answers and records; audits
  *   checks_history.c  operations of clients
  *
@@ -32,6 +33,11 @@ struct known {
     uint64_t prev_term;
     node_set on_disks;
     bool committed;
+    /* The latest configuration of a log that ends here: itself, if it is one. */
+    const struct known *configuration;
+    /* Of a configuration: */
+    node_set voters;
+    node_set standbys;
 };
 
 /* A log: known entries by index. */
@@ -126,7 +132,7 @@ struct operation {
 struct checks {
     struct world *world;
     size_t node_count;
-    size_t lost_count;
+    node_set lost; /* wiped */
     struct node_view nodes[LIMIT_NODES];
 
     struct known **known; /* by index: the first of a list */
@@ -161,8 +167,6 @@ void *checks_room(void *items, uint64_t *capacity, uint64_t count, size_t size);
 struct term_view *checks_term(struct checks *checks, size_t node, uint64_t term);
 /* The node acts as leader of the term. */
 void checks_leads(struct checks *checks, size_t node, uint64_t term);
-/* Do the disks of a majority have it, wiped ones counted as having had it? */
-bool checks_is_kept(const struct checks *checks, const struct known *known);
 size_t checks_set_size(node_set set);
 
 /* ---- checks_log.c ---- */
@@ -178,6 +182,23 @@ bool checks_same_entry(const struct entry *a, const struct entry *b);
 
 void checks_clock_role(struct checks *checks, size_t node, enum replica_state before,
                        enum replica_state state);
+
+/* ---- checks_members.c ---- */
+
+/* Sets what `known` knows of configurations; `previous` is the entry before it in the log. False:
+ * the run has failed. */
+bool checks_configuration_read(struct checks *checks, size_t node, struct known *known,
+                               const struct known *previous);
+/* A leader has made this change, behind `previous`: may it? */
+void checks_configuration_made(struct checks *checks, size_t node, const struct known *known,
+                               const struct known *previous);
+/* The latest configuration in the node's log; NULL: the log is empty. */
+const struct known *checks_configuration_of(const struct node_view *view);
+/* Those of the set that have a vote; is that a majority? */
+size_t checks_voters_among(const struct known *configuration, node_set set);
+bool checks_is_majority(const struct known *configuration, node_set set);
+/* The latest that is committed; entry 1 or a later one is. */
+const struct known *checks_configuration_committed(const struct checks *checks);
 
 /* ---- checks_commit.c ---- */
 

@@ -68,15 +68,23 @@ static struct known *find_known(const struct checks *checks, uint64_t index, uin
     return known;
 }
 
-static struct known *add_known(struct checks *checks, struct entry *entry, uint64_t prev_term)
+/* NULL: the run has failed. */
+static struct known *add_known(struct checks *checks, size_t node, struct entry *entry,
+                               const struct known *previous)
 {
     checks->known = checks_room((void *)checks->known, &checks->known_capacity, entry->index,
                                 sizeof(struct known *));
     struct known *known = memory_alloc(sizeof *known);
     *known = (struct known){.next = checks->known[entry->index],
                             .entry = entry_reference(entry),
-                            .prev_term = prev_term};
+                            .prev_term = previous != NULL ? previous->entry->term : 0};
     checks->known[entry->index] = known;
+    if (!checks_configuration_read(checks, node, known, previous)) {
+        return NULL;
+    }
+    if (previous != NULL && entry->type == ENTRY_CHANGE) {
+        checks_configuration_made(checks, node, known, previous);
+    }
     return known;
 }
 
@@ -91,15 +99,16 @@ static bool may_make(const struct checks *checks, size_t node, const struct entr
            checks->terms[entry->term].leader == node;
 }
 
-/* The record of an entry that the node's log shall have behind one of prev_term. NULL: the run has
+/* The record of an entry that the node's log shall have behind the previous one. NULL: the run has
  * failed. */
 static struct known *know(struct checks *checks, size_t node, struct entry *entry,
-                          uint64_t prev_term)
+                          const struct known *previous)
 {
+    uint64_t prev_term = previous != NULL ? previous->entry->term : 0;
     struct known *known = find_known(checks, entry->index, entry->term);
     if (known == NULL) {
         if (may_make(checks, node, entry)) {
-            return add_known(checks, entry, prev_term);
+            return add_known(checks, node, entry, previous);
         }
         world_fail(checks->world, CHECK_LOG_MATCHING,
                    "n%zu writes an entry %" PRIu64 " of term %" PRIu64
@@ -176,6 +185,9 @@ static void check_cut(struct checks *checks, size_t node, const struct asked_wri
                        node + 1, write->first_index, index, known->entry->term);
             return;
         }
+        if (known->configuration == known && !known->committed) {
+            world_count(checks->world, STAT_CHANGES_UNDONE);
+        }
     }
 }
 
@@ -190,14 +202,14 @@ void checks_log_asked(struct checks *checks, size_t node, uint64_t first_index,
                entries[count - 1]->term);
     struct asked_write *write = memory_alloc(sizeof *write + count * sizeof(struct known *));
     *write = (struct asked_write){.first_index = first_index, .count = count};
-    uint64_t prev_term = term_at(&view->asked, first_index - 1);
+    const struct known *previous = checks_log_at(&view->asked, first_index - 1);
     for (size_t i = 0; i < count; i++) {
-        write->items[i] = know(checks, node, entries[i], prev_term);
+        write->items[i] = know(checks, node, entries[i], previous);
         if (write->items[i] == NULL) {
             free(write);
             return;
         }
-        prev_term = entries[i]->term;
+        previous = write->items[i];
     }
     check_cut(checks, node, write);
     log_put(&view->asked, first_index, write->items, count);
@@ -210,6 +222,15 @@ void checks_log_asked(struct checks *checks, size_t node, uint64_t first_index,
 }
 
 /* ---- the disk ---- */
+
+/* Do the disks of a majority have it, wiped ones counted as having had it? A majority of the latest
+ * configuration that is committed: to commit that one, a majority of it had to have all that was
+ * committed before. */
+static bool is_kept(const struct checks *checks, const struct known *known)
+{
+    return checks_is_majority(checks_configuration_committed(checks),
+                              known->on_disks | checks->lost);
+}
 
 /* The disk has these from first_index on, and nothing behind them. */
 static void disk_put(struct checks *checks, size_t node, uint64_t first_index,
@@ -231,12 +252,14 @@ static void disk_put(struct checks *checks, size_t node, uint64_t first_index,
             continue;
         }
         before->on_disks &= ~bit;
-        if (before->committed && !checks_is_kept(checks, before)) {
+        if (before->committed && !is_kept(checks, before)) {
+            const struct known *configuration = checks_configuration_committed(checks);
             world_fail(checks->world, CHECK_COMMITTED,
                        "n%zu: entry %" PRIu64 " of term %" PRIu64
                        " is committed and leaves its disk; %zu of %zu have it",
-                       node + 1, index, before->entry->term, checks_set_size(before->on_disks),
-                       checks->node_count);
+                       node + 1, index, before->entry->term,
+                       checks_voters_among(configuration, before->on_disks),
+                       checks_set_size(configuration->voters));
         }
     }
     log_put(&view->disk, first_index, items, count);

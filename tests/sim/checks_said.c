@@ -54,7 +54,8 @@ static void check_vote(struct checks *checks, size_t node, uint64_t term, uint64
 }
 
 /* Nobody disturbs the others with a new term before a majority has said that it would vote for it
- * (dissertation, section 9.6). A candidate that has lost goes on to the next term without asking.
+ * (dissertation, section 9.6): of the voters of the candidate's latest configuration. A candidate
+ * that has lost goes on to the next term without asking.
  */
 static void check_pre_votes(struct checks *checks, size_t node, uint64_t term)
 {
@@ -64,11 +65,13 @@ static void check_pre_votes(struct checks *checks, size_t node, uint64_t term)
         return;
     }
     bool goes_on = view->stands_in == term || (view->stands_in != 0 && view->stands_in + 1 == term);
-    size_t pre_votes = checks_set_size(record->candidacies[node].pre_votes | (node_set)1 << node);
-    if (!goes_on && pre_votes <= checks->node_count / 2) {
+    const struct known *configuration = checks_configuration_of(view);
+    node_set pre_votes = record->candidacies[node].pre_votes | (node_set)1 << node;
+    if (!goes_on && !checks_is_majority(configuration, pre_votes)) {
         world_fail(checks->world, CHECK_VOTE,
                    "n%zu asks for votes in term %" PRIu64 " with %zu pre-votes of %zu", node + 1,
-                   term, pre_votes, checks->node_count);
+                   term, checks_voters_among(configuration, pre_votes),
+                   checks_set_size(configuration->voters));
     }
     view->stands_in = term;
 }

@@ -4,6 +4,7 @@
 #include "checks_scene.h"
 
 #include "cmocka_test.h"
+#include "configuration.h"
 
 #include <string.h>
 
@@ -17,8 +18,7 @@ void scene_begin(struct scene *scene, size_t nodes)
     *scene = (struct scene){.count = nodes};
     world_init(&scene->world, 1, NULL);
     scene->checks = checks_new(&scene->world, nodes);
-    struct entry *first = entry_new_copy(1, 1, ENTRY_CHANGE, bytes_of_string("members"));
-    scene->entries[scene->entry_count++] = first;
+    struct entry *first = scene_members(scene, 1, 1, ALL, 0);
     for (size_t node = 0; node < nodes; node++) {
         struct error error;
         scene->stores[node] = memory_store_new();
@@ -71,6 +71,28 @@ struct entry *scene_entry(struct scene *scene, uint64_t index, uint64_t term, st
 {
     assert_true(scene->entry_count < SCENE_ENTRIES);
     struct entry *entry = entry_new_copy(index, term, ENTRY_COMMAND, data);
+    scene->entries[scene->entry_count++] = entry;
+    return entry;
+}
+
+struct entry *scene_members(struct scene *scene, uint64_t index, uint64_t term, unsigned voters,
+                            unsigned standbys)
+{
+    static const char *const addresses[] = {"n1", "n2", "n3", "n4", "n5", "n6", "n7"};
+    struct replica_member members[LIMIT_NODES];
+    size_t count = 0;
+    struct buffer data = {0};
+    struct error error;
+    for (size_t node = 0; node < scene->count; node++) {
+        if (has(voters | standbys, scene, node)) {
+            enum replica_role role = has(voters, scene, node) ? REPLICA_VOTER : REPLICA_STANDBY;
+            members[count++] = (struct replica_member){node + 1, role, addresses[node]};
+        }
+    }
+    assert_true(configuration_encode(members, count, &data, &error));
+    struct entry *entry = entry_new_copy(index, term, ENTRY_CHANGE, buffer_bytes(&data));
+    buffer_free(&data);
+    assert_true(scene->entry_count < SCENE_ENTRIES);
     scene->entries[scene->entry_count++] = entry;
     return entry;
 }

@@ -38,6 +38,9 @@ void scene_fails(struct scene *scene, enum check check, const char *words);
 struct entry *scene_entry(struct scene *scene, uint64_t index, uint64_t term, struct bytes data);
 /* One that commands nothing, and differs from others by its time. */
 struct entry *scene_barrier(struct scene *scene, uint64_t index, uint64_t term);
+/* A configuration of these nodes. */
+struct entry *scene_members(struct scene *scene, uint64_t index, uint64_t term, unsigned voters,
+                            unsigned standbys);
 /* Commands that ledger_command_encode made, one behind the other. */
 struct entry *scene_commands(struct scene *scene, uint64_t index, uint64_t term,
                              const struct buffer *commands, uint32_t count);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "faults.h"
+#include "membership.h"
 #include "plan.h"
 #include "sim_client.h"
 
@@ -30,6 +31,7 @@ struct cluster {
     struct checks *checks;
     struct sim_node nodes[LIMIT_NODES];
     struct faults faults;
+    struct membership membership;
     struct sim_clients clients;
     struct cluster_result *result;
     struct request probe;
@@ -74,12 +76,19 @@ static struct sim_node *leader_of(struct cluster *cluster)
     return leader;
 }
 
-/* One leader, all that count in its term, everything applied everywhere. */
+/* Does it count: is it part of what shall settle? */
+static bool counts(const struct cluster *cluster, const struct sim_node *node)
+{
+    return !node->is_held_down && !node->is_wiped && membership_has(&cluster->membership, node);
+}
+
+/* One leader, the members that shall be, all that count in its term, everything applied everywhere.
+ */
 static bool has_settled(struct cluster *cluster)
 {
-    const struct sim_node *leader = leader_of(cluster);
+    struct sim_node *leader = leader_of(cluster);
     struct replica_status status;
-    if (leader == NULL) {
+    if (leader == NULL || !membership_steer(&cluster->membership, leader)) {
         return false;
     }
     replica_status_get(leader->core.replica, &status);
@@ -88,7 +97,7 @@ static bool has_settled(struct cluster *cluster)
     }
     for (size_t i = 0; i < cluster->plan.node_count; i++) {
         const struct sim_node *node = &cluster->nodes[i];
-        if (node->is_held_down || node->is_wiped) {
+        if (!counts(cluster, node)) {
             continue;
         }
         if (!node->is_up || sim_node_ready_at_us(node) > cluster->world.now_us ||
@@ -159,20 +168,34 @@ static void hold_a_minority_down(struct cluster *cluster)
     }
 }
 
-static void heal(struct cluster *cluster)
+static void let_minority_up(struct cluster *cluster)
 {
-    sim_clients_rest(&cluster->clients);
-    hold_a_minority_down(cluster);
-    world_count(&cluster->world, STAT_HEALINGS);
-    trace_note(&cluster->world.trace, TRACE_WORLD, TRACE_HEALED, 0);
-    uint64_t last_at_us = cluster->net.last_at_us;
-    faults_mend_all(&cluster->faults);
-    wait_until_settled(cluster);
     for (size_t i = 0; i < cluster->plan.node_count && !cluster->world.failed; i++) {
         cluster->nodes[i].is_held_down = false;
         sim_node_start(&cluster->nodes[i]);
     }
     wait_until_settled(cluster);
+}
+
+static void heal(struct cluster *cluster)
+{
+    bool members_change = cluster->plan.change_gap_us > 0;
+    sim_clients_rest(&cluster->clients);
+    membership_end_storm(&cluster->membership);
+    if (!members_change) {
+        hold_a_minority_down(cluster);
+    }
+    world_count(&cluster->world, STAT_HEALINGS);
+    trace_note(&cluster->world.trace, TRACE_WORLD, TRACE_HEALED, 0);
+    uint64_t last_at_us = cluster->net.last_at_us;
+    faults_mend_all(&cluster->faults);
+    wait_until_settled(cluster);
+    /* What is a majority is clear again only now that all are voters. */
+    if (members_change && !cluster->world.failed) {
+        hold_a_minority_down(cluster);
+        wait_until_settled(cluster);
+    }
+    let_minority_up(cluster);
     /* What was late in the storm still comes, and may cost somebody a heartbeat; a leader that was
      * parted just before may find only now that it leads no more. */
     uint64_t shown_us = cluster->world.now_us + UINT64_C(3000) * cluster->plan.election_timeout_ms;
@@ -214,7 +237,9 @@ static void check_quiet_terms(struct cluster *cluster, uint64_t term)
 {
     for (size_t i = 0; i < cluster->plan.node_count; i++) {
         const struct sim_node *node = &cluster->nodes[i];
-        if (!node->is_wiped && node->core.term != term) {
+        /* One that is outside may know of an older one. */
+        bool older = !membership_has(&cluster->membership, node) && node->core.term < term;
+        if (!node->is_wiped && !older && node->core.term != term) {
             world_fail(&cluster->world, CHECK_QUIET,
                        "the term of a quiet cluster went from %" PRIu64 " to %" PRIu64, term,
                        node->core.term);
@@ -261,6 +286,17 @@ static void quiet_spell(struct cluster *cluster)
     wait_until_settled(cluster);
 }
 
+static void quiet(struct cluster *cluster)
+{
+    membership_draw_absent(&cluster->membership, leader_of(cluster));
+    wait_until_settled(cluster);
+    if (!cluster->world.failed) {
+        quiet_spell(cluster);
+    }
+    membership_call_back(&cluster->membership);
+    wait_until_settled(cluster);
+}
+
 /* They are all at the same index: one of them is held against the model's records, the others are
  * equal to it. */
 static void audit_all(struct cluster *cluster)
@@ -285,6 +321,7 @@ static void storm(struct cluster *cluster, uint64_t until_event)
     uint64_t end_us = world->now_us + STORM_MOST_US;
     world_count(world, STAT_STORMS);
     faults_begin_storm(&cluster->faults);
+    membership_begin_storm(&cluster->membership);
     sim_clients_go(&cluster->clients);
     while (!world->failed && world->event_count < until_event && world->now_us < end_us) {
         world_run_until(world, world->now_us + SLICE_US);
@@ -315,6 +352,7 @@ static void begin(struct cluster *cluster, const struct cluster_options *options
     cluster->net.coded_permille = plan->coded_permille;
     cluster->net.old_permille = plan->old_permille;
     faults_init(&cluster->faults, world, &cluster->net, cluster->nodes, plan);
+    membership_init(&cluster->membership, world, &cluster->faults, cluster->nodes, plan);
     for (size_t i = 0; i < plan->node_count; i++) {
         sim_node_init(&cluster->nodes[i], world, &cluster->net, cluster->checks, plan, i);
         cluster->nodes[i].ended = faults_node_ended;
@@ -334,7 +372,7 @@ static void run(struct cluster *cluster, uint64_t events)
             heal(cluster);
         }
         if (!world->failed) {
-            quiet_spell(cluster);
+            quiet(cluster);
         }
     }
     audit_all(cluster);

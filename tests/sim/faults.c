@@ -123,9 +123,9 @@ static void fault_cut(const struct fault_context *fault)
     }
 }
 
-/* In two, any way. */
-static void part(struct faults *faults, uint64_t side, uint64_t us)
+void faults_part(struct faults *faults, uint64_t side, uint64_t us)
 {
+    trace_note(&faults->world->trace, TRACE_WORLD, TRACE_PARTED, side);
     for (size_t a = 0; a < faults->plan->node_count; a++) {
         for (size_t b = 0; b < faults->plan->node_count; b++) {
             if (((side >> a) & 1) != ((side >> b) & 1)) {
@@ -164,8 +164,7 @@ static void fault_partition(const struct fault_context *fault)
         shred(faults, fault->us);
         return;
     }
-    trace_note(&faults->world->trace, TRACE_WORLD, TRACE_PARTED, side);
-    part(faults, side, fault->us);
+    faults_part(faults, side, fault->us);
 }
 
 static void fault_break(const struct fault_context *fault)

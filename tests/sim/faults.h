@@ -27,6 +27,8 @@ void faults_init(struct faults *faults, struct world *world, struct sim_net *net
 void faults_begin_storm(struct faults *faults);
 /* No fault is left but wiped nodes and nodes that are held down; who is down is started. */
 void faults_mend_all(struct faults *faults);
+/* The nodes of this set on one side, the others on the other one. */
+void faults_part(struct faults *faults, uint64_t side, uint64_t us);
 /* For struct sim_node's `ended`. */
 void faults_node_ended(void *faults, struct sim_node *node);
 /* How many have kept their directory. */

@@ -142,8 +142,25 @@ static void draw_faults(struct plan *plan, struct random *random)
     plan->audit_permille = sim_random_chance(random, 300) ? 100 : 0;
 }
 
+/* Seeds without changes of members are what they would be if there were none: these draws come from
+ * numbers of their own. */
+static void draw_changes(struct plan *plan, struct random random)
+{
+    random.state ^= UINT64_C(0x6d656d62657273);
+    if (plan->node_count == 1 || !sim_random_chance(&random, 300)) {
+        return;
+    }
+    plan->wipe_permille = 0;
+    plan->change_gap_us = between_magnitudes(&random, 1000, 500000);
+    plan->least_voters = (unsigned)sim_random_between(&random, 1, plan->node_count - 1);
+    plan->haste_permille = (unsigned)sim_random_below(&random, 4) * 250;
+    plan->strike_permille = (unsigned)sim_random_below(&random, 4) * 150;
+    plan->absent_permille = (unsigned)sim_random_below(&random, 3) * 400;
+}
+
 void plan_draw(struct plan *plan, struct random *random, size_t node_count, uint64_t events)
 {
+    const struct random begin = *random;
     *plan = (struct plan){.storms = (unsigned)sim_random_between(random, 2, 4)};
     draw_nodes(plan, random, node_count);
     plan->coded_permille = (unsigned)sim_random_below(random, 3) * 50;
@@ -151,6 +168,7 @@ void plan_draw(struct plan *plan, struct random *random, size_t node_count, uint
     plan->weather = sim_random_chance(random, 300) ? plan_calm() : plan_weather(random);
     draw_clients(plan, random, events);
     draw_faults(plan, random);
+    draw_changes(plan, begin);
 }
 
 /* ---- climates ---- */

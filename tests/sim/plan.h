@@ -111,6 +111,13 @@ struct plan {
     unsigned fault_weights[FAULT_COUNT];
     unsigned wipe_permille; /* storms that begin with one */
     unsigned audit_permille;
+
+    /* changes of members; wiped nodes can't come back, so it is one or the other */
+    uint64_t change_gap_us;   /* between two attempts, on average; 0: none */
+    unsigned least_voters;    /* removals leave so many, at least */
+    unsigned haste_permille;  /* changes that the next one follows at once */
+    unsigned strike_permille; /* changes over which something befalls the leader */
+    unsigned absent_permille; /* quiet spells that one member is not part of */
 };
 
 /* node_count 0: by the seed. `events` is about how many the run shall have. */

@@ -265,6 +265,7 @@ void sim_node_start(struct sim_node *node)
     }
     node->is_up = true;
     sim_node_report(node);
+    node_report_members(node);
     sim_net_up(node->net, node->number);
     node_begin_turns(node);
 }

@@ -126,6 +126,8 @@ void sim_node_receive(struct sim_node *node, size_t from, struct peer_message *m
 enum sim_net_hello sim_node_hello(struct sim_node *node, struct sim_node *peer);
 /* Takes a proposal, unless it is down, does not lead or is full. */
 bool sim_node_propose(struct sim_node *node, struct proposal *proposal);
+/* Asks it to change the members. True: it has proposed the change, and has survived that. */
+bool sim_node_change_members(struct sim_node *node, const struct replica_change *change);
 /* Audits the whole state, in the pool. */
 void sim_node_audit(struct sim_node *node);
 

@@ -68,6 +68,16 @@ static void send(void *context, uint64_t peer_id, const struct peer_message *mes
     sim_net_send(node->net, node->number, to, message);
 }
 
+static bool has_change(struct entry *const *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (entries[i]->type == ENTRY_CHANGE) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool write_log(void *context, uint64_t generation, uint64_t first_index,
                       struct entry *const *entries, size_t count, struct error *error)
 {
@@ -75,13 +85,18 @@ static bool write_log(void *context, uint64_t generation, uint64_t first_index,
     if (node_ends_here(node)) {
         return true;
     }
-    if (first_index <= node->log_asked) {
+    bool is_cut = first_index <= node->log_asked;
+    if (is_cut) {
         world_count(node->world, STAT_TRUNCATIONS);
     }
     node->log_asked = first_index + count - 1;
     checks_log_asked(node->checks, node->number, first_index, entries, count);
     for (size_t i = 0; i < count; i++) {
         checks_stamped(node->checks, node->number, entries[i]);
+    }
+    /* While it starts, libraft has not been told of its log yet. */
+    if (node->is_up && (is_cut || has_change(entries, count))) {
+        node_report_members(node);
     }
     return node_log_push(node, generation, first_index, entries, count) ||
            error_set(error, "the queue of the log's thread is full");

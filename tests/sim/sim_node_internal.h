@@ -25,6 +25,8 @@ void node_begin_end(struct sim_node *node, enum sim_end how);
 bool node_survives(struct sim_node *node, bool ok, const struct error *error);
 /* An event has been handled: the turn goes on, or ends. */
 void node_after_event(struct sim_node *node);
+/* Tells the checks by which members the replica goes. */
+void node_report_members(struct sim_node *node);
 /* The first timers of a life. */
 void node_begin_turns(struct sim_node *node);
 

@@ -45,6 +45,13 @@ void sim_node_report(struct sim_node *node)
     checks_commit_index(node->checks, node->number, status.commit_index);
 }
 
+void node_report_members(struct sim_node *node)
+{
+    struct replica_member members[LIMIT_NODES];
+    size_t count = replica_members(node->core.replica, members, LIMIT_NODES);
+    checks_members(node->checks, node->number, members, count);
+}
+
 /* The disk or the state has failed, and the process stops itself: its last words are in `error`. */
 static void stop_failed(struct sim_node *node, const struct error *error)
 {
@@ -280,6 +287,27 @@ bool sim_node_propose(struct sim_node *node, struct proposal *proposal)
     }
     node_after_event(node);
     return true;
+}
+
+bool sim_node_change_members(struct sim_node *node, const struct replica_change *change)
+{
+    struct error error;
+    struct error why;
+    bool accepted = false;
+    if (!node->is_up || node->paused_until_us > node->world->now_us) {
+        return false;
+    }
+    bool ok = core_change_members(&node->core, change, &accepted, &why, &error);
+    if (!node->is_crashing) {
+        world_count(node->world, accepted ? STAT_CHANGES : STAT_CHANGES_REFUSED);
+        trace_note(&node->world->trace, node->number, TRACE_CHANGE, change->kind, change->id,
+                   accepted);
+    }
+    if (!node_survives(node, ok, &error)) {
+        return false;
+    }
+    node_after_event(node);
+    return accepted && node->is_up;
 }
 
 bool sim_node_leads(const struct sim_node *node)

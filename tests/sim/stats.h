@@ -26,6 +26,10 @@
     X(STARTS, "starts", true)                                                                      \
     X(ENTRIES_APPLIED, "entries applied", true)                                                    \
     X(TRUNCATIONS, "truncations", true)                                                            \
+    X(CHANGES, "changes of members", true)                                                         \
+    X(CHANGES_REFUSED, "changes refused", true)                                                    \
+    X(CHANGES_UNDONE, "changes undone by another leader", true)                                    \
+    X(STRIKES, "leaders struck over a change", true)                                               \
     X(SEGMENTS, "log segments begun", true)                                                        \
     /* faults: nodes */                                                                            \
     X(POWER_CUTS, "power cuts", true)                                                              \

@@ -96,6 +96,11 @@ struct peer_message;
     X(HELD_DOWN, ("is held down"))                                                                 \
     X(CLOCK_JUMP, ("wall clock jumps by %" PRId64 " ms", (int64_t)v[0]))                           \
     X(CLOCK_DRIFT, ("clock drifts by %" PRId64 " ppm", (int64_t)v[0]))                             \
+    X(CHANGE, ("is asked to %s n" TRACE_U ": %s",                                                  \
+               v[0] == 1   ? "add"                                                                 \
+               : v[0] == 2 ? "promote"                                                             \
+                           : "remove",                                                             \
+               v[1], v[2] != 0 ? "it does" : "refused"))                                           \
     /* ---- disks ---- */                                                                          \
     X(DISK_SLOW, ("disk slow: up to " TRACE_U " us a sync", v[0]))                                 \
     X(DISK_MENDED, ("disk mended"))                                                                \

@@ -68,6 +68,12 @@
     X(NO_BARRIER, "no-barrier", "rule 10", "a new leader submits no entry of its own first")       \
     X(LONE_VOTER_KEEPS_TERM, "lone-voter-keeps-term", "rule 11",                                   \
       "a lone voter leads again in the term of its last life")                                     \
+    X(NO_VOTE_LENT, "no-vote-lent", "rule 11",                                                     \
+      "who holds itself for a standby denies its vote to whoever has promoted it")                 \
+    X(CHANGE_BEFORE_BARRIER, "change-before-barrier", "rule 11",                                   \
+      "a new leader changes members before an entry of its own term is committed")                 \
+    X(CHANGE_BEFORE_CHANGE, "change-before-change", "rule 11",                                     \
+      "a leader changes members again before the last change is committed")                        \
     X(EARLY_TIMEOUT, "early-timeout", "rule 14", "libraft's timer is fired whenever we look")      \
     X(HEARTBEATS_NOT_ALIGNED, "heartbeats-not-aligned", "rule 14",                                 \
       "a leader's timer fires for each follower on its own")                                       \
