@@ -324,7 +324,7 @@ bool replica_feed(struct replica *replica, struct raft_event *event, struct entr
     struct raft_update update = {0};
     event->time = replica->now_ms;
     event->capacity = 0;
-    if (PLANTED(STALE_APPEND_FED) || PLANTED(STALE_TERMS_UNFILTERED)) {
+    if (PLANTED(STALE_APPEND_FED)) {
         planted_poison_stack();
     }
     struct replica_lent_vote lent;

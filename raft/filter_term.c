@@ -24,8 +24,7 @@
 
 bool filter_append_is_stale(const struct peer_message *append, uint64_t current_term)
 {
-    return append->append_entries.term < current_term && !PLANTED(STALE_APPEND_FED) &&
-           !PLANTED(STALE_TERMS_UNFILTERED);
+    return append->append_entries.term < current_term && !PLANTED(STALE_APPEND_FED);
 }
 
 struct peer_message filter_stale_append_rejection(const struct peer_message *append,
@@ -46,8 +45,7 @@ struct peer_message filter_stale_append_rejection(const struct peer_message *app
 
 bool filter_reply_counts(const struct peer_message *reply, const struct filter_asked *asked)
 {
-    if (reply->sent_term != asked->current_term && !PLANTED(OLD_ECHO_COUNTS) &&
-        !PLANTED(STALE_TERMS_UNFILTERED)) {
+    if (reply->sent_term != asked->current_term && !PLANTED(OLD_ECHO_COUNTS)) {
         return false;
     }
     if (!asked->over_this_connection && !PLANTED(OLD_CONNECTION_COUNTS)) {

@@ -128,8 +128,8 @@ static bool write_slots(struct data_directory *directory, struct file *file,
     return true;
 }
 
-/* Makes the directory's own name durable. At every open, not only at the one that makes it: that one
- * may have been killed just before, and nobody else would do it. */
+/* Makes the directory's own name durable. At every open, not only at the one that makes it: that
+ * one may have been killed just before, and nobody else would do it. */
 static bool sync_parent(struct data_directory *directory, struct error *error)
 {
     const struct file_system *files = &directory->files;

@@ -167,6 +167,9 @@ static void proposer_stamp(void *context, struct ledger_entry_header *header)
 {
     struct core *core = context;
     header->time_ms = ledger_clock_stamp(&core->clock, monotonic_ms(core), wall_ms(core));
+    if (PLANTED(STAMP_BY_WALL_CLOCK)) {
+        header->time_ms = wall_ms(core);
+    }
 }
 
 static bool proposer_submit(void *context, struct entry *entry, uint64_t *index, uint64_t *term,

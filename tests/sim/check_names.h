@@ -22,6 +22,7 @@
     X(ACKNOWLEDGED, "acknowledged")                                                                \
     X(REAL_TIME, "real-time")                                                                      \
     X(READ, "read")                                                                                \
+    X(CLOCK, "clock")                                                                              \
     X(PROGRESS, "progress")                                                                        \
     X(LIVENESS, "liveness")                                                                        \
     X(QUIET, "quiet")                                                                              \

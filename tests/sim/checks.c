@@ -182,6 +182,7 @@ void checks_role(struct checks *checks, size_t node, enum replica_state state, u
                    view->term);
         return;
     }
+    checks_clock_role(checks, node, view->role, state);
     view->role = state;
     view->role_term = term;
     if (state != REPLICA_CANDIDATE) {

@@ -33,6 +33,9 @@
  *                       it was asked
  *   CHECK_READ          a linearizable read is never older than what was answered before it was
  *                       asked, and shows the state at the index that it names
+ *   CHECK_CLOCK         ledger time runs as the world's time does while one node leads; a new
+ *                       leader begins with a barrier that gives holds the time without one
+ *   CHECK_PROGRESS      a leader sends a follower nothing that it knows it to have
  *   CHECK_LIVENESS      after healing: a leader, progress, equal states, within a bounded time
  *   CHECK_QUIET         a quiet cluster keeps its term and answers without waiting for a timer
  *   CHECK_FAIL_STOP     a node stops when its disk fails, and only then; it starts again from what
@@ -99,6 +102,10 @@ void checks_wiped(struct checks *checks, size_t node);
 /* A start: the state stands at this index. Behind checks_hard_state and checks_log_found. */
 void checks_started(struct checks *checks, size_t node, uint64_t applied_index,
                     struct hash128 digest);
+/* A message of its leader has reached it. */
+void checks_heard(struct checks *checks, size_t node);
+/* Behind checks_log_asked, each entry: if the node leads, and has made it just now. */
+void checks_stamped(struct checks *checks, size_t node, const struct entry *entry);
 void checks_role(struct checks *checks, size_t node, enum replica_state state, uint64_t term);
 void checks_sent(struct checks *checks, size_t node, size_t to, const struct peer_message *message);
 /* On a leader: what it takes the other to have (replica_match_index), before the commit index that

@@ -168,6 +168,7 @@ void checks_started(struct checks *checks, size_t node, uint64_t applied_index,
     }
     trace_note(&checks->world->trace, node, TRACE_STARTED, applied_index, digest.low);
     view->stands_in = 0;
+    view->clock = (struct clock_view){0};
     if (view->lost) {
         return;
     }

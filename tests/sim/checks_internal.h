@@ -4,6 +4,7 @@
  *   checks.c          a node's term, vote and role; elections
  *   checks_log.c      what a node's log holds, as asked for and on disk
  *   checks_said.c     messages
+ *   checks_clock.c    what entries are stamped with
  *   checks_commit.c   what is committed and applied; the end
  *   checks_members.c  configurations: who is a majority, and how they may change
  *   checks_model.c    the model's answers and records; audits
@@ -54,6 +55,15 @@ struct asked_write {
     struct known *items[];
 };
 
+/* A leader's time: see checks_clock.c. */
+struct clock_view {
+    bool has_heard; /* of a leader, in this life */
+    uint64_t heard_us;
+    bool owes_barrier; /* it leads and has not stamped an entry yet; else, when it did: */
+    uint64_t begin_us;
+    int64_t begin_ms;
+};
+
 struct node_view {
     /* The disk. */
     uint64_t term;
@@ -67,6 +77,7 @@ struct node_view {
     struct known_log asked;
     enum replica_state role;
     uint64_t role_term;
+    struct clock_view clock;
     uint64_t stands_in; /* it asked for votes in this term and has not given up since; 0: none */
     uint64_t commit_index;
     uint64_t applied_index;
@@ -166,6 +177,11 @@ void checks_log_wiped(struct checks *checks, size_t node);
 void checks_log_free(struct checks *checks);
 /* Same index, term, type and bytes? */
 bool checks_same_entry(const struct entry *a, const struct entry *b);
+
+/* ---- checks_clock.c ---- */
+
+void checks_clock_role(struct checks *checks, size_t node, enum replica_state before,
+                       enum replica_state state);
 
 /* ---- checks_members.c ---- */
 

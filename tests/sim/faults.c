@@ -1,8 +1,8 @@
 /*
  * faults.c - drawing faults, and mending them.
  *
- * Invariant: a node that is down and not held down has a start in the world's queue. Events of an
- * earlier storm do nothing.
+ * Invariant: a node that is down and not held down has a start in the world's queue. All
+ * other events of an earlier storm do nothing.
  */
 #include "faults.h"
 
@@ -49,11 +49,13 @@ static void end_in_file(struct faults *faults, struct sim_node *node, uint64_t m
 
 /* ---- starting again ---- */
 
-static void restart(void *owner, void *object, uint64_t storm)
+/* Also in another storm than that which ended it: nobody else would start it. */
+static void restart(void *owner, void *object, uint64_t value)
 {
     struct faults *faults = owner;
     struct sim_node *node = object;
-    if (faults->storm != storm) {
+    (void)value;
+    if (node->is_up) {
         world_was_idle(faults->world);
         return;
     }
@@ -72,7 +74,7 @@ static void restart(void *owner, void *object, uint64_t storm)
 
 static void restart_after(struct faults *faults, struct sim_node *node, uint64_t us)
 {
-    world_after(faults->world, us, restart, faults, node, faults->storm);
+    world_after(faults->world, us, restart, faults, node, 0);
 }
 
 void faults_node_ended(void *context, struct sim_node *node)

@@ -91,6 +91,9 @@ static bool write_log(void *context, uint64_t generation, uint64_t first_index,
     }
     node->log_asked = first_index + count - 1;
     checks_log_asked(node->checks, node->number, first_index, entries, count);
+    for (size_t i = 0; i < count; i++) {
+        checks_stamped(node->checks, node->number, entries[i]);
+    }
     /* While it starts, libraft has not been told of its log yet. */
     if (node->is_up && (is_cut || has_change(entries, count))) {
         node_report_members(node);

@@ -235,8 +235,12 @@ void sim_node_receive(struct sim_node *node, size_t from, struct peer_message *m
         return;
     }
     trace_received(&node->world->trace, node->number, from, message);
+    bool is_append = message->type == PEER_APPEND_ENTRIES;
     bool ok = core_receive(&node->core, from + 1, message, &error);
     if (node_survives(node, ok, &error)) {
+        if (is_append && node->core.leader_id == from + 1) {
+            checks_heard(node->checks, node->number);
+        }
         node_after_event(node);
     }
 }

@@ -47,8 +47,6 @@
       "stack")                                                                                     \
     X(OLD_ECHO_COUNTS, "old-echo-counts", "rule 5",                                                \
       "a reply counts whatever term its question was asked in")                                    \
-    X(STALE_TERMS_UNFILTERED, "stale-terms-unfiltered", "rule 5",                                  \
-      "both: old appends are fed, and the replies to them count")                                  \
     X(OLD_CONNECTION_COUNTS, "old-connection-counts", "rule 5",                                    \
       "a reply counts though nothing was asked over this connection")                              \
     X(LATE_VOTE_COUNTS, "late-vote-counts", "rule 5",                                              \
@@ -97,6 +95,8 @@
       "a replica applies an entry at its own time, not at the entry's")                            \
     X(CREDIT_LOST, "credit-lost", "holds outlive outages",                                         \
       "time without a leader counts against holds")                                                \
+    X(STAMP_BY_WALL_CLOCK, "stamp-by-wall-clock", "ledger time",                                   \
+      "a leader stamps entries with its wall clock")                                               \
     X(DIGEST_KEEPS_REPLACED, "digest-keeps-replaced", "equal states",                              \
       "a record that was replaced still counts in the digest")
 
