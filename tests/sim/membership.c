@@ -231,6 +231,7 @@ void membership_draw_absent(struct membership *membership, const struct sim_node
     }
     size_t other = (size_t)sim_random_below(random, plan->node_count - 1);
     membership->has_absent = true;
+    world_count(membership->world, STAT_ABSENCES);
     membership->absent = other < leader->number ? other : other + 1;
     membership->absent_is_standby = sim_random_chance(random, 300);
 }

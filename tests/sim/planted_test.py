@@ -34,6 +34,7 @@ class Planted:
 
 DISORDER = ("--climate", "disorder")
 ONE_WAY = ("--climate", "one-way", "--nodes", "3")
+MEMBERS = ("--climate", "members")
 
 CAUGHT = {
     "ack-before-quorum": Planted(("applied", "acknowledged"), 10),
@@ -53,9 +54,17 @@ CAUGHT = {
     "late-vote-counts": Planted(("vote",), 60, DISORDER),
     "late-rejection-counts": Planted(("progress",), 150, DISORDER),
     "pre-vote-not-mended": Planted(("said-durable", "vote"), 20, DISORDER),
+    "append-not-split": Planted(("members", "liveness"), 60, MEMBERS),
+    "commit-not-settled": Planted(("members",), 60, MEMBERS),
     "commit-not-bounded": Planted(("fail-stop",), 200, ONE_WAY),
+    "no-configuration-events": Planted(("liveness",), 20, MEMBERS),
+    "configurations-from-applied": Planted(("liveness", "members"), 60, MEMBERS),
+    "configurations-wait-for-apply": Planted(("members",), 60, MEMBERS),
     "no-barrier": Planted(("clock",), 5),
     "lone-voter-keeps-term": Planted(("one-leader",), 10, ("--nodes", "1")),
+    "no-vote-lent": Planted(("liveness",), 40, MEMBERS),
+    "change-before-barrier": Planted(("members",), 20, MEMBERS),
+    "change-before-change": Planted(("fail-stop",), 20, MEMBERS),
     "early-timeout": Planted(("quiet",), 10),
     "heartbeats-not-aligned": Planted(("quiet",), 30),
     "stale-read": Planted(("read",), 60),
@@ -72,10 +81,6 @@ CAUGHT = {
 # docs/decisions/006-rules-that-nothing-misses.md says why.
 NOT_CAUGHT = {
     "old-connection-counts": "what an acknowledgement says stays true, whatever connection it comes over",
-    "append-not-split": "no members change in the simulator yet",
-    "no-configuration-events": "no members change in the simulator yet",
-    "configurations-from-applied": "no members change in the simulator yet",
-    "configurations-wait-for-apply": "no members change in the simulator yet",
 }
 
 

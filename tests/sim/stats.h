@@ -68,7 +68,8 @@
     X(STORMS, "storms", true)                                                                      \
     X(HEALINGS, "healings", true)                                                                  \
     X(MINORITIES, "healings of a bare majority", true)                                             \
-    X(QUIET_SPELLS, "quiet spells", true)
+    X(QUIET_SPELLS, "quiet spells", true)                                                          \
+    X(ABSENCES, "of them without one node", true)
 
 enum stat {
 #define X(name, words, must) STAT_##name,
