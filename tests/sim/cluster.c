@@ -409,18 +409,27 @@ static void end(struct cluster *cluster)
     world_free(world);
 }
 
+static const struct cluster *running;
+
+void cluster_print_last(FILE *out)
+{
+    for (size_t i = 0; running != NULL && i < TRACE_TRACKS; i++) {
+        trace_print_node(&running->world.trace, out, i, NOTES_SHOWN);
+    }
+}
+
 void cluster_run(const struct cluster_options *options, struct cluster_result *result, FILE *out)
 {
     struct cluster *cluster = memory_zalloc(sizeof *cluster);
     *result = (struct cluster_result){0};
     cluster->result = result;
+    running = cluster;
     begin(cluster, options);
     run(cluster, options->events);
     if (cluster->world.failed && options->trace == NULL) {
-        for (size_t i = 0; i < TRACE_TRACKS; i++) {
-            trace_print_node(&cluster->world.trace, out, i, NOTES_SHOWN);
-        }
+        cluster_print_last(out);
     }
     end(cluster);
+    running = NULL;
     free(cluster);
 }

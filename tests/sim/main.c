@@ -13,10 +13,12 @@
  */
 #include <getopt.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/limits.h"
 #include "base/planted.h"
@@ -160,6 +162,23 @@ static bool run_seed(const char *program, const struct arguments *arguments,
     return true;
 }
 
+/* What runs, for a run that does not come back. */
+static const char *running_program;
+static const struct arguments *running_arguments;
+static struct cluster_options running_options;
+
+/* An assertion of the production code has failed: the one thread stands where it failed, and what
+ * it has done so far can be told. */
+static void on_abort(int number)
+{
+    (void)number;
+    cluster_print_last(stdout);
+    printf("seed %" PRIu64 " FAILED: an assertion\n", running_options.seed);
+    print_replay(running_program, running_arguments, &running_options);
+    fflush(stdout);
+    _exit(1);
+}
+
 static double processor_seconds(void)
 {
     return (double)clock() / CLOCKS_PER_SEC;
@@ -188,6 +207,9 @@ int main(int argc, char **argv)
         return usage(argv[0]);
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
+    running_program = argv[0];
+    running_arguments = &arguments;
+    signal(SIGABRT, on_abort);
     if (!arguments.has_seed && !draw_fresh_seed(&arguments.cluster.seed)) {
         return 2;
     }
@@ -196,6 +218,7 @@ int main(int argc, char **argv)
         struct cluster_options options = arguments.cluster;
         struct cluster_result result;
         options.seed += i;
+        running_options = options;
         failures += !run_seed(argv[0], &arguments, &options, &result);
         events += result.event_count;
         stats_add(&stats, &result.stats);

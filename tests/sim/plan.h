@@ -43,6 +43,16 @@ enum fault {
         FAULT_COUNT
 };
 
+static inline const char *fault_name(uint64_t fault)
+{
+    static const char *const names[] = {
+#define X(name, weight) [FAULT_##name] = #name,
+        FAULTS(X)
+#undef X
+    };
+    return names[fault];
+}
+
 /* What a run is bent to, where swarms are too many-sided to meet something rare: a name, and what
  * it is for. */
 #define CLIMATES(X)                                                                                \

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "ledger/command.h"
+#include "plan.h"
 #include "raft/message.h"
 
 static uint64_t mix(uint64_t digest, uint64_t word)

@@ -119,7 +119,7 @@ struct peer_message;
                 v[0], v[1], v[2], v[3]))                                                           \
     /* ---- the cluster ---- */                                                                    \
     X(BEGIN, ("seed " TRACE_U ": " TRACE_U " nodes", v[0], v[1]))                                  \
-    X(FAULT, ("fault " TRACE_U " on n" TRACE_U " for " TRACE_U " us", v[0], v[1], v[2]))           \
+    X(FAULT, ("fault %s on n" TRACE_U " for " TRACE_U " us", fault_name(v[0]), v[1], v[2]))        \
     X(PARTED, ("parted: sides " TRACE_U, v[0]))                                                    \
     X(HEALED, ("everything is mended"))                                                            \
     X(QUIET, ("a quiet spell begins"))                                                             \
