@@ -17,6 +17,7 @@
  */
 #include <stdlib.h>
 
+#include "base/planted.h"
 #include "filter.h"
 
 bool filter_append_next(const struct peer_message *append, struct filter_append_cursor *cursor,
@@ -30,9 +31,9 @@ bool filter_append_next(const struct peer_message *append, struct filter_append_
         return false;
     }
     /* The first part is an empty one when the message begins with a change. */
-    bool may_begin_with_change = cursor->begun;
-    while (end < count &&
-           (entries[end]->type != ENTRY_CHANGE || (end == first && may_begin_with_change))) {
+    bool may_begin_with_change = cursor->begun || PLANTED(COMMIT_NOT_SETTLED);
+    while (end < count && (entries[end]->type != ENTRY_CHANGE ||
+                           (end == first && may_begin_with_change) || PLANTED(APPEND_NOT_SPLIT))) {
         end++;
     }
     part->first = first;
@@ -44,6 +45,9 @@ bool filter_append_next(const struct peer_message *append, struct filter_append_
     part->leader_commit = append->append_entries.leader_commit < last_index
                               ? append->append_entries.leader_commit
                               : last_index;
+    if (PLANTED(COMMIT_NOT_BOUNDED)) {
+        part->leader_commit = append->append_entries.leader_commit;
+    }
     cursor->position = end;
     cursor->begun = true;
     return true;

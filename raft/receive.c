@@ -78,6 +78,7 @@ static bool feed_append_part(struct replica *replica, uint64_t peer_id,
         }
     }
     replica->leader_term = append->append_entries.term;
+    replica->leader_heard_ms = replica->now_ms;
     return feed_message(replica, peer_id, &message, part->count > 0 ? source : NULL, part->count,
                         error);
 }

@@ -6,6 +6,7 @@
  *   receive.c   a message from a peer: filters, then libraft
  *   feed.c      one event into raft_step, its update out, in the stated order
  *   send.c      messages out: entries filled in, split into frames, echo and term put right
+ *   vote.c      votes of those who have none (rule 11)
  *   membership.c  changes of members (rule 11)
  *   read_index.c  reads without a write to the log
  *   freshness.c   how old the state is
@@ -98,7 +99,8 @@ struct replica {
     enum replica_state state;
     uint64_t term;
     uint64_t leader_id;
-    uint64_t leader_term; /* the term in which a leader's entries were last accepted */
+    uint64_t leader_term;     /* the term in which a leader's entries were last accepted */
+    uint64_t leader_heard_ms; /* and when */
 
     /* As follower: up to here our log is known to be that of the leader of this term. */
     uint64_t matched_index;
@@ -176,6 +178,18 @@ void replica_send_message(struct replica *replica, uint64_t peer_id,
                           const struct peer_message *message);
 /* The slot of a peer, or NULL: not a member. */
 struct replica_peer *replica_peer_slot(struct replica *replica, uint64_t peer_id);
+
+/* vote.c */
+struct replica_lent_vote {
+    bool is_lent;
+    struct raft_configuration own;
+    struct raft_server self;
+    raft_id leader_id;
+};
+/* Before libraft's step of this event, and behind it. */
+void replica_lend_vote(struct replica *replica, const struct raft_event *event,
+                       struct replica_lent_vote *lent);
+void replica_take_vote_back(struct replica *replica, const struct replica_lent_vote *lent);
 
 /* receive.c */
 bool replica_receive_message(struct replica *replica, uint64_t peer_id,

@@ -20,6 +20,7 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include "base/planted.h"
 #include "configuration.h"
 #include "replica_internal.h"
 
@@ -199,7 +200,7 @@ static bool start_log(struct replica *replica, struct entry *const *entries, siz
     if (!is_lone_voter(replica, entries, count, &lone, error)) {
         return false;
     }
-    if (lone) {
+    if (lone && !PLANTED(LONE_VOTER_KEEPS_TERM)) {
         term++;
         vote = replica->id;
     }
@@ -220,8 +221,9 @@ static bool start_log(struct replica *replica, struct entry *const *entries, siz
     }
     /* The cursor of rule 8: START takes nothing but entry 1 for committed (raft.c, stepStart),
      * however far the owner has applied. With snapshots it will be the snapshot's index. */
+    uint64_t cursor = PLANTED(CONFIGURATIONS_FROM_APPLIED) ? applied_index : 1;
     for (size_t i = 1; i < count; i++) {
-        if (entries[i]->type == ENTRY_CHANGE) {
+        if (entries[i]->type == ENTRY_CHANGE && entries[i]->index > cursor) {
             replica_remember_change(replica, entries[i]);
         }
     }

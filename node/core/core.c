@@ -16,6 +16,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/planted.h"
 #include "found.h"
 #include "members.h"
 
@@ -126,11 +127,16 @@ static bool replica_apply(void *context, const struct entry *entry, struct error
 {
     struct core *core = context;
     struct applying applying = {core->proposer, entry};
+    struct bytes commands = entry->data;
+    if (PLANTED(LOCAL_CLOCK_EXPIRY) && entry->type == ENTRY_COMMAND) {
+        commands = planted_restamp(commands, wall_ms(core));
+    }
     if (entry->type == ENTRY_COMMAND &&
-        !ledger_apply(core->ledger, entry->index, entry->data, on_result, &applying, error)) {
+        !ledger_apply(core->ledger, entry->index, commands, on_result, &applying, error)) {
         return error_wrap(error, "entry %" PRIu64 " can't be applied", entry->index);
     }
-    if (!core->state_store.ops->commit(core->state_store.state, entry->index, error)) {
+    uint64_t applied_index = PLANTED(APPLIED_INDEX_AHEAD) ? entry->index + 1 : entry->index;
+    if (!core->state_store.ops->commit(core->state_store.state, applied_index, error)) {
         return false;
     }
     proposer_applied(core->proposer, entry->index, entry->term);
@@ -145,6 +151,9 @@ static void replica_make_barrier(void *context, uint64_t term, struct buffer *ou
                                          .ledger_version = LEDGER_VERSION};
     ledger_clock_lead(&core->clock, monotonic_ms(core), wall_ms(core), ledger_time_ms(core->ledger),
                       &header.time_ms, &header.outage_credit_ms);
+    if (PLANTED(CREDIT_LOST)) {
+        header.outage_credit_ms = 0;
+    }
     ledger_entry_begin(out, &header);
     ledger_entry_finish(out, 0);
 }
@@ -196,6 +205,9 @@ static void proposer_stamp(void *context, struct ledger_entry_header *header)
 {
     struct core *core = context;
     header->time_ms = ledger_clock_stamp(&core->clock, monotonic_ms(core), wall_ms(core));
+    if (PLANTED(STAMP_BY_WALL_CLOCK)) {
+        header->time_ms = wall_ms(core);
+    }
 }
 
 static bool proposer_submit(void *context, struct entry *entry, uint64_t *index, uint64_t *term,

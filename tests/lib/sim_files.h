@@ -60,6 +60,11 @@ void sim_disk_set_capacity(struct sim_disk *disk, uint64_t capacity_bytes);
  * sim_disk_crash. 0: never. */
 void sim_disk_cut_power(struct sim_disk *disk, uint64_t nth);
 bool sim_disk_has_power(const struct sim_disk *disk);
+/* None of the above is planned any more; what has happened has. */
+void sim_disk_mend(struct sim_disk *disk);
+/* Operations so far that failed because they were told to, or for lack of space: whoever made them
+ * must not go on as if they had not. */
+uint64_t sim_disk_failures(const struct sim_disk *disk);
 
 enum sim_loss {
     SIM_LOSE_ALL,  /* everything that was not synced */

@@ -41,6 +41,9 @@ void sim_state_fail_at(struct sim_state *state, uint64_t n);
 
 /* ---- looking ---- */
 
+/* While a check reads through the store that is open, its calls neither count nor fail. */
+void sim_state_watch(struct sim_state *state, bool watched);
+
 uint64_t sim_state_applied_index(const struct sim_state *state); /* of the last commit */
 uint64_t sim_state_flushed_index(const struct sim_state *state);
 /* All that is there, committed or not. */

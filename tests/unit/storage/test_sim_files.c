@@ -224,6 +224,35 @@ static void test_failing_until_mended(void **state)
     expect_content("/a", "0123456789");
 }
 
+/* All that was planned is taken back at once; what it has cost is counted. */
+static void test_mend(void **state)
+{
+    (void)state;
+    struct file *file = must_open("/a", true);
+    assert_true(files.sync_directory(disk, "/", &error));
+    assert_int_equal(sim_disk_failures(disk), 0);
+    assert_null(files.open(disk, "/not there", false, &error)); /* an answer, no failure */
+    assert_int_equal(sim_disk_failures(disk), 0);
+    sim_disk_set_capacity(disk, 8);
+    assert_false(files.allocate(file, 10, &error));
+    assert_false(files.write(file, 0, "0123456789", 10, &error));
+    assert_int_equal(sim_disk_failures(disk), 2);
+    sim_disk_set_failing(disk, SIM_WRITE, EIO);
+    sim_disk_fail(disk, SIM_SYNC, 2, EIO);
+    assert_false(files.write(file, 0, "0", 1, &error));
+    assert_true(files.sync(file, &error));
+    assert_int_equal(sim_disk_failures(disk), 3);
+    sim_disk_cut_power(disk, 3);
+    sim_disk_mend(disk);
+    for (int i = 0; i < 3; i++) {
+        assert_true(files.write(file, 0, "0123456789", 10, &error));
+        assert_true(files.sync(file, &error));
+    }
+    assert_int_equal(sim_disk_failures(disk), 3);
+    assert_true(sim_disk_has_power(disk));
+    files.close(file);
+}
+
 /* ---- against a naive file: two whole copies ---- */
 
 #define MODEL_BYTES 6000
@@ -416,6 +445,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_failed_sync_gives_the_bytes_up, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_faults, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_failing_until_mended, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_mend, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_against_two_copies, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_space_is_given_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_locks, set_up, tear_down),
