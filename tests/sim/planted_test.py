@@ -55,7 +55,7 @@ CAUGHT = {
     "late-rejection-counts": Planted(("progress",), 150, DISORDER),
     "pre-vote-not-mended": Planted(("said-durable", "vote"), 20, DISORDER),
     "append-not-split": Planted(("members", "liveness"), 60, MEMBERS),
-    "commit-not-settled": Planted(("members",), 60, MEMBERS),
+    "change-not-settled": Planted(("members",), 60, MEMBERS),
     "commit-not-bounded": Planted(("fail-stop",), 200, ONE_WAY),
     "no-configuration-events": Planted(("liveness",), 20, MEMBERS),
     "configurations-from-applied": Planted(("liveness", "members"), 60, MEMBERS),
