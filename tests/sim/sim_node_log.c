@@ -130,6 +130,10 @@ void node_log_interrupt(struct sim_node *node)
 
 bool node_log_drain(struct sim_node *node, struct error *error)
 {
+    if (node->log_failed) { /* the thread writes nothing more */
+        *error = node->log_failure;
+        return false;
+    }
     while (node->log_is_writing || log_queue_take(&node->log_queue, &node->log_run)) {
         if (!write_run(node, error)) {
             return false;
