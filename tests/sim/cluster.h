@@ -24,6 +24,7 @@ struct cluster_options {
     uint64_t events;   /* about so many: the last quiet spell is run to its end */
     size_t node_count; /* 0: by the seed */
     enum climate climate;
+    uint64_t deaf; /* checks that don't count: a bit for each */
     FILE *trace; /* everything that happens; NULL: nothing */
 };
 
