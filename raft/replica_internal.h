@@ -132,7 +132,7 @@ void replica_became_durable(struct replica *replica, uint64_t index);
 bool replica_send(struct replica *replica, const struct raft_message *message, struct error *error);
 void replica_send_message(struct replica *replica, uint64_t peer_id,
                           const struct peer_message *message);
-/* The slot of a peer, or NULL: not a member. */
+/* The slot of a peer; NULL: nobody (0), or ourselves. */
 struct replica_peer *replica_peer_slot(struct replica *replica, uint64_t peer_id);
 
 /* vote.c */
