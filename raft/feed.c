@@ -351,21 +351,15 @@ bool replica_feed(struct replica *replica, struct raft_event *event, struct entr
     return taken;
 }
 
-/* Rule 8: libraft's own commit index, whatever has been applied. */
-static uint64_t settled_up_to(const struct replica *replica)
+bool replica_settle_changes(struct replica *replica, uint64_t up_to, struct error *error)
 {
     if (PLANTED(NO_CONFIGURATION_EVENTS)) {
-        return 0;
+        return true;
     }
-    if (PLANTED(CONFIGURATIONS_WAIT_FOR_APPLY)) {
-        return replica->applied_index;
+    if (PLANTED(CONFIGURATIONS_WAIT_FOR_APPLY) && up_to > replica->applied_index) {
+        up_to = replica->applied_index;
     }
-    return replica->raft_commit_index;
-}
-
-bool replica_feed_configurations(struct replica *replica, struct error *error)
-{
-    while (replica->change_count > 0 && replica->changes[0]->index <= settled_up_to(replica)) {
+    while (replica->change_count > 0 && replica->changes[0]->index <= up_to) {
         struct entry *change = replica->changes[0];
         replica->change_count--;
         memmove((void *)replica->changes, (void *)(replica->changes + 1),
@@ -382,4 +376,9 @@ bool replica_feed_configurations(struct replica *replica, struct error *error)
         }
     }
     return true;
+}
+
+bool replica_feed_configurations(struct replica *replica, struct error *error)
+{
+    return replica_settle_changes(replica, replica->raft_commit_index, error);
 }

@@ -15,6 +15,7 @@
  */
 #include <stdio.h>
 
+#include "base/planted.h"
 #include "configuration.h"
 #include "filter.h"
 #include "replica_internal.h"
@@ -99,6 +100,17 @@ static void note_match(struct replica *replica, const struct peer_message *appen
     }
 }
 
+/* Rule 7. Our log is the leader's up to here: the part before was accepted. */
+static bool settle_before(struct replica *replica, const struct peer_message *append,
+                          const struct filter_append_part *part, struct error *error)
+{
+    if (part->count == 0 || append->append_entries.entries[part->first]->type != ENTRY_CHANGE ||
+        PLANTED(CHANGE_NOT_SETTLED)) {
+        return true;
+    }
+    return replica_settle_changes(replica, part->prev_log_index, error);
+}
+
 static bool receive_append_entries(struct replica *replica, uint64_t peer_id,
                                    struct peer_message *append, struct error *error)
 {
@@ -124,7 +136,8 @@ static bool receive_append_entries(struct replica *replica, uint64_t peer_id,
         if (part.first > 0 && replica_backlog_is_full(replica)) {
             break;
         }
-        fed = feed_append_part(replica, peer_id, append, &part, error) &&
+        fed = settle_before(replica, append, &part, error) &&
+              feed_append_part(replica, peer_id, append, &part, error) &&
               replica_feed_configurations(replica, error);
     }
     replica->answering = NULL;

@@ -159,6 +159,7 @@ static bool tick(struct replica *replica, struct error *error)
     }
     struct raft_event event = {.type = RAFT_TIMEOUT};
     replica->last_timeout_ms = replica->now_ms;
+    replica_begin_lone_term(replica);
     return replica_feed(replica, &event, NULL, 0, error);
 }
 

@@ -159,8 +159,11 @@ bool replica_start_from(struct replica *replica, const struct replica_disk *disk
 /* feed.c. `source`: our entries behind the ones the event carries, or NULL. */
 bool replica_feed(struct replica *replica, struct raft_event *event, struct entry *const *source,
                   size_t source_count, struct error *error);
-/* CONFIGURATION for each committed change behind the cursor (rule 8). */
+/* CONFIGURATION for each committed change behind the cursor (rule 8): up to libraft's own commit
+ * index, whatever has been applied. */
 bool replica_feed_configurations(struct replica *replica, struct error *error);
+/* The same up to an index that is known to be committed, though libraft does not know it yet. */
+bool replica_settle_changes(struct replica *replica, uint64_t up_to, struct error *error);
 /* Remembers a change behind the cursor. */
 void replica_remember_change(struct replica *replica, struct entry *entry);
 /* Our entries in libraft's form; valid until the next call. All share one batch, which libraft or
@@ -176,10 +179,12 @@ void replica_became_durable(struct replica *replica, uint64_t index);
 bool replica_send(struct replica *replica, const struct raft_message *message, struct error *error);
 void replica_send_message(struct replica *replica, uint64_t peer_id,
                           const struct peer_message *message);
-/* The slot of a peer, or NULL: not a member. */
+/* The slot of a peer; NULL: nobody (0), or ourselves. */
 struct replica_peer *replica_peer_slot(struct replica *replica, uint64_t peer_id);
 
 /* vote.c */
+/* Before a TIMEOUT: a lone voter that is about to lead does so in a new term. */
+void replica_begin_lone_term(struct replica *replica);
 struct replica_lent_vote {
     bool is_lent;
     struct raft_configuration own;

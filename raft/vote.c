@@ -1,8 +1,9 @@
 /*
- * vote.c - rule 11: a vote is given to whoever asks for it with a good log, whatever configuration
- * the voter goes by (dissertation, section 4.1: servers process requests without consulting their
- * own configurations; who counts is the candidate's affair).
+ * vote.c - rule 11: two votes that libraft does not see to once members change.
  *
+ * The vote of who has none. A vote is given to whoever asks for it with a good log, whatever
+ * configuration the voter goes by (dissertation, section 4.1: servers process requests without
+ * consulting their own configurations; who counts is the candidate's affair).
  * libraft denies a vote when its own latest configuration gives it none (election.c, electionVote).
  * Then a leader that promotes a standby, has the change on its disk and crashes before the standby
  * has heard of it may never lead again: it needs that vote, if it was the only voter or others are
@@ -14,6 +15,10 @@
  * has a vote; and its leader is forgotten if that has been silent for an election timeout (section
  * 4.2.3: within it, nobody is disturbed). Both are put back right behind. The vote is stored before
  * it leaves, as any other is.
+ *
+ * The vote of a lone voter for itself. One that has stepped down for somebody's higher term leads
+ * again at its timeout in that very term, without a vote (convert.c, convertToCandidate), though
+ * others may have stood for it. So it begins a term of its own first, as at a start (start.c).
  */
 #include "base/planted.h"
 #include "configuration.h"
@@ -55,5 +60,19 @@ void replica_take_vote_back(struct replica *replica, const struct replica_lent_v
     if (lent->is_lent) {
         replica->raft.configuration = lent->own;
         replica->raft.follower_state.current_leader.id = lent->leader_id;
+    }
+}
+
+void replica_begin_lone_term(struct replica *replica)
+{
+    struct raft *raft = &replica->raft;
+    /* What libraft asks before it makes a follower a candidate (timeout.c). */
+    bool stands = raft_state(raft) == RAFT_FOLLOWER && has_vote(replica) &&
+                  replica->now_ms >= raft_timeout(raft) &&
+                  raft->last_stored == raft_last_index(raft);
+    if (stands && configuration_voter_count(&raft->configuration) == 1 &&
+        !PLANTED(LONE_VOTER_KEEPS_TERM)) {
+        raft->current_term++;
+        raft->voted_for = replica->id;
     }
 }

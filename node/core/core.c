@@ -108,7 +108,9 @@ static size_t replica_read_log(void *context, uint64_t first_index, size_t max_c
 static void replica_send_to(void *context, uint64_t peer_id, const struct peer_message *message)
 {
     struct core *core = context;
-    core->env.send(core->env.context, peer_id, message);
+    if (!core->failed) {
+        core->env.send(core->env.context, peer_id, message);
+    }
 }
 
 struct applying {
@@ -127,6 +129,10 @@ static bool replica_apply(void *context, const struct entry *entry, struct error
 {
     struct core *core = context;
     struct applying applying = {core->proposer, entry};
+    if (core->failed) { /* in this very turn: nothing is acknowledged any more */
+        *error = core->failure;
+        return false;
+    }
     struct bytes commands = entry->data;
     if (PLANTED(LOCAL_CLOCK_EXPIRY) && entry->type == ENTRY_COMMAND) {
         commands = planted_restamp(commands, wall_ms(core));

@@ -342,6 +342,7 @@ static void begin(struct cluster *cluster, const struct cluster_options *options
     struct world *world = &cluster->world;
     struct plan *plan = &cluster->plan;
     world_init(world, options->seed, options->trace);
+    world->deaf = options->deaf;
     plan_draw(plan, &world->random, options->node_count, options->events);
     plan_bend(plan, &world->random, options->climate);
     trace_note(&world->trace, TRACE_WORLD, TRACE_BEGIN, options->seed, plan->node_count);

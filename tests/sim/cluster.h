@@ -6,6 +6,9 @@
  * half of the cases, for a bare majority only - and within a bounded time there must be a leader
  * that serves, and all nodes the same (CHECK_LIVENESS). Then, quiet: nothing is wrong and a command
  * comes now and then; no term may change and no command may wait for a timer (CHECK_QUIET).
+ *
+ * Where members change (membership.h), all must be voters again before a minority is taken down,
+ * and at the end; a quiet spell may have one that is outside, and that must disturb nobody.
  */
 #ifndef TESTS_SIM_CLUSTER_H
 #define TESTS_SIM_CLUSTER_H
@@ -21,7 +24,8 @@ struct cluster_options {
     uint64_t events;   /* about so many: the last quiet spell is run to its end */
     size_t node_count; /* 0: by the seed */
     enum climate climate;
-    FILE *trace; /* everything that happens; NULL: nothing */
+    uint64_t deaf; /* checks that don't count: a bit for each */
+    FILE *trace;   /* everything that happens; NULL: nothing */
 };
 
 struct cluster_result {

@@ -2,20 +2,22 @@
  * main.c - runs simulated clusters, one for each seed:
  *
  *   sim [--seed S] [--seeds N] [--ticks T] [--nodes K] [--trace] [--twice] [--print-digest]
- *       [--complete] [--climate NAME] [--plant BUG]
+ *       [--complete] [--climate NAME] [--without CHECK] [--plant BUG]
  *
  * runs seeds S to S + N - 1, about T events each; without --seed, fresh ones: from a seed that the
  * system's random source gives, and that is printed. --nodes fixes the size of all clusters;
  * --twice runs each seed a second time and compares; --complete fails if over all seeds some fault
- * never occurred; --plant chooses a bug (base/planted.h), which only sim-planted can. A seed that
- * fails is printed with its check, what happened last on each node, and the command that runs it
- * again. Exits with 1 if one has failed, with 2 for wrong arguments.
+ * never occurred; --climate bends the runs (plan.h); --without takes a check away, to see what else
+ * notices (it may leave the others confused); --plant chooses a bug (base/planted.h), which only
+ * sim-planted can. A seed that fails is printed with its check, what happened last on each node,
+ * and the command that runs it again. Exits with 1 if one has failed, with 2 for wrong arguments.
  */
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
@@ -41,7 +43,8 @@ static int usage(const char *program)
 {
     fprintf(stderr,
             "usage: %s [--seed S] [--seeds N] [--ticks EVENTS] [--nodes K] [--trace] [--twice]\n"
-            "           [--print-digest] [--complete] [--climate NAME] [--plant BUG]\n",
+            "           [--print-digest] [--complete] [--climate NAME] [--without CHECK]\n"
+            "           [--plant BUG]\n",
             program);
     return 2;
 }
@@ -53,20 +56,26 @@ static bool parse_number(const char *text, uint64_t *number)
     return *text >= '0' && *text <= '9' && *end == '\0';
 }
 
+static bool parse_check(const char *name, uint64_t *set)
+{
+    for (int check = 0; check < CHECK_COUNT; check++) {
+        if (strcmp(check_name((enum check)check), name) == 0) {
+            *set |= UINT64_C(1) << check;
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool parse_arguments(int argc, char **argv, struct arguments *arguments)
 {
     static const struct option options[] = {
-        {"seed", required_argument, NULL, 's'},
-        {"seeds", required_argument, NULL, 'n'},
-        {"ticks", required_argument, NULL, 't'},
-        {"nodes", required_argument, NULL, 'm'},
-        {"trace", no_argument, NULL, 'r'},
-        {"twice", no_argument, NULL, '2'},
-        {"print-digest", no_argument, NULL, 'd'},
-        {"complete", no_argument, NULL, 'c'},
-        {"climate", required_argument, NULL, 'w'},
-        {"plant", required_argument, NULL, 'p'},
-        {NULL, 0, NULL, 0},
+        {"seed", required_argument, NULL, 's'},    {"seeds", required_argument, NULL, 'n'},
+        {"ticks", required_argument, NULL, 't'},   {"nodes", required_argument, NULL, 'm'},
+        {"trace", no_argument, NULL, 'r'},         {"twice", no_argument, NULL, '2'},
+        {"print-digest", no_argument, NULL, 'd'},  {"complete", no_argument, NULL, 'c'},
+        {"climate", required_argument, NULL, 'w'}, {"without", required_argument, NULL, 'x'},
+        {"plant", required_argument, NULL, 'p'},   {NULL, 0, NULL, 0},
     };
     uint64_t nodes = 0;
     bool valid = true;
@@ -103,6 +112,9 @@ static bool parse_arguments(int argc, char **argv, struct arguments *arguments)
             arguments->cluster.climate = plan_climate(optarg);
             valid = valid && arguments->cluster.climate != CLIMATE_COUNT;
             break;
+        case 'x':
+            valid = valid && parse_check(optarg, &arguments->cluster.deaf);
+            break;
         case 'p':
             arguments->bug = optarg;
             valid = valid && planted_choose(optarg);
@@ -125,6 +137,11 @@ static void print_replay(const char *program, const struct arguments *arguments,
     }
     if (arguments->climate != NULL) {
         printf(" --climate %s", arguments->climate);
+    }
+    for (int check = 0; check < CHECK_COUNT; check++) {
+        if ((options->deaf >> check & 1) != 0) {
+            printf(" --without %s", check_name((enum check)check));
+        }
     }
     if (arguments->bug != NULL) {
         printf(" --plant %s", arguments->bug);

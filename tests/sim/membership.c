@@ -93,6 +93,7 @@ static void cut_off(struct membership *membership, const struct sim_node *leader
     faults_part(membership->faults, side, us);
 }
 
+/* It is cut off while it still leads, or will end inside one of the calls to come. */
 static void strike_before(struct membership *membership, struct sim_node *leader)
 {
     struct random *random = random_of(membership);
@@ -106,6 +107,7 @@ static void strike_before(struct membership *membership, struct sim_node *leader
     sim_node_end_in_call(leader, how, nth);
 }
 
+/* It has proposed the change. */
 static void strike_behind(struct membership *membership, struct sim_node *leader)
 {
     struct random *random = random_of(membership);
@@ -142,6 +144,25 @@ static struct sim_node *draw_leader(struct membership *membership)
     return NULL;
 }
 
+/* True: the change was proposed. */
+static bool ask_for_change(struct membership *membership, struct sim_node *leader)
+{
+    enum { SPARED, STRUCK_BEFORE, STRUCK_BEHIND } strike = SPARED;
+    struct random *random = random_of(membership);
+    const struct replica_change change = draw_change(membership, leader);
+    if (sim_random_chance(random, membership->plan->strike_permille)) {
+        strike = sim_random_chance(random, 500) ? STRUCK_BEFORE : STRUCK_BEHIND;
+    }
+    if (strike == STRUCK_BEFORE) {
+        strike_before(membership, leader);
+    }
+    bool changed = sim_node_change_members(leader, &change);
+    if (strike == STRUCK_BEHIND && changed) {
+        strike_behind(membership, leader);
+    }
+    return changed;
+}
+
 static void attempt_after(struct membership *membership, uint64_t us);
 
 static void attempt(void *owner, void *object, uint64_t value)
@@ -149,30 +170,20 @@ static void attempt(void *owner, void *object, uint64_t value)
     struct membership *membership = owner;
     struct random *random = random_of(membership);
     const struct plan *plan = membership->plan;
-    struct sim_node *leader = draw_leader(membership);
     (void)object;
     if (!membership->is_storm || value != membership->planned) {
         world_was_idle(membership->world);
         return;
     }
+    struct sim_node *leader = draw_leader(membership);
     uint64_t gap_us = sim_random_between(random, 1, 2 * plan->change_gap_us);
     if (leader == NULL || !leader->is_up) {
         world_was_idle(membership->world);
         attempt_after(membership, gap_us);
         return;
     }
-    const struct replica_change change = draw_change(membership, leader);
-    unsigned strike = sim_random_chance(random, plan->strike_permille)
-                          ? (unsigned)sim_random_between(random, 1, 2)
-                          : 0;
-    if (strike == 1) {
-        strike_before(membership, leader);
-    }
-    bool changed = sim_node_change_members(leader, &change);
-    if (strike == 2 && changed) {
-        strike_behind(membership, leader);
-    }
-    bool in_haste = changed && sim_random_chance(random, plan->haste_permille);
+    bool in_haste =
+        ask_for_change(membership, leader) && sim_random_chance(random, plan->haste_permille);
     attempt_after(membership, in_haste ? sim_random_between(random, 1, 10000) : gap_us);
 }
 

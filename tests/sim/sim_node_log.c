@@ -24,7 +24,8 @@ static void take_run(struct sim_node *node)
 bool node_log_push(struct sim_node *node, uint64_t generation, uint64_t first_index,
                    struct entry *const *entries, size_t count)
 {
-    if (!log_queue_push(&node->log_queue, generation, first_index, entries, count)) {
+    struct log_write write = log_write_make(generation, first_index, entries, count);
+    if (!log_queue_push(&node->log_queue, &write)) {
         return false;
     }
     if (!node->log_is_writing) {
@@ -130,6 +131,10 @@ void node_log_interrupt(struct sim_node *node)
 
 bool node_log_drain(struct sim_node *node, struct error *error)
 {
+    if (node->log_failed) { /* the thread writes nothing more */
+        *error = node->log_failure;
+        return false;
+    }
     while (node->log_is_writing || log_queue_take(&node->log_queue, &node->log_run)) {
         if (!write_run(node, error)) {
             return false;

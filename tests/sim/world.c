@@ -112,7 +112,7 @@ void world_run_until(struct world *world, uint64_t until_us)
 
 void world_fail(struct world *world, enum check check, const char *format, ...)
 {
-    if (world->failed) {
+    if (world->failed || (world->deaf >> check & 1) != 0) {
         return;
     }
     va_list arguments;

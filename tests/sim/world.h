@@ -32,6 +32,7 @@ struct world {
     struct stats stats;
     bool failed;
     enum check failed_check;
+    uint64_t deaf; /* a bit for each check that does not count */
     struct error failure;
 
     struct world_event *events; /* a heap by time, then by number */

@@ -57,8 +57,8 @@
       "a denied pre-vote names the asker's term, not ours")                                        \
     X(APPEND_NOT_SPLIT, "append-not-split", "rule 7",                                              \
       "a change inside an append is fed together with the entries around it")                      \
-    X(COMMIT_NOT_SETTLED, "commit-not-settled", "rule 7",                                          \
-      "a change at the head of an append is fed before what the append says of commits")           \
+    X(CHANGE_NOT_SETTLED, "change-not-settled", "rule 7",                                          \
+      "a change is fed before the one in front of it is settled")                                  \
     X(COMMIT_NOT_BOUNDED, "commit-not-bounded", "rule 7",                                          \
       "a received append is fed with a commit index beyond its own last entry")                    \
     X(NO_CONFIGURATION_EVENTS, "no-configuration-events", "rule 8",                                \
