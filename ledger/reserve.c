@@ -12,6 +12,8 @@
 
 #include <assert.h>
 
+#include "base/planted.h"
+
 /* WHOLE: the order has exactly these lines. */
 static bool same_lines(const struct order_record *order, const struct line_set *lines)
 {
@@ -86,6 +88,9 @@ static bool hold_lines(struct ledger *ledger, const struct ledger_command *comma
 {
     for (uint32_t i = 0; i < ledger->lines.count; i++) {
         const struct summed_line *line = &ledger->lines.items[i];
+        if (PLANTED(SKIPPED_LINE) && i > 0 && i + 1 == ledger->lines.count) {
+            continue;
+        }
         struct stock_change change = {HISTORY_RESERVE, 0, line->quantity, command->order_id,
                                       command};
         if (!ledger_change_stock(ledger, line->sku, line->warehouse, &ledger->stocks.items[i],
@@ -161,6 +166,9 @@ bool ledger_reserve(struct ledger *ledger, const struct ledger_command *command,
         result->verdict = judge_known_order(ledger, command);
         if (result->verdict != LEDGER_VERDICT_UNSPECIFIED) {
             result->replayed = result->verdict == LEDGER_OK;
+            if (PLANTED(HOLD_LEAK_ON_REPLAY) && result->replayed) {
+                return check_available(ledger, error) && hold_lines(ledger, command, error);
+            }
             return true;
         }
     }

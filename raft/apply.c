@@ -12,12 +12,19 @@
  */
 #include <inttypes.h>
 
+#include "base/planted.h"
 #include "replica_internal.h"
 
 #define APPLY_READ_ENTRIES 64
 
 static uint64_t may_apply_up_to(const struct replica *replica)
 {
+    if (PLANTED(ACK_BEFORE_QUORUM) && replica->state == REPLICA_LEADER) {
+        return replica->durable_index;
+    }
+    if (PLANTED(APPLY_BEFORE_DURABLE)) {
+        return replica->commit_index;
+    }
     return replica->commit_index < replica->durable_index ? replica->commit_index
                                                           : replica->durable_index;
 }

@@ -7,9 +7,9 @@
  *   2. state, term, leader: told to the owner
  *   3. a snapshot to install: a new generation, and a log that is empty (snapshot.c)
  *   4. entries: a truncation opens a new generation (rule 4), then the write is queued
- *   5. messages, which are valid until the next step only
- *   6. the commit index; apply follows at the end of the turn, CONFIGURATION events before the next
- *      event (rule 8)
+ *   5. the commit index, so that no message says more of it than we do; apply follows at the end of
+ *      the turn, CONFIGURATION events before the next event (rule 8)
+ *   6. messages, which are valid until the next step only
  *   7. the timer (rule 14)
  *
  * What libraft does with entry bytes (0.22.1): it keeps (index, term) alone in its trail. Only the
@@ -27,6 +27,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/planted.h"
 #include "configuration.h"
 #include "replica_internal.h"
 
@@ -249,7 +250,6 @@ static bool take_entries(struct replica *replica, const struct raft_update *upda
         }
         replica_write(replica, source + skipped, count);
     }
-    raft_free(update->entries.batch[0].batch);
     if (raft_last_index(&replica->raft) != replica->last_index) {
         return error_set(error, "libraft's log ends at %llu, ours at %" PRIu64,
                          raft_last_index(&replica->raft), replica->last_index);
@@ -285,7 +285,7 @@ static void arm_timer(struct replica *replica)
 {
     uint64_t timeout = raft_timeout(&replica->raft);
     uint64_t gap = REPLICA_TIMER_GAP_MS;
-    if (replica->state == REPLICA_LEADER) {
+    if (replica->state == REPLICA_LEADER && !PLANTED(HEARTBEATS_NOT_ALIGNED)) {
         uint64_t all_due = replica->last_append_ms + replica->heartbeat_ms;
         uint64_t latest = timeout + replica->heartbeat_ms;
         gap = replica->heartbeat_ms;
@@ -297,13 +297,51 @@ static void arm_timer(struct replica *replica)
     replica->timer_ms = timeout > earliest ? timeout : earliest;
 }
 
+/* What the event came to, in the order that the top of this file gives. */
+static bool take_update(struct replica *replica, const struct raft_update *update,
+                        struct entry *const *source, size_t source_count, struct error *error)
+{
+    if (!PLANTED(VOTE_AFTER_MESSAGES) && !store_hard_state(replica, error)) {
+        return false;
+    }
+    report_state(replica);
+    if ((update->flags & RAFT_UPDATE_SNAPSHOT) && !replica_take_snapshot(replica, update, error)) {
+        return false;
+    }
+    if ((update->flags & RAFT_UPDATE_ENTRIES) &&
+        !take_entries(replica, update, source, source_count, error)) {
+        return false;
+    }
+    if (!note_commit(replica, error)) {
+        return false;
+    }
+    if (update->flags & RAFT_UPDATE_MESSAGES) {
+        for (unsigned i = 0; i < update->messages.n; i++) {
+            if (!replica_send(replica, &update->messages.batch[i], error)) {
+                return false;
+            }
+        }
+    }
+    if (PLANTED(VOTE_AFTER_MESSAGES) && !store_hard_state(replica, error)) {
+        return false;
+    }
+    arm_timer(replica);
+    return true;
+}
+
 bool replica_feed(struct replica *replica, struct raft_event *event, struct entry *const *source,
                   size_t source_count, struct error *error)
 {
     struct raft_update update = {0};
     event->time = replica->now_ms;
     event->capacity = 0;
+    if (PLANTED(STALE_APPEND_FED)) {
+        planted_poison_stack();
+    }
+    struct replica_lent_vote lent;
+    replica_lend_vote(replica, event, &lent);
     int rv = raft_step(&replica->raft, event, &update);
+    replica_take_vote_back(replica, &lent);
     if (rv != 0) {
         if (event->type == RAFT_SUBMIT) {
             raft_free(event->submit.entries[0].batch);
@@ -312,34 +350,22 @@ bool replica_feed(struct replica *replica, struct raft_event *event, struct entr
         return error_set(error, "libraft can't go on after %s: %s%s%s", event_name(event->type),
                          raft_strerror(rv), detail[0] != '\0' ? ": " : "", detail);
     }
-    if (!store_hard_state(replica, error)) {
-        return false;
-    }
-    report_state(replica);
-    if ((update.flags & RAFT_UPDATE_SNAPSHOT) && !replica_take_snapshot(replica, &update, error)) {
-        return false;
-    }
-    if ((update.flags & RAFT_UPDATE_ENTRIES) &&
-        !take_entries(replica, &update, source, source_count, error)) {
-        return false;
-    }
-    if (update.flags & RAFT_UPDATE_MESSAGES) {
-        for (unsigned i = 0; i < update.messages.n; i++) {
-            if (!replica_send(replica, &update.messages.batch[i], error)) {
-                return false;
-            }
-        }
-    }
-    if (!note_commit(replica, error)) {
-        return false;
-    }
-    arm_timer(replica);
-    return true;
+    bool has_entries = (update.flags & RAFT_UPDATE_ENTRIES) != 0 && update.entries.n > 0;
+    void *batch = has_entries ? update.entries.batch[0].batch : NULL;
+    bool taken = take_update(replica, &update, source, source_count, error);
+    raft_free(batch); /* ours, whatever became of the entries */
+    return taken;
 }
 
-bool replica_feed_configurations(struct replica *replica, struct error *error)
+bool replica_settle_changes(struct replica *replica, uint64_t up_to, struct error *error)
 {
-    while (replica->change_count > 0 && replica->changes[0]->index <= replica->raft_commit_index) {
+    if (PLANTED(NO_CONFIGURATION_EVENTS)) {
+        return true;
+    }
+    if (PLANTED(CONFIGURATIONS_WAIT_FOR_APPLY) && up_to > replica->applied_index) {
+        up_to = replica->applied_index;
+    }
+    while (replica->change_count > 0 && replica->changes[0]->index <= up_to) {
         struct entry *change = replica->changes[0];
         replica->change_count--;
         memmove((void *)replica->changes, (void *)(replica->changes + 1),
@@ -357,4 +383,9 @@ bool replica_feed_configurations(struct replica *replica, struct error *error)
         }
     }
     return true;
+}
+
+bool replica_feed_configurations(struct replica *replica, struct error *error)
+{
+    return replica_settle_changes(replica, replica->raft_commit_index, error);
 }

@@ -4,8 +4,13 @@
  * Each ENTRY_CHANGE begins a part of its own, and one part at least comes before it: libraft notes
  * the index of a new configuration as that of the first new entry of the message
  * (replication.c, replicationAppend calls membershipUncommittedChange with `index`), and keeps a
- * single uncommitted one, so that what was committed before must be settled - commit index moved,
- * CONFIGURATION fed - before the next arrives (dissertation, section 4.1: one change at a time).
+ * single uncommitted one, so that the change before must be settled - CONFIGURATION fed - before
+ * the next arrives; else, if the next is undone, it goes back to the one before both.
+ *
+ * The message may not say that the one before is committed: a leader that has started again does
+ * not know yet. But it is, for whoever made the next one knew that (dissertation, section 4.1: one
+ * change at a time); and that it is in our log as in the leader's, the part before has shown, which
+ * was accepted (receive.c, settle_before).
  *
  * Each part's leader_commit is at most its own last index: libraft takes min(leader_commit, last
  * index of the message) for the new commit index whenever leader_commit is larger than the old one,
@@ -22,6 +27,7 @@
  */
 #include <stdlib.h>
 
+#include "base/planted.h"
 #include "filter.h"
 
 bool filter_append_next(const struct peer_message *append, struct filter_append_cursor *cursor,
@@ -35,9 +41,9 @@ bool filter_append_next(const struct peer_message *append, struct filter_append_
         return false;
     }
     /* The first part is an empty one when the message begins with a change. */
-    bool may_begin_with_change = cursor->begun;
-    while (end < count &&
-           (entries[end]->type != ENTRY_CHANGE || (end == first && may_begin_with_change))) {
+    bool may_begin_with_change = cursor->begun || PLANTED(CHANGE_NOT_SETTLED);
+    while (end < count && (entries[end]->type != ENTRY_CHANGE ||
+                           (end == first && may_begin_with_change) || PLANTED(APPEND_NOT_SPLIT))) {
         end++;
     }
     part->first = first;
@@ -49,6 +55,9 @@ bool filter_append_next(const struct peer_message *append, struct filter_append_
     part->leader_commit = append->append_entries.leader_commit < last_index
                               ? append->append_entries.leader_commit
                               : last_index;
+    if (PLANTED(COMMIT_NOT_BOUNDED)) {
+        part->leader_commit = append->append_entries.leader_commit;
+    }
     cursor->position = end;
     cursor->begun = true;
     return true;

@@ -22,11 +22,12 @@
  */
 #include <assert.h>
 
+#include "base/planted.h"
 #include "filter.h"
 
 bool filter_append_is_stale(const struct peer_message *append, uint64_t current_term)
 {
-    return append->append_entries.term < current_term;
+    return append->append_entries.term < current_term && !PLANTED(STALE_APPEND_FED);
 }
 
 static struct peer_message rejection(uint64_t sent_term, uint64_t rejected, uint64_t current_term)
@@ -62,7 +63,7 @@ struct peer_message filter_stale_offer_rejection(const struct peer_message *offe
 
 bool filter_reply_counts(const struct peer_message *reply, const struct filter_asked *asked)
 {
-    if (reply->sent_term != asked->current_term) {
+    if (reply->sent_term != asked->current_term && !PLANTED(OLD_ECHO_COUNTS)) {
         return false;
     }
     if (reply->type == PEER_READ_INDEX_RESULT) {
@@ -71,11 +72,11 @@ bool filter_reply_counts(const struct peer_message *reply, const struct filter_a
     if (reply->type == PEER_READ_ANSWER) {
         return asked->state == REPLICA_FOLLOWER;
     }
-    if (!asked->over_this_connection) {
+    if (!asked->over_this_connection && !PLANTED(OLD_CONNECTION_COUNTS)) {
         return false;
     }
     if (reply->type == PEER_REQUEST_VOTE_RESULT) {
-        return asked->state == REPLICA_CANDIDATE;
+        return asked->state == REPLICA_CANDIDATE || PLANTED(LATE_VOTE_COUNTS);
     }
     assert(reply->type == PEER_APPEND_ENTRIES_RESULT);
     if (asked->state != REPLICA_LEADER) {
@@ -85,5 +86,5 @@ bool filter_reply_counts(const struct peer_message *reply, const struct filter_a
         return true;
     }
     uint64_t rejected = reply->append_entries_result.rejected;
-    return rejected == 0 || rejected > asked->match_index;
+    return rejected == 0 || rejected > asked->match_index || PLANTED(LATE_REJECTION_COUNTS);
 }

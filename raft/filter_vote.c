@@ -8,12 +8,13 @@
  * (dissertation, section 9.6; figure 3.1: a reply carries currentTerm, for the candidate to update
  * itself).
  */
+#include "base/planted.h"
 #include "filter.h"
 
 void filter_mend_pre_vote_denial(struct peer_message *reply, uint64_t current_term)
 {
     if (reply->type == PEER_REQUEST_VOTE_RESULT && reply->request_vote_result.pre_vote &&
-        !reply->request_vote_result.vote_granted) {
+        !reply->request_vote_result.vote_granted && !PLANTED(PRE_VOTE_NOT_MENDED)) {
         reply->request_vote_result.term = current_term;
     }
 }

@@ -15,6 +15,7 @@
  */
 #include <stdio.h>
 
+#include "base/planted.h"
 #include "configuration.h"
 #include "filter.h"
 #include "replica_internal.h"
@@ -79,6 +80,7 @@ static bool feed_append_part(struct replica *replica, uint64_t peer_id,
         }
     }
     replica->leader_term = append->append_entries.term;
+    replica->leader_heard_ms = replica->now_ms;
     return replica_feed_message(replica, peer_id, &message, part->count > 0 ? source : NULL,
                                 part->count, error);
 }
@@ -97,6 +99,17 @@ static void note_match(struct replica *replica, const struct peer_message *appen
         replica->matched_index = index;
         replica->matched_term = replica->term;
     }
+}
+
+/* Rule 7. Our log is the leader's up to here: the part before was accepted. */
+static bool settle_before(struct replica *replica, const struct peer_message *append,
+                          const struct filter_append_part *part, struct error *error)
+{
+    if (part->count == 0 || append->append_entries.entries[part->first]->type != ENTRY_CHANGE ||
+        PLANTED(CHANGE_NOT_SETTLED)) {
+        return true;
+    }
+    return replica_settle_changes(replica, part->prev_log_index, error);
 }
 
 static bool receive_append_entries(struct replica *replica, uint64_t peer_id,
@@ -126,7 +139,8 @@ static bool receive_append_entries(struct replica *replica, uint64_t peer_id,
         if (part.first > 0 && replica_backlog_is_full(replica)) {
             break;
         }
-        fed = feed_append_part(replica, peer_id, append, &part, error) &&
+        fed = settle_before(replica, append, &part, error) &&
+              feed_append_part(replica, peer_id, append, &part, error) &&
               replica_feed_configurations(replica, error);
     }
     replica->answering = NULL;

@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <inttypes.h>
 
+#include "base/planted.h"
 #include "configuration.h"
 #include "replica_internal.h"
 
@@ -44,6 +45,10 @@ static bool submit_barrier_if_owed(struct replica *replica, struct error *error)
     replica->env.make_barrier(replica->env.context, replica->term, &bytes);
     struct entry *barrier = entry_new_take(ENTRY_COMMAND, &bytes);
     replica->barrier_term = replica->term;
+    if (PLANTED(NO_BARRIER)) {
+        entry_release(barrier);
+        return true;
+    }
     return replica_submit_entry(replica, barrier, &replica->barrier_index, error);
 }
 
@@ -123,7 +128,7 @@ static bool log_written(struct replica *replica, uint64_t generation, uint64_t l
                          " that was not asked for",
                          last_index, generation);
     }
-    if (generation != replica->generation) {
+    if (generation != replica->generation && !PLANTED(OLD_GENERATION_COMPLETION)) {
         return true; /* rule 4: of entries that are gone */
     }
     assert(last_index > replica->durable_index && last_index <= replica->last_index);
@@ -150,11 +155,12 @@ bool replica_log_written(struct replica *replica, uint64_t generation, uint64_t 
 
 static bool tick(struct replica *replica, struct error *error)
 {
-    if (replica->now_ms < replica->timer_ms) {
+    if (replica->now_ms < replica->timer_ms && !PLANTED(EARLY_TIMEOUT)) {
         return true; /* rule 14: never early */
     }
     struct raft_event event = {.type = RAFT_TIMEOUT};
     replica->last_timeout_ms = replica->now_ms;
+    replica_begin_lone_term(replica);
     return replica_feed(replica, &event, NULL, 0, error);
 }
 

@@ -6,6 +6,7 @@
  *   receive.c   a message from a peer: filters, then libraft
  *   feed.c      one event into raft_step, its update out, in the stated order
  *   send.c      messages out: entries filled in, split into frames, echo and term put right
+ *   vote.c      votes of those who have none (rule 11)
  *   membership.c  changes of members (rule 11)
  *   snapshot.c  snapshots, taken, sent and installed (rule 12)
  *   transfer.c  handing over the leadership (rule 13)
@@ -122,7 +123,8 @@ struct replica {
     enum replica_state state;
     uint64_t term;
     uint64_t leader_id;
-    uint64_t leader_term; /* the term in which a leader's entries were last accepted */
+    uint64_t leader_term;     /* the term in which a leader's entries were last accepted */
+    uint64_t leader_heard_ms; /* and when */
 
     /* As follower: up to here our log is known to be that of the leader of this term. */
     uint64_t matched_index;
@@ -195,8 +197,11 @@ bool replica_start_from(struct replica *replica, const struct replica_disk *disk
 /* feed.c. `source`: our entries behind the ones the event carries, or NULL. */
 bool replica_feed(struct replica *replica, struct raft_event *event, struct entry *const *source,
                   size_t source_count, struct error *error);
-/* CONFIGURATION for each committed change behind the cursor (rule 8). */
+/* CONFIGURATION for each committed change behind the cursor (rule 8): up to libraft's own commit
+ * index, whatever has been applied. */
 bool replica_feed_configurations(struct replica *replica, struct error *error);
+/* The same up to an index that is known to be committed, though libraft does not know it yet. */
+bool replica_settle_changes(struct replica *replica, uint64_t up_to, struct error *error);
 /* Remembers a change behind the cursor. */
 void replica_remember_change(struct replica *replica, struct entry *entry);
 /* Our entries in libraft's form; valid until the next call. All share one batch, which libraft or
@@ -212,8 +217,22 @@ void replica_became_durable(struct replica *replica, uint64_t index);
 bool replica_send(struct replica *replica, const struct raft_message *message, struct error *error);
 void replica_send_message(struct replica *replica, uint64_t peer_id,
                           const struct peer_message *message);
-/* The slot of a peer, or NULL: not a member. */
+/* The slot of a peer; NULL: nobody (0), or ourselves. */
 struct replica_peer *replica_peer_slot(struct replica *replica, uint64_t peer_id);
+
+/* vote.c */
+/* Before a TIMEOUT: a lone voter that is about to lead does so in a new term. */
+void replica_begin_lone_term(struct replica *replica);
+struct replica_lent_vote {
+    bool is_lent;
+    struct raft_configuration own;
+    struct raft_server self;
+    raft_id leader_id;
+};
+/* Before libraft's step of this event, and behind it. */
+void replica_lend_vote(struct replica *replica, const struct raft_event *event,
+                       struct replica_lent_vote *lent);
+void replica_take_vote_back(struct replica *replica, const struct replica_lent_vote *lent);
 
 /* receive.c */
 /* An event from this peer. Of `source` as in replica_feed. */

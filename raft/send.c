@@ -59,7 +59,7 @@ void replica_send_message(struct replica *replica, uint64_t peer_id,
 {
     struct replica_peer *peer = replica_peer_slot(replica, peer_id);
     if (peer == NULL) {
-        return; /* no longer a member */
+        return; /* nobody, or ourselves */
     }
     if (is_request(message->type)) {
         peer->asked = true;

@@ -330,6 +330,7 @@ bool replica_snapshot_staged(struct replica *replica, uint64_t now_ms, bool *wan
 static void forget_log(struct replica *replica)
 {
     replica->generation++; /* rule 4: nothing of what is being written counts any more */
+    replica->matched_term = 0;
     tail_free(&replica->tail);
     replica->unsynced_bytes = 0;
     if (replica->durable_index > replica->commit_index) {

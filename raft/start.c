@@ -21,6 +21,7 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include "base/planted.h"
 #include "configuration.h"
 #include "replica_internal.h"
 
@@ -311,6 +312,9 @@ static bool feed_start(struct replica *replica, const struct replica_disk *disk,
 static void set_cursor(struct replica *replica, const struct replica_disk *disk)
 {
     uint64_t cursor = disk->snapshot.index > 0 ? disk->snapshot.index : 1;
+    if (PLANTED(CONFIGURATIONS_FROM_APPLIED)) {
+        cursor = disk->applied_index;
+    }
     if (disk->snapshot.index > 0) {
         struct entry *configuration =
             entry_new_copy(disk->snapshot.configuration_index, disk->snapshot.term, ENTRY_CHANGE,
@@ -339,7 +343,7 @@ static bool start_log(struct replica *replica, const struct replica_disk *disk, 
     if (!is_lone_voter(replica, disk, &lone, error)) {
         return false;
     }
-    if (lone) {
+    if (lone && !PLANTED(LONE_VOTER_KEEPS_TERM)) {
         term++;
         vote = replica->id;
     }

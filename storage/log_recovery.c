@@ -48,6 +48,7 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "base/planted.h"
 #include "log_batch.h"
 
 #define WAY_BACK "remove nothing by hand; " ADVICE_NODE_LOST
@@ -448,8 +449,8 @@ static bool settle_tail(const struct recovery *recovery, struct error *error)
     if (file == NULL) {
         return false;
     }
-    bool settled = rewrite_last_batch(recovery, file, error);
-    if (settled && recovery->end.torn_bytes > 0 &&
+    bool settled = PLANTED(LAST_BATCH_NOT_REWRITTEN) || rewrite_last_batch(recovery, file, error);
+    if (settled && !PLANTED(TORN_BATCH_NOT_ZEROED) && recovery->end.torn_bytes > 0 &&
         recovery->end.segment == recovery->out->tail.segment) {
         settled = write_zeros(files, file, recovery->end.offset, recovery->end.torn_bytes, error);
     }

@@ -27,6 +27,7 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "base/planted.h"
 #include "log_batch.h"
 #include "log_recovery.h"
 
@@ -191,7 +192,8 @@ static bool roll_segment(struct log_store *store, size_t least_bytes, struct err
     free(path);
     if (store->file == NULL || !files->allocate(store->file, size, error) ||
         !files->sync(store->file, error) ||
-        !files->sync_directory(files->context, store->directory, error)) {
+        !(PLANTED(SEGMENT_NAME_NOT_SYNCED) ||
+          files->sync_directory(files->context, store->directory, error))) {
         return false;
     }
     store->tail.segment++;
@@ -261,9 +263,11 @@ bool log_store_append(struct log_store *store, const struct log_record *records,
             .previous_crc = store->tail.crc,
         };
         log_batch_seal(&store->batch, &header);
-        if (!store->files->write(store->file, store->tail.offset, store->batch.data,
-                                 store->batch.len, error) ||
-            !store->files->sync(store->file, error) || !note_begun(store, error)) {
+        bool durable = store->files->write(store->file, store->tail.offset, store->batch.data,
+                                           store->batch.len, error) &&
+                       (PLANTED(LOG_NOT_SYNCED) || store->files->sync(store->file, error));
+        durable = durable && note_begun(store, error);
+        if (!durable && !PLANTED(FAILED_WRITE_IGNORED)) {
             return fail(store);
         }
         publish_batch(store, &header);

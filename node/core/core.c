@@ -18,6 +18,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/planted.h"
 #include "found.h"
 #include "members.h"
 
@@ -146,7 +147,9 @@ static size_t replica_read_log(void *context, uint64_t first_index, size_t max_c
 static void replica_send_to(void *context, uint64_t peer_id, const struct peer_message *message)
 {
     struct core *core = context;
-    core->env.send(core->env.context, peer_id, message);
+    if (!core->failed) {
+        core->env.send(core->env.context, peer_id, message);
+    }
 }
 
 struct applying {
@@ -165,11 +168,20 @@ static bool replica_apply(void *context, const struct entry *entry, struct error
 {
     struct core *core = context;
     struct applying applying = {core->proposer, entry};
+    if (core->failed) { /* in this very turn: nothing is acknowledged any more */
+        *error = core->failure;
+        return false;
+    }
+    struct bytes commands = entry->data;
+    if (PLANTED(LOCAL_CLOCK_EXPIRY) && entry->type == ENTRY_COMMAND) {
+        commands = planted_restamp(commands, wall_ms(core));
+    }
     if (entry->type == ENTRY_COMMAND &&
-        !ledger_apply(core->ledger, entry->index, entry->data, on_result, &applying, error)) {
+        !ledger_apply(core->ledger, entry->index, commands, on_result, &applying, error)) {
         return error_wrap(error, "entry %" PRIu64 " can't be applied", entry->index);
     }
-    if (!core->state_store.ops->commit(core->state_store.state, entry->index, error)) {
+    uint64_t applied_index = PLANTED(APPLIED_INDEX_AHEAD) ? entry->index + 1 : entry->index;
+    if (!core->state_store.ops->commit(core->state_store.state, applied_index, error)) {
         return false;
     }
     proposer_applied(core->proposer, entry->index, entry->term);
@@ -185,6 +197,9 @@ static void replica_make_barrier(void *context, uint64_t term, struct buffer *ou
                                          .ledger_version = LEDGER_VERSION};
     ledger_clock_lead(&core->clock, core_now_ms(core), wall_ms(core), ledger_time_ms(core->ledger),
                       &header.time_ms, &header.outage_credit_ms);
+    if (PLANTED(CREDIT_LOST)) {
+        header.outage_credit_ms = 0;
+    }
     ledger_entry_begin(out, &header);
     ledger_entry_finish(out, 0);
 }
@@ -284,6 +299,9 @@ static void proposer_stamp(void *context, struct ledger_entry_header *header)
 {
     struct core *core = context;
     header->time_ms = ledger_clock_stamp(&core->clock, core_now_ms(core), wall_ms(core));
+    if (PLANTED(STAMP_BY_WALL_CLOCK)) {
+        header->time_ms = wall_ms(core);
+    }
 }
 
 static bool proposer_submit(void *context, struct entry *entry, uint64_t *index, uint64_t *term,
@@ -303,9 +321,9 @@ bool core_receive(struct core *core, uint64_t peer_id, struct peer_message *mess
     bool from_leader = message->type == PEER_APPEND_ENTRIES;
     uint64_t now = core_now_ms(core);
     if (message->type == PEER_CHECKPOINT_ASK || message->type == PEER_CHECKPOINT_PART) {
-        if (message->type == PEER_CHECKPOINT_ASK) {
+        if (core_is_working(core) && message->type == PEER_CHECKPOINT_ASK) {
             snapshots_answer(core->snapshots, peer_id, message);
-        } else {
+        } else if (core_is_working(core)) {
             fetching_part(core->fetching, peer_id, message);
         }
         peer_message_free(message);

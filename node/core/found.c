@@ -10,7 +10,11 @@
 static bool load_record(void *context, const struct log_record *record, struct error *error)
 {
     struct core_found *found = context;
-    (void)error;
+    if (found->count > 0 && record->index != found->entries[found->count - 1]->index + 1) {
+        /* against log_store.h's word */
+        return error_set(error, "entry %" PRIu64 " follows entry %" PRIu64, record->index,
+                         found->entries[found->count - 1]->index);
+    }
     /* They stand near the log's beginning: once each member has one, no entry is decoded any more.
      * What a snapshot covers is in the state. */
     if (record->type == ENTRY_COMMAND && found->logged->count < found->member_count &&

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "base/planted.h"
 
 struct flight {
     uint64_t index;
@@ -206,7 +207,8 @@ void proposer_abandon(struct proposer *proposer)
 {
     while (proposer->flight_count > 0) {
         struct flight *flight = &proposer->flights[proposer->flight_head];
-        fail_queue(&flight->proposals, PROPOSAL_OUTCOME_UNKNOWN);
+        fail_queue(&flight->proposals,
+                   PLANTED(UNKNOWN_AS_FAILED) ? PROPOSAL_NOT_EXECUTED : PROPOSAL_OUTCOME_UNKNOWN);
         proposer->flight_head = (proposer->flight_head + 1) % LIMIT_INFLIGHT_ENTRIES;
         proposer->flight_count--;
     }

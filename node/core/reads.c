@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "base/planted.h"
 
 struct reads {
     struct reads_env env;
@@ -114,7 +115,8 @@ bool reads_add(struct reads *reads, struct proposal *read)
     if (reads_is_full(reads, read->data.len)) {
         return false;
     }
-    switch (read->consistency) {
+    enum read_consistency consistency = PLANTED(STALE_READ) ? READ_STALE : read->consistency;
+    switch (consistency) {
     case READ_LINEARIZABLE:
         if (!reads->env.join(reads->env.context, &read->round)) {
             return false;

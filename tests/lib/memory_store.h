@@ -31,6 +31,8 @@ size_t memory_store_count_kind(const struct memory_store *store, enum ledger_kin
 uint64_t memory_store_calls(const struct memory_store *store);
 /* The n-th call from now (1: the next) and all behind it fail; 0: none fails any more. */
 void memory_store_fail_at(struct memory_store *store, uint64_t n);
+/* While a test looks through an interface of the user's, calls neither count nor fail. */
+void memory_store_watch(struct memory_store *store, bool watched);
 
 /* ---- for those who keep books about a store (sim_state.h) ---- */
 

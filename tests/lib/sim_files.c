@@ -25,6 +25,7 @@ struct sim_disk {
     int fail_code[SIM_OPERATIONS];
     int failing_code[SIM_OPERATIONS]; /* 0: mended */
     uint64_t capacity_bytes;
+    uint64_t failures;
     uint64_t power_left; /* changing operations until the power goes; 0: it stays */
     bool has_power;
 };
@@ -77,10 +78,12 @@ static enum step begin(struct sim_disk *disk, enum sim_operation operation, bool
     }
     if (disk->fail_at[operation] == disk->counts[operation]) {
         *code = disk->fail_code[operation];
+        disk->failures++;
         return STEP_FAIL;
     }
     if (disk->failing_code[operation] != 0) {
         *code = disk->failing_code[operation];
+        disk->failures++;
         return STEP_FAIL;
     }
     return STEP_DO;
@@ -192,6 +195,7 @@ static bool sim_allocate(struct file *file, uint64_t size, struct error *error)
         return fail(error, SIM_ALLOCATE, file->path, code);
     }
     if (size > file->inode->now.size && size > largest_size(file)) {
+        file->disk->failures++;
         return fail(error, SIM_ALLOCATE, file->path, ENOSPC);
     }
     sim_inode_allocate(file->inode, size);
@@ -226,6 +230,7 @@ static bool sim_write(struct file *file, uint64_t offset, const void *data, size
     if (step == STEP_DO && room < len) {
         step = STEP_FAIL;
         code = ENOSPC;
+        file->disk->failures++;
     }
     /* A failed write has left a first part; one that the power interrupted is a pending write like
      * any other, which the crash tears. */
@@ -438,6 +443,19 @@ void sim_disk_set_capacity(struct sim_disk *disk, uint64_t capacity_bytes)
 void sim_disk_cut_power(struct sim_disk *disk, uint64_t nth)
 {
     disk->power_left = nth;
+}
+
+void sim_disk_mend(struct sim_disk *disk)
+{
+    memset(disk->fail_at, 0, sizeof disk->fail_at);
+    memset(disk->failing_code, 0, sizeof disk->failing_code);
+    disk->capacity_bytes = UINT64_MAX;
+    disk->power_left = 0;
+}
+
+uint64_t sim_disk_failures(const struct sim_disk *disk)
+{
+    return disk->failures;
 }
 
 bool sim_disk_has_power(const struct sim_disk *disk)

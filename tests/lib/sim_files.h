@@ -5,7 +5,8 @@
  * The model, stricter than most file systems:
  *   - What a program reads is what it wrote last; what survives a power cut is what was synced. Of
  *     the writes since the last sync of a file each sector of 512 bytes survives or not, in any
- *     combination; of the last one also a first part that ends anywhere.
+ *     combination, as it stood behind some write to it; of the last one also a first part that
+ *     ends anywhere.
  *   - Creations, renames and removals survive once their directory is synced; of those since, some
  *     first ones (a journal keeps their order). Syncing a file does not keep its name.
  *   - A failed write has left a first part. After a failed sync the bytes read as written and may
@@ -62,6 +63,11 @@ void sim_disk_set_capacity(struct sim_disk *disk, uint64_t capacity_bytes);
  * sim_disk_crash. 0: never. */
 void sim_disk_cut_power(struct sim_disk *disk, uint64_t nth);
 bool sim_disk_has_power(const struct sim_disk *disk);
+/* None of the above is planned any more; what has happened has. */
+void sim_disk_mend(struct sim_disk *disk);
+/* Operations so far that failed because they were told to, or for lack of space: whoever made them
+ * must not go on as if they had not. */
+uint64_t sim_disk_failures(const struct sim_disk *disk);
 
 enum sim_loss {
     SIM_LOSE_ALL,  /* everything that was not synced */

@@ -403,6 +403,11 @@ void sim_state_fail_at(struct sim_state *state, uint64_t n)
     memory_store_fail_at(state->live, n);
 }
 
+void sim_state_watch(struct sim_state *state, bool watched)
+{
+    memory_store_watch(state->live, watched);
+}
+
 uint64_t sim_state_applied_index(const struct sim_state *state)
 {
     return state->applied_index;

@@ -53,6 +53,8 @@ void sim_state_fail_at(struct sim_state *state, uint64_t n);
 
 /* Does anybody hold it, if only to close it behind a crash? */
 bool sim_state_is_open(const struct sim_state *state);
+/* While a check reads through the store that is open, its calls neither count nor fail. */
+void sim_state_watch(struct sim_state *state, bool watched);
 
 uint64_t sim_state_applied_index(const struct sim_state *state); /* of the last commit */
 uint64_t sim_state_flushed_index(const struct sim_state *state);

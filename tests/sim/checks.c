@@ -1,194 +1,194 @@
 /*
- * checks.c - the invariants of a simulated cluster.
+ * checks.c - the checks of a node's term, vote and role, and of elections.
+ *
+ * A term's leader is whoever acts as one first: by its role, or by a message that only a leader
+ * sends. It must have been given the votes of a majority, its own among them, by nodes that have
+ * stored them: of the voters of the latest configuration in its own log (dissertation, section
+ * 4.1), whatever those nodes hold for the latest.
  */
-#include "checks.h"
+#include "checks_internal.h"
 
-#include <inttypes.h>
+#include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
-void checks_init(struct checks *checks, struct world *world, const struct sim_disk *const *disks,
-                 size_t node_count)
+struct checks *checks_new(struct world *world, size_t node_count)
 {
-    *checks = (struct checks){.world = world, .node_count = node_count, .disks = disks};
+    assert(node_count >= 1 && node_count <= LIMIT_NODES);
+    struct checks *checks = memory_zalloc(sizeof *checks);
+    checks->world = world;
+    checks->node_count = node_count;
+    checks->model = model_new();
+    for (size_t i = 0; i < LIMIT_NODES; i++) {
+        checks->nodes[i].role = REPLICA_FOLLOWER;
+    }
+    return checks;
 }
 
 void checks_free(struct checks *checks)
 {
-    for (uint64_t i = 0; i < checks->committed.last; i++) {
-        entry_release(checks->committed.entries[i]);
-    }
-    free((void *)checks->committed.entries);
-    free(checks->leader_of_term);
-    free(checks->states);
-    free(checks->proposals);
-}
-
-static bool same_entry(const struct entry *a, const struct entry *b)
-{
-    return a == b || (a->index == b->index && a->term == b->term && a->type == b->type &&
-                      bytes_equal(a->data, b->data));
-}
-
-void checks_leader(struct checks *checks, size_t node, uint64_t term)
-{
-    if (term >= checks->term_count) {
-        uint64_t count = term * 2 + 16;
-        checks->leader_of_term =
-            memory_realloc(checks->leader_of_term, count * sizeof *checks->leader_of_term);
-        for (uint64_t i = checks->term_count; i < count; i++) {
-            checks->leader_of_term[i] = 0;
-        }
-        checks->term_count = count;
-    }
-    uint64_t known = checks->leader_of_term[term];
-    if (known != 0 && known != node + 1) {
-        world_fail(checks->world, "term %" PRIu64 " has two leaders: nodes %" PRIu64 " and %zu",
-                   term, known - 1, node);
-    }
-    checks->leader_of_term[term] = node + 1;
-}
-
-static void entry_becomes_committed(struct checks *checks, size_t node, uint64_t index)
-{
-    struct entry *entry = sim_log_get(&checks->disks[node]->view, index);
-    size_t synced = 0;
-    if (entry == NULL) {
-        world_fail(checks->world, "node %zu commits entry %" PRIu64 ", which it does not have",
-                   node, index);
+    if (checks == NULL) {
         return;
     }
-    for (size_t i = 0; i < checks->node_count; i++) {
-        const struct entry *there = sim_log_get(&checks->disks[i]->log, index);
-        synced += there != NULL && same_entry(there, entry);
-    }
-    if (synced <= checks->node_count / 2) {
-        world_fail(checks->world,
-                   "node %zu commits entry %" PRIu64 " of term %" PRIu64
-                   ", which is synced on %zu of %zu disks",
-                   node, index, entry->term, synced, checks->node_count);
-    }
-    struct sim_log *committed = &checks->committed;
-    if (committed->last == committed->capacity) {
-        committed->capacity = committed->capacity * 2 + 256;
-        committed->entries = memory_realloc((void *)committed->entries,
-                                            committed->capacity * sizeof(struct entry *));
-    }
-    committed->entries[committed->last++] = entry_reference(entry);
+    checks_model_free(checks);
+    checks_log_free(checks);
+    ledger_command_lines_free(&checks->lines);
+    free(checks->terms);
+    free(checks->committed);
+    free(checks->operations);
+    free(checks);
 }
 
-void checks_commit(struct checks *checks, size_t node, uint64_t before, uint64_t commit_index)
+struct checks_counts checks_count(const struct checks *checks)
 {
-    if (commit_index < before) {
-        world_fail(checks->world, "node %zu: the commit index fell from %" PRIu64 " to %" PRIu64,
-                   node, before, commit_index);
+    return checks->counts;
+}
+
+void *checks_room(void *items, uint64_t *capacity, uint64_t count, size_t size)
+{
+    if (count >= *capacity) {
+        uint64_t before = *capacity;
+        *capacity = count * 2 + 64;
+        items = memory_realloc(items, *capacity * size);
+        memset((uint8_t *)items + before * size, 0, (*capacity - before) * size);
     }
-    for (uint64_t index = before + 1; index <= commit_index && !checks->world->failed; index++) {
-        if (index > checks->committed.last) {
-            /* Entry 1 is committed from birth: every node makes the same one by itself. */
-            if (index > 1) {
-                entry_becomes_committed(checks, node, index);
-                continue;
-            }
-            struct entry *first = sim_log_get(&checks->disks[node]->view, 1);
-            checks->committed.entries = memory_alloc(256 * sizeof(struct entry *));
-            checks->committed.capacity = 256;
-            checks->committed.entries[checks->committed.last++] = entry_reference(first);
-        }
-        const struct entry *entry = sim_log_get(&checks->disks[node]->view, index);
-        const struct entry *known = sim_log_get(&checks->committed, index);
-        if (entry == NULL || !same_entry(entry, known)) {
-            world_fail(checks->world,
-                       "node %zu has another entry %" PRIu64 " than was committed in term "
-                       "%" PRIu64,
-                       node, index, known->term);
-        }
+    return items;
+}
+
+size_t checks_set_size(node_set set)
+{
+    size_t size = 0;
+    for (; set != 0; set &= set - 1) {
+        size++;
+    }
+    return size;
+}
+
+/* ---- term and vote ---- */
+
+struct term_view *checks_term(struct checks *checks, size_t node, uint64_t term)
+{
+    if (term > CHECKS_TERMS) {
+        world_fail(checks->world, CHECK_VOTE,
+                   "n%zu is in term %" PRIu64 ", which no election can have reached", node + 1,
+                   term);
+        return NULL;
+    }
+    checks->terms = checks_room(checks->terms, &checks->term_capacity, term, sizeof *checks->terms);
+    return &checks->terms[term];
+}
+
+void checks_hard_state(struct checks *checks, size_t node, uint64_t term, uint64_t voted_for)
+{
+    struct node_view *view = &checks->nodes[node];
+    if (checks->world->failed) {
+        return;
+    }
+    trace_note(&checks->world->trace, node, TRACE_HARD_STATE, term, voted_for);
+    if (term < view->term) {
+        world_fail(checks->world, CHECK_VOTE,
+                   "n%zu: the term on its disk fell from %" PRIu64 " to %" PRIu64, node + 1,
+                   view->term, term);
+        return;
+    }
+    if (term == view->term && view->voted_for != 0 && voted_for != view->voted_for) {
+        world_fail(checks->world, CHECK_VOTE,
+                   "n%zu: its vote in term %" PRIu64 " went from n%" PRIu64 " to n%" PRIu64
+                   " on its disk",
+                   node + 1, term, view->voted_for, voted_for);
+        return;
+    }
+    view->term = term;
+    view->voted_for = voted_for;
+    struct term_view *record = checks_term(checks, node, term);
+    if (record == NULL || view->lost) {
+        return;
+    }
+    if (voted_for == node + 1) {
+        record->candidacies[node].votes |= (node_set)1 << node;
+        record->has_candidate = true;
+    } else if (term > 1 && !record->has_candidate) {
+        /* Term 1 is the cluster's first; each other one begins with a vote for oneself. */
+        world_fail(checks->world, CHECK_VOTE,
+                   "n%zu is in term %" PRIu64 ", for which nobody has stood", node + 1, term);
     }
 }
 
-static struct hash128 hash_of(const struct entry *entry)
+void checks_wiped(struct checks *checks, size_t node)
 {
-    const uint64_t head[3] = {entry->index, entry->term, (uint64_t)entry->type};
-    return hash128_of_pair(bytes_of(head, sizeof head), entry->data);
+    struct node_view *view = &checks->nodes[node];
+    if (checks->world->failed) {
+        return;
+    }
+    trace_note(&checks->world->trace, node, TRACE_WIPED, 0);
+    checks_log_wiped(checks, node);
+    checks->lost |= (node_set)1 << node;
+    *view = (struct node_view){
+        .disk = view->disk, .asked = view->asked, .lost = true, .role = REPLICA_FOLLOWER};
 }
 
-static void note_proposal(struct checks *checks, uint64_t proposal, uint8_t what)
+/* ---- who leads ---- */
+
+void checks_leads(struct checks *checks, size_t node, uint64_t term)
 {
-    if (proposal >= checks->proposal_count) {
-        uint64_t count = proposal * 2 + 256;
-        checks->proposals = memory_realloc(checks->proposals, count);
-        for (uint64_t i = checks->proposal_count; i < count; i++) {
-            checks->proposals[i] = 0;
-        }
-        checks->proposal_count = count;
+    struct term_view *record = checks_term(checks, node, term);
+    if (record == NULL || (record->has_leader && record->leader == node)) {
+        return;
     }
-    checks->proposals[proposal] |= what;
+    if (record->has_leader) {
+        world_fail(checks->world, CHECK_ONE_LEADER,
+                   "term %" PRIu64 " has two leaders: n%zu and n%zu", term, record->leader + 1,
+                   node + 1);
+        return;
+    }
+    const struct known *configuration = checks_configuration_of(&checks->nodes[node]);
+    if (configuration == NULL || (configuration->voters >> node & 1) == 0) {
+        world_fail(checks->world, CHECK_ONE_LEADER,
+                   "n%zu leads term %" PRIu64 ", and its configuration gives it no vote", node + 1,
+                   term);
+        return;
+    }
+    node_set votes = record->candidacies[node].votes;
+    if (!checks_is_majority(configuration, votes)) {
+        world_fail(checks->world, CHECK_ONE_LEADER,
+                   "n%zu leads term %" PRIu64 " with %zu votes of %zu", node + 1, term,
+                   checks_voters_among(configuration, votes),
+                   checks_set_size(configuration->voters));
+        return;
+    }
+    record->has_leader = true;
+    record->leader = node;
+    checks_leader_is_complete(checks, node, term);
 }
 
-struct hash128 checks_apply(struct checks *checks, size_t node, struct hash128 state,
-                            const struct entry *entry, uint64_t proposal)
+void checks_role(struct checks *checks, size_t node, enum replica_state state, uint64_t term)
 {
-    struct hash128 applied[2] = {state, hash_of(entry)};
-    struct hash128 next = hash128_of(bytes_of(applied, sizeof applied));
-    uint64_t index = entry->index;
-    const struct entry *known = sim_log_get(&checks->committed, index);
-    const struct entry *durable = sim_log_get(&checks->disks[node]->log, index);
-    if (known == NULL || !same_entry(known, entry)) {
-        world_fail(checks->world,
-                   "node %zu applies entry %" PRIu64 ", which is not the committed one", node,
-                   index);
+    static const enum trace_event events[] = {[REPLICA_FOLLOWER] = TRACE_FOLLOWER,
+                                              [REPLICA_CANDIDATE] = TRACE_CANDIDATE,
+                                              [REPLICA_LEADER] = TRACE_LEADER};
+    struct node_view *view = &checks->nodes[node];
+    if (checks->world->failed) {
+        return;
     }
-    if (durable == NULL || !same_entry(durable, entry)) {
-        world_fail(checks->world, "node %zu applies entry %" PRIu64 ", which is not on its disk",
-                   node, index);
+    trace_note(&checks->world->trace, node, events[state], term);
+    if (term < view->role_term) {
+        world_fail(checks->world, CHECK_VOTE, "n%zu: its term fell from %" PRIu64 " to %" PRIu64,
+                   node + 1, view->role_term, term);
+        return;
     }
-    if (index > checks->state_count) {
-        if (index != checks->state_count + 1) {
-            world_fail(checks->world,
-                       "node %zu applies entry %" PRIu64 " where %" PRIu64 " is next", node, index,
-                       checks->state_count + 1);
-            return next;
-        }
-        if (checks->state_count == checks->state_capacity) {
-            checks->state_capacity = checks->state_capacity * 2 + 256;
-            checks->states =
-                memory_realloc(checks->states, checks->state_capacity * sizeof *checks->states);
-        }
-        checks->states[checks->state_count++] = next;
-        if (proposal != 0) {
-            if (proposal < checks->proposal_count &&
-                (checks->proposals[proposal] & PROPOSAL_APPLIED)) {
-                world_fail(checks->world, "proposal %" PRIu64 " is in the log twice", proposal);
-            }
-            note_proposal(checks, proposal, PROPOSAL_APPLIED);
-        }
-    } else if (!hash128_equal(next, checks->states[index - 1])) {
-        world_fail(checks->world, "node %zu has another state than others at index %" PRIu64, node,
-                   index);
+    if (term > view->term) {
+        world_fail(checks->world, CHECK_SAID_DURABLE,
+                   "n%zu acts in term %" PRIu64 ", its disk has term %" PRIu64, node + 1, term,
+                   view->term);
+        return;
     }
-    return next;
-}
-
-void checks_acknowledged(struct checks *checks, uint64_t proposal)
-{
-    note_proposal(checks, proposal, PROPOSAL_ACKNOWLEDGED);
-}
-
-void checks_end(struct checks *checks)
-{
-    for (uint64_t i = 0; i < checks->proposal_count; i++) {
-        if ((checks->proposals[i] & PROPOSAL_ACKNOWLEDGED) &&
-            !(checks->proposals[i] & PROPOSAL_APPLIED)) {
-            world_fail(checks->world, "proposal %" PRIu64 " was acknowledged and is lost", i);
-        }
+    checks_clock_role(checks, node, view->role, state);
+    view->role = state;
+    view->role_term = term;
+    if (state != REPLICA_CANDIDATE) {
+        view->stands_in = 0;
     }
-    for (size_t node = 0; node < checks->node_count; node++) {
-        for (uint64_t index = 1; index <= checks->committed.last; index++) {
-            const struct entry *there = sim_log_get(&checks->disks[node]->log, index);
-            if (there == NULL || !same_entry(there, sim_log_get(&checks->committed, index))) {
-                world_fail(checks->world,
-                           "node %zu does not have the committed entry %" PRIu64 " on disk", node,
-                           index);
-            }
-        }
+    if (state == REPLICA_LEADER) {
+        checks_leads(checks, node, term);
     }
 }

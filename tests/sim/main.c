@@ -1,52 +1,81 @@
 /*
- * main.c - runs the simulation over seeds.
+ * main.c - runs simulated clusters, one for each seed:
  *
- *   sim --seed S [--seeds N] [--ticks MS] [--nodes N] [--twice] [--trace] [--verbose]
+ *   sim [--seed S] [--seeds N] [--ticks T] [--nodes K] [--trace] [--twice] [--print-digest]
+ *       [--complete] [--climate NAME] [--without CHECK] [--plant BUG]
  *
- * Exit code 0: all seeds passed. A seed that fails prints why and the command that replays it, byte
- * for byte. --twice runs each seed twice and compares what happened.
+ * runs seeds S to S + N - 1, about T events each; without --seed, fresh ones: from a seed that the
+ * system's random source gives, and that is printed. --nodes fixes the size of all clusters;
+ * --twice runs each seed a second time and compares; --complete fails if over all seeds some fault
+ * never occurred; --climate bends the runs (plan.h); --without takes a check away, to see what else
+ * notices (it may leave the others confused); --plant chooses a bug (base/planted.h), which only
+ * sim-planted can. A seed that fails is printed with its check, what happened last on each node,
+ * and the command that runs it again. Exits with 1 if one has failed, with 2 for wrong arguments.
  */
 #include <getopt.h>
 #include <inttypes.h>
-#include <stdbool.h>
-#include <stdint.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/limits.h"
+#include "base/planted.h"
 #include "cluster.h"
 
+#define DEFAULT_EVENTS 20000
+
 struct arguments {
+    bool has_seed;
     struct cluster_options cluster;
     uint64_t seeds;
     bool twice;
-    bool verbose;
+    bool print_digest;
+    bool complete;
+    const char *climate; /* NULL: as it comes */
+    const char *bug;     /* NULL: none */
 };
 
 static int usage(const char *program)
 {
     fprintf(stderr,
-            "usage: %s --seed S [--seeds N] [--ticks MS] [--nodes N] [--twice] [--trace] "
-            "[--verbose]\n",
+            "usage: %s [--seed S] [--seeds N] [--ticks EVENTS] [--nodes K] [--trace] [--twice]\n"
+            "           [--print-digest] [--complete] [--climate NAME] [--without CHECK]\n"
+            "           [--plant BUG]\n",
             program);
     return 2;
 }
 
-static bool parse_number(const char *text, uint64_t *value)
+static bool parse_number(const char *text, uint64_t *number)
 {
-    char *end = NULL;
-    *value = strtoull(text, &end, 0);
-    return *text != '\0' && *end == '\0';
+    char *end;
+    *number = strtoull(text, &end, 10);
+    return *text >= '0' && *text <= '9' && *end == '\0';
+}
+
+static bool parse_check(const char *name, uint64_t *set)
+{
+    for (int check = 0; check < CHECK_COUNT; check++) {
+        if (strcmp(check_name((enum check)check), name) == 0) {
+            *set |= UINT64_C(1) << check;
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool parse_arguments(int argc, char **argv, struct arguments *arguments)
 {
     static const struct option options[] = {
-        {"seed", required_argument, NULL, 's'},  {"seeds", required_argument, NULL, 'n'},
-        {"ticks", required_argument, NULL, 't'}, {"nodes", required_argument, NULL, 'm'},
-        {"twice", no_argument, NULL, '2'},       {"trace", no_argument, NULL, 'r'},
-        {"verbose", no_argument, NULL, 'v'},     {NULL, 0, NULL, 0},
+        {"seed", required_argument, NULL, 's'},    {"seeds", required_argument, NULL, 'n'},
+        {"ticks", required_argument, NULL, 't'},   {"nodes", required_argument, NULL, 'm'},
+        {"trace", no_argument, NULL, 'r'},         {"twice", no_argument, NULL, '2'},
+        {"print-digest", no_argument, NULL, 'd'},  {"complete", no_argument, NULL, 'c'},
+        {"climate", required_argument, NULL, 'w'}, {"without", required_argument, NULL, 'x'},
+        {"plant", required_argument, NULL, 'p'},   {NULL, 0, NULL, 0},
     };
     uint64_t nodes = 0;
     bool valid = true;
@@ -55,24 +84,40 @@ static bool parse_arguments(int argc, char **argv, struct arguments *arguments)
         switch (option) {
         case 's':
             valid = valid && parse_number(optarg, &arguments->cluster.seed);
+            arguments->has_seed = true;
             break;
         case 'n':
             valid = valid && parse_number(optarg, &arguments->seeds);
             break;
         case 't':
-            valid = valid && parse_number(optarg, &arguments->cluster.ticks_ms);
+            valid = valid && parse_number(optarg, &arguments->cluster.events);
             break;
         case 'm':
             valid = valid && parse_number(optarg, &nodes) && nodes >= 1 && nodes <= LIMIT_NODES;
             break;
+        case 'r':
+            arguments->cluster.trace = stdout;
+            break;
         case '2':
             arguments->twice = true;
             break;
-        case 'r':
-            arguments->cluster.trace = true;
+        case 'd':
+            arguments->print_digest = true;
             break;
-        case 'v':
-            arguments->verbose = true;
+        case 'c':
+            arguments->complete = true;
+            break;
+        case 'w':
+            arguments->climate = optarg;
+            arguments->cluster.climate = plan_climate(optarg);
+            valid = valid && arguments->cluster.climate != CLIMATE_COUNT;
+            break;
+        case 'x':
+            valid = valid && parse_check(optarg, &arguments->cluster.deaf);
+            break;
+        case 'p':
+            arguments->bug = optarg;
+            valid = valid && planted_choose(optarg);
             break;
         default:
             valid = false;
@@ -82,12 +127,24 @@ static bool parse_arguments(int argc, char **argv, struct arguments *arguments)
     return valid && optind == argc;
 }
 
-static void print_replay(const char *program, const struct cluster_options *options)
+static void print_replay(const char *program, const struct arguments *arguments,
+                         const struct cluster_options *options)
 {
     printf("  replay: %s --seed %" PRIu64 " --ticks %" PRIu64, program, options->seed,
-           options->ticks_ms);
+           options->events);
     if (options->node_count != 0) {
         printf(" --nodes %zu", options->node_count);
+    }
+    if (arguments->climate != NULL) {
+        printf(" --climate %s", arguments->climate);
+    }
+    for (int check = 0; check < CHECK_COUNT; check++) {
+        if ((options->deaf >> check & 1) != 0) {
+            printf(" --without %s", check_name((enum check)check));
+        }
+    }
+    if (arguments->bug != NULL) {
+        printf(" --plant %s", arguments->bug);
     }
     printf(" --trace\n");
 }
@@ -95,52 +152,101 @@ static void print_replay(const char *program, const struct cluster_options *opti
 static bool run_seed(const char *program, const struct arguments *arguments,
                      const struct cluster_options *options, struct cluster_result *result)
 {
-    cluster_run(options, result);
+    cluster_run(options, result, stdout);
     if (result->failed) {
-        printf("seed %" PRIu64 " FAILED (%zu nodes): %s\n", options->seed, result->node_count,
+        printf("seed %" PRIu64 " FAILED (%zu nodes, event %" PRIu64 "): %s: %s\n", options->seed,
+               result->node_count, result->event_count, check_name(result->failed_check),
                result->failure.text);
-        print_replay(program, options);
+        print_replay(program, arguments, options);
         return false;
     }
     if (arguments->twice) {
         struct cluster_result again;
-        cluster_run(options, &again);
+        cluster_run(options, &again, stdout);
         if (again.digest != result->digest || again.event_count != result->event_count) {
             printf("seed %" PRIu64 " FAILED: it ran differently the second time\n", options->seed);
-            print_replay(program, options);
+            print_replay(program, arguments, options);
             return false;
         }
     }
-    if (arguments->verbose) {
-        printf("seed %" PRIu64 ": %zu nodes, %" PRIu64 " events, %" PRIu64 " of %" PRIu64
-               " proposals acknowledged, term %" PRIu64 ", recovered in %" PRIu64
-               " ms, slowest quiet acknowledgement %" PRIu64 " us, digest %016" PRIx64 "\n",
-               options->seed, result->node_count, result->event_count, result->acknowledged_count,
-               result->proposal_count, result->term, result->recovered_ms,
-               result->worst_quiet_ack_us, result->digest);
+    if (arguments->print_digest) {
+        printf("seed %" PRIu64 ": %zu nodes, %" PRIu64 " events, %" PRIu64 " ms, term %" PRIu64
+               ", recovered in %" PRIu64 " ms, slowest quiet answer %" PRIu64
+               " us, digest %016" PRIx64 "\n",
+               options->seed, result->node_count, result->event_count, result->simulated_ms,
+               result->term, result->recovered_ms, result->slowest_ack_us, result->digest);
     }
+    return true;
+}
+
+/* What runs, for a run that does not come back. */
+static const char *running_program;
+static const struct arguments *running_arguments;
+static struct cluster_options running_options;
+
+/* An assertion of the production code has failed: the one thread stands where it failed, and what
+ * it has done so far can be told. */
+static void on_abort(int number)
+{
+    (void)number;
+    cluster_print_last(stdout);
+    printf("seed %" PRIu64 " FAILED: an assertion\n", running_options.seed);
+    print_replay(running_program, running_arguments, &running_options);
+    fflush(stdout);
+    _exit(1);
+}
+
+static double processor_seconds(void)
+{
+    return (double)clock() / CLOCKS_PER_SEC;
+}
+
+/* Short enough to be typed; far from any fixed list. */
+static bool draw_fresh_seed(uint64_t *seed)
+{
+    uint32_t drawn;
+    if (getrandom(&drawn, sizeof drawn, 0) != sizeof drawn) {
+        fprintf(stderr, "the system gives no random bytes: name a --seed\n");
+        return false;
+    }
+    *seed = UINT64_C(1000000000) + drawn;
+    printf("fresh seeds from %" PRIu64 "\n", *seed);
     return true;
 }
 
 int main(int argc, char **argv)
 {
-    struct arguments arguments = {.cluster = {.seed = 1, .ticks_ms = 10000}, .seeds = 1};
+    struct arguments arguments = {.cluster = {.events = DEFAULT_EVENTS}, .seeds = 1};
+    struct stats stats = {0};
     uint64_t failures = 0;
     uint64_t events = 0;
-    uint64_t acknowledged = 0;
     if (!parse_arguments(argc, argv, &arguments)) {
         return usage(argv[0]);
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
+    running_program = argv[0];
+    running_arguments = &arguments;
+    signal(SIGABRT, on_abort);
+    if (!arguments.has_seed && !draw_fresh_seed(&arguments.cluster.seed)) {
+        return 2;
+    }
+    double begin = processor_seconds();
     for (uint64_t i = 0; i < arguments.seeds; i++) {
         struct cluster_options options = arguments.cluster;
         struct cluster_result result;
         options.seed += i;
+        running_options = options;
         failures += !run_seed(argv[0], &arguments, &options, &result);
         events += result.event_count;
-        acknowledged += result.acknowledged_count;
+        stats_add(&stats, &result.stats);
     }
-    printf("%" PRIu64 " seeds, %" PRIu64 " events, %" PRIu64 " acknowledged, %" PRIu64 " failed\n",
-           arguments.seeds, events, acknowledged, failures);
-    return failures == 0 ? 0 : 1;
+    double seconds = processor_seconds() - begin;
+    stats_print(&stats);
+    printf("%" PRIu64 " seeds from %" PRIu64 ", %" PRIu64
+           " events, %.0f a minute of processor time, "
+           "%" PRIu64 " failed\n",
+           arguments.seeds, arguments.cluster.seed, events,
+           (double)events * (arguments.twice ? 2 : 1) * 60 / (seconds > 0 ? seconds : 1), failures);
+    bool complete = !arguments.complete || stats_are_complete(&stats);
+    return failures == 0 && complete ? 0 : 1;
 }

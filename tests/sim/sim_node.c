@@ -1,510 +1,312 @@
 /*
- * sim_node.c - the replica's environment, simulated, with checks at every call.
+ * sim_node.c - the life of a node's process, and what its machine keeps when that ends.
+ *
+ * Invariant: the core is open exactly if core_is_open; it runs exactly if is_up. A process that
+ * ends has its core closed with is_crashing set, so that nothing of what it does then is heard.
  */
-#include "sim_node.h"
+#include "sim_node_internal.h"
 
-#include <inttypes.h>
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/codec.h"
-
-#define PROPOSAL_MARK 0x70726f70u
-#define BARRIER_MARK  0x62617272u
-
-static uint64_t clock_ms(const struct sim_node *node)
-{
-    return (node->world->now_us + node->clock_offset_us) / 1000;
-}
-
-/* Is this the call at which the node crashes? */
-static bool is_crashing(struct sim_node *node)
-{
-    if (!node->crashing && node->calls_to_crash > 0 && --node->calls_to_crash == 0) {
-        node->crashing = true;
-        world_note(node->world, "crash inside a turn", node->number, 0, 0);
-    }
-    return node->crashing;
-}
-
-/* ---- the replica's environment ---- */
-
-static bool store_hard_state(void *context, uint64_t term, uint64_t voted_for, struct error *error)
-{
-    struct sim_node *node = context;
-    bool was_crashing = node->crashing;
-    if (is_crashing(node)) {
-        /* The crash comes before the sync, or right behind it. */
-        if (!was_crashing && sim_random_chance(&node->world->random, 500)) {
-            sim_disk_store_hard_state(&node->disk, term, voted_for);
-        }
-        return error_set(error, "crash");
-    }
-    sim_disk_store_hard_state(&node->disk, term, voted_for);
-    return true;
-}
-
-static void write_log(void *context, uint64_t generation, uint64_t first_index,
-                      struct entry *const *entries, size_t count)
-{
-    struct sim_node *node = context;
-    if (!is_crashing(node)) {
-        world_note(node->world, "write", node->number, first_index, first_index + count - 1);
-        sim_disk_write(&node->disk, generation, first_index, entries, count);
-    }
-}
-
-static size_t read_log(void *context, uint64_t first_index, size_t max_count, size_t max_bytes,
-                       struct entry **entries, struct error *error)
-{
-    struct sim_node *node = context;
-    if (is_crashing(node)) {
-        error_set(error, "crash");
-        return 0;
-    }
-    return sim_disk_read(&node->disk, first_index, max_count, max_bytes, entries);
-}
-
-/* Rules 3 and 4, seen from outside: what leaves a node is on its disk. */
-static void check_message(struct sim_node *node, size_t to, const struct peer_message *message)
-{
-    const struct sim_disk *disk = &node->disk;
-    uint64_t term = 0;
-    switch (message->type) {
-    case PEER_REQUEST_VOTE:
-        term = message->sent_term;
-        break;
-    case PEER_REQUEST_VOTE_RESULT:
-        if (message->request_vote_result.vote_granted && !message->request_vote_result.pre_vote) {
-            term = message->request_vote_result.term;
-            if (disk->term != term || disk->voted_for != to + 1) {
-                world_fail(node->world,
-                           "node %zu grants a vote in term %" PRIu64 " that it has not stored",
-                           node->number, term);
-            }
-        }
-        break;
-    case PEER_APPEND_ENTRIES:
-        term = message->append_entries.term;
-        break;
-    case PEER_APPEND_ENTRIES_RESULT:
-        term = message->append_entries_result.term;
-        if (message->append_entries_result.rejected == 0 &&
-            message->append_entries_result.last_log_index > disk->log.last) {
-            world_fail(node->world,
-                       "node %zu acknowledges entry %" PRIu64 ", its disk ends at %" PRIu64,
-                       node->number, message->append_entries_result.last_log_index, disk->log.last);
-        }
-        break;
-    case PEER_TIMEOUT_NOW:
-        term = message->timeout_now.term;
-        break;
-    case PEER_INSTALL_SNAPSHOT: /* nobody takes one here */
-    case PEER_READ_INDEX:
-    case PEER_READ_ASK:
-        term = message->sent_term;
-        break;
-    case PEER_READ_INDEX_RESULT:
-        term = message->read_index_result.term;
-        break;
-    case PEER_READ_ANSWER:
-    case PEER_CHECKPOINT_ASK:
-    case PEER_CHECKPOINT_PART:
-        break;
-    }
-    if (term > disk->term) {
-        world_fail(node->world, "node %zu speaks in term %" PRIu64 ", its disk knows term %" PRIu64,
-                   node->number, term, disk->term);
-    }
-}
-
-static void send_message(void *context, uint64_t peer_id, const struct peer_message *message)
-{
-    struct sim_node *node = context;
-    if (is_crashing(node)) {
-        return;
-    }
-    if (peer_id == 0 || peer_id > node->node_count || peer_id == node->number + 1) {
-        world_fail(node->world, "node %zu sends to the stranger %" PRIu64, node->number, peer_id);
-        return;
-    }
-    check_message(node, (size_t)peer_id - 1, message);
-    sim_net_send(node->net, node->number, (size_t)peer_id - 1, message);
-}
-
-static uint64_t proposal_of(const struct entry *entry)
-{
-    struct reader in = reader_of(entry->data);
-    if (entry->type != ENTRY_COMMAND || read_u32(&in) != PROPOSAL_MARK) {
-        return 0;
-    }
-    return read_u64(&in);
-}
-
-static void acknowledge(struct sim_node *node, const struct entry *entry, uint64_t proposal)
-{
-    while (node->pending_count > 0 && node->pending[0].index <= entry->index) {
-        struct sim_proposal first = node->pending[0];
-        node->pending_count--;
-        memmove(node->pending, node->pending + 1, node->pending_count * sizeof first);
-        if (first.index == entry->index && first.term == entry->term) {
-            if (first.id != proposal) {
-                world_fail(node->world,
-                           "entry %" PRIu64 " of term %" PRIu64 " is proposal %" PRIu64
-                           ", not %" PRIu64,
-                           entry->index, entry->term, proposal, first.id);
-            }
-            uint64_t waited_us = node->world->now_us - first.at_us;
-            node->worst_ack_us = waited_us > node->worst_ack_us ? waited_us : node->worst_ack_us;
-            node->acknowledged_count++;
-            checks_acknowledged(node->checks, proposal);
-        }
-    }
-}
-
-static void note_commit(struct sim_node *node)
-{
-    struct replica_status status;
-    replica_status_get(node->replica, &status);
-    checks_commit(node->checks, node->number, node->commit_seen, status.commit_index);
-    node->commit_seen = status.commit_index;
-}
-
-static bool apply(void *context, const struct entry *entry, struct error *error)
-{
-    struct sim_node *node = context;
-    if (is_crashing(node)) {
-        return error_set(error, "crash");
-    }
-    if (entry->index != node->state.applied_index + 1) {
-        world_fail(node->world, "node %zu applies entry %" PRIu64 " behind %" PRIu64, node->number,
-                   entry->index, node->state.applied_index);
-    }
-    note_commit(node);
-    uint64_t proposal = proposal_of(entry);
-    world_note(node->world, "apply", node->number, entry->index, proposal);
-    node->state.hash = checks_apply(node->checks, node->number, node->state.hash, entry, proposal);
-    node->state.applied_index = entry->index;
-    acknowledge(node, entry, proposal);
-    if (sim_random_chance(&node->world->random, node->flush_permille)) {
-        node->flushed = node->state;
-    }
-    return true;
-}
-
-static void make_barrier(void *context, uint64_t term, struct buffer *out)
-{
-    (void)context;
-    write_u32(out, BARRIER_MARK);
-    write_u64(out, term);
-}
-
-static void state_changed(void *context, enum replica_state state, uint64_t term,
-                          uint64_t leader_id)
-{
-    struct sim_node *node = context;
-    if (node->crashing) {
-        return;
-    }
-    static const char *const names[] = {"", "follower", "candidate", "LEADER"};
-    world_note(node->world, names[state], node->number, term, leader_id);
-    if (state == REPLICA_LEADER) {
-        checks_leader(node->checks, node->number, term);
-    }
-    node->pending_count = 0; /* outcome unknown */
-}
-
-/* ---- calls into the replica ---- */
-
-static void wake(void *owner, void *payload);
-
-static void after_call(struct sim_node *node, bool succeeded, const struct error *error)
-{
-    if (node->crashing) {
-        sim_node_crash(node);
-        return;
-    }
-    if (!succeeded) {
-        world_fail(node->world, "node %zu has stopped: %s", node->number, error->text);
-        return;
-    }
-    note_commit(node);
-    uint64_t next_us = replica_next_ms(node->replica) * 1000 - node->clock_offset_us;
-    if (replica_next_ms(node->replica) <= clock_ms(node)) {
-        next_us = node->world->now_us + 50; /* at once: one turn of a loop */
-    }
-    if (node->wake_at_us == 0 || next_us < node->wake_at_us) {
-        node->wake_at_us = next_us;
-        world_at(node->world, next_us, wake, node, memory_copy(&node->life, sizeof node->life),
-                 free);
-    }
-}
-
-static void wake(void *owner, void *payload)
-{
-    struct sim_node *node = owner;
-    struct error error;
-    uint64_t life = *(uint64_t *)payload;
-    if (life != node->life || node->replica == NULL) {
-        free(payload);
-        return;
-    }
-    if (node->world->now_us < node->paused_until_us) {
-        world_at(node->world, node->paused_until_us, wake, node, payload, free);
-        return;
-    }
-    free(payload);
-    if (node->world->now_us >= node->wake_at_us) {
-        node->wake_at_us = 0;
-    }
-    after_call(node, replica_tick(node->replica, clock_ms(node), &error), &error);
-}
-
-/* Completions that came while the node was paused: they keep their order. */
-static void complete_late(void *owner, void *payload)
-{
-    struct sim_node *node = owner;
-    struct error error;
-    uint64_t life = *(uint64_t *)payload;
-    if (life == node->life && node->world->now_us < node->paused_until_us) {
-        world_at(node->world, node->paused_until_us, complete_late, node, payload, free);
-        return;
-    }
-    free(payload);
-    size_t done = 0;
-    while (life == node->life && done < node->late_count) {
-        struct sim_completion late = node->late[done++];
-        after_call(node,
-                   replica_log_written(node->replica, late.generation, late.last_index,
-                                       clock_ms(node), &error),
-                   &error);
-    }
-    if (life == node->life) {
-        node->late_count = 0;
-    }
-}
-
-static void log_written(void *context, uint64_t generation, uint64_t last_index)
-{
-    struct sim_node *node = context;
-    struct error error;
-    if (node->replica == NULL) {
-        return;
-    }
-    if (node->world->now_us < node->paused_until_us || node->late_count > 0) {
-        if (node->late_count == 0) {
-            world_at(node->world, node->paused_until_us, complete_late, node,
-                     memory_copy(&node->life, sizeof node->life), free);
-        }
-        if (node->late_count == SIM_LATE) {
-            world_fail(node->world, "node %zu has more than %d writes in flight", node->number,
-                       SIM_LATE);
-            return;
-        }
-        node->late[node->late_count++] = (struct sim_completion){generation, last_index};
-        return;
-    }
-    after_call(node,
-               replica_log_written(node->replica, generation, last_index, clock_ms(node), &error),
-               &error);
-}
-
-struct arrival {
-    size_t from;
-    struct peer_message message;
-};
-
-static void arrival_free(void *payload)
-{
-    struct arrival *arrival = payload;
-    peer_message_free(&arrival->message);
-    free(arrival);
-}
-
-static void receive_later(void *owner, void *payload)
-{
-    struct arrival *arrival = payload;
-    sim_node_receive(owner, arrival->from, &arrival->message);
-    free(arrival);
-}
-
-void sim_node_receive(struct sim_node *node, size_t from, struct peer_message *message)
-{
-    struct error error;
-    if (node->replica == NULL) {
-        peer_message_free(message);
-        return;
-    }
-    if (node->world->now_us < node->paused_until_us) {
-        struct arrival arrival = {from, *message};
-        world_at(node->world, node->paused_until_us, receive_later, node,
-                 memory_copy(&arrival, sizeof arrival), arrival_free);
-        return;
-    }
-    world_note(node->world, "receive", node->number, from, (uint64_t)message->type);
-    after_call(node, replica_receive(node->replica, from + 1, message, clock_ms(node), &error),
-               &error);
-}
-
-void sim_node_connected(struct sim_node *node, size_t to)
-{
-    if (node->replica != NULL) {
-        world_note(node->world, "connected", node->number, to, 0);
-        replica_peer_connected(node->replica, to + 1);
-    }
-}
-
-bool sim_node_submit(struct sim_node *node, uint64_t id, size_t bytes)
-{
-    struct error error;
-    struct buffer data = {0};
-    struct replica_status status;
-    if (node->replica == NULL || node->world->now_us < node->paused_until_us ||
-        !replica_can_submit(node->replica)) {
-        return false;
-    }
-    if (node->pending_count == SIM_PENDING) {
-        world_fail(node->world, "node %zu takes more than %d proposals at once", node->number,
-                   SIM_PENDING);
-        return false;
-    }
-    write_u32(&data, PROPOSAL_MARK);
-    write_u64(&data, id);
-    memset(buffer_reserve(&data, bytes), (int)(id & 0xff), bytes);
-    data.len += bytes;
-    replica_status_get(node->replica, &status);
-    struct sim_proposal *proposal = &node->pending[node->pending_count++];
-    *proposal = (struct sim_proposal){id, status.last_index + 1, status.term, node->world->now_us};
-    world_note(node->world, "submit", node->number, proposal->index, id);
-    uint64_t expected = proposal->index;
-    uint64_t index = 0;
-    bool submitted = replica_submit(node->replica, entry_new_take(ENTRY_COMMAND, &data),
-                                    clock_ms(node), &index, &error);
-    if (submitted && index != expected) {
-        world_fail(node->world,
-                   "node %zu: proposal %" PRIu64 " got index %" PRIu64 ", not %" PRIu64,
-                   node->number, id, index, expected);
-    }
-    after_call(node, submitted, &error);
-    return true;
-}
-
-bool sim_node_is_leader(const struct sim_node *node)
-{
-    struct replica_status status;
-    if (node->replica == NULL) {
-        return false;
-    }
-    replica_status_get(node->replica, &status);
-    return status.state == REPLICA_LEADER;
-}
-
-/* ---- life ---- */
+#define FOUND_AT_ONCE 512
 
 void sim_node_init(struct sim_node *node, struct world *world, struct sim_net *net,
-                   struct checks *checks, size_t number, size_t node_count)
+                   struct checks *checks, const struct plan *plan, size_t number)
 {
-    *node = (struct sim_node){.world = world,
-                              .net = net,
-                              .checks = checks,
-                              .number = number,
-                              .node_count = node_count,
-                              .flush_permille = 50};
-    sim_disk_init(&node->disk, world, number, log_written, node);
+    struct random *random = &world->random;
+    memset(node, 0, sizeof *node);
+    node->world = world;
+    node->net = net;
+    node->checks = checks;
+    node->plan = plan;
+    node->number = number;
+    for (size_t i = 0; i < plan->node_count; i++) {
+        size_t k = (i + number) % plan->node_count; /* each node is told another order */
+        snprintf(node->addresses[i], sizeof node->addresses[i], "n%zu", k + 1);
+        node->members[i] = (struct replica_member){k + 1, REPLICA_VOTER, node->addresses[i]};
+    }
+    node->disk = sim_disk_new(random_next(random));
+    node->files = sim_disk_files(node->disk);
+    node->records = sim_state_new();
+    node->incarnation = random_next(random) | 1;
+    node->disk_least_us = plan->disk_least_us;
+    node->disk_most_us = plan->disk_most_us;
+    int64_t drift = plan->drift_ppm;
+    node->clock.rate_ppm = (int64_t)sim_random_below(random, (uint64_t)drift * 2 + 1) - drift;
+    int64_t skew = plan->wall_skew_ms;
+    node->clock.wall_offset_ms = (int64_t)sim_random_below(random, (uint64_t)skew * 2 + 1) - skew;
+}
+
+static void count_segments(struct sim_node *node)
+{
+    node->world->stats.counts[STAT_SEGMENTS] += sim_disk_count(node->disk, SIM_ALLOCATE);
 }
 
 void sim_node_free(struct sim_node *node)
 {
-    replica_close(node->replica);
-    sim_disk_free(&node->disk);
+    count_segments(node);
+    if (node->core_is_open) {
+        node->ended = NULL;
+        node_begin_end(node, SIM_KILLED);
+        node_end(node);
+    }
+    log_run_free(&node->log_run);
+    sim_state_free(node->records);
+    sim_disk_free(node->disk);
+}
+
+bool sim_node_is_crashing(const struct sim_node *node)
+{
+    return node->is_crashing;
+}
+
+/* ---- the end ---- */
+
+void node_begin_end(struct sim_node *node, enum sim_end how)
+{
+    node->is_crashing = true;
+    node->end_how = how;
+    node_log_interrupt(node);
+    /* Inside a call: what it still does to files comes to nothing, or to a part of one operation,
+     * as if that had been the point. */
+    if (sim_disk_has_power(node->disk)) {
+        sim_disk_cut_power(node->disk, 1);
+    }
+}
+
+static enum sim_loss draw_loss(struct random *random)
+{
+    uint64_t draw = sim_random_below(random, 10);
+    return draw < 6 ? SIM_LOSE_SOME : draw < 9 ? SIM_LOSE_ALL : SIM_LOSE_NONE;
+}
+
+static void close_core(struct sim_node *node)
+{
+    struct error ignored;          /* the store may not be able to close well: it has crashed */
+    while (node->work_count > 0) { /* `done` alone: what was not run has come to nothing */
+        struct pool_work *work = node->works[--node->work_count];
+        work->done(work);
+    }
+    if (node->core_is_open) {
+        core_close(&node->core, &ignored);
+        node->core_is_open = false;
+    }
+}
+
+/* Of a process that is gone: nothing is planned for it, and no event is its. */
+static void forget_process(struct sim_node *node)
+{
+    node_log_clear(node);
+    node->life++;
+    node->is_up = false;
+    node->is_crashing = false;
+    node->state_failed = false;
+    node->calls_to_end = 0;
+    node->is_turn_open = false;
+    node->wake_at_us = 0;
+    node->paused_until_us = 0;
+    sim_net_down(node->net, node->number);
+    if (node->ended != NULL) {
+        node->ended(node->context, node);
+    }
+}
+
+void node_end(struct sim_node *node)
+{
+    struct world *world = node->world;
+    trace_note(&world->trace, node->number, TRACE_CRASH, node->end_how);
+    node->is_crashing = true;
+    if (node->end_how == SIM_POWER_CUT) {
+        world_count(world, STAT_POWER_CUTS);
+        sim_disk_crash(node->disk, draw_loss(&world->random));
+        node->is_booted = false;
+    } else {
+        world_count(world, STAT_KILLS);
+        sim_disk_kill(node->disk);
+    }
+    sim_state_crash(node->records);
+    close_core(node);
+    forget_process(node);
+}
+
+void sim_node_end(struct sim_node *node, enum sim_end how)
+{
+    if (node->is_up) {
+        node_begin_end(node, how);
+        node_end(node);
+    }
+}
+
+void sim_node_end_in_call(struct sim_node *node, enum sim_end how, uint64_t nth)
+{
+    node->end_how = how;
+    node->calls_to_end = nth;
+}
+
+void sim_node_end_in_file(struct sim_node *node, enum sim_end how, uint64_t nth)
+{
+    node->end_how = how;
+    sim_disk_cut_power(node->disk, nth);
+}
+
+void sim_node_stop(struct sim_node *node)
+{
+    struct error error;
+    if (!node->is_up || node->paused_until_us > node->world->now_us) {
+        return;
+    }
+    core_abandon(&node->core);
+    while (node->work_count > 0) {
+        struct pool_work *work = node->works[--node->work_count];
+        work->run(work);
+        work->done(work);
+    }
+    node->log_failed = !node_log_drain(node, &error);
+    if (!node_survives(node, !node->log_failed, &error)) {
+        return;
+    }
+    trace_note(&node->world->trace, node->number, TRACE_STOPPING, 0);
+    world_count(node->world, STAT_STOPS);
+    bool closed = core_close(&node->core, &error);
+    node->core_is_open = false;
+    if (!closed && !node->state_is_faulty) {
+        world_fail(node->world, CHECK_FAIL_STOP, "node %zu can't close its state: %s",
+                   node->number + 1, error.text);
+    }
+    forget_process(node);
+}
+
+/* ---- the start ---- */
+
+/* The whole log as the store reads it, for the checks. */
+static bool show_log(struct sim_node *node, struct error *error)
+{
+    struct log_store *log = node->core.log;
+    uint64_t last_index = log_store_last_index(log);
+    struct log_record *records = memory_alloc((last_index + 1) * sizeof *records);
+    struct buffer *memories = memory_zalloc((last_index + 1) * sizeof *memories);
+    uint64_t count = 0;
+    bool read = true;
+    size_t reads = 0;
+    while (read && count < last_index) {
+        size_t got = log_store_read(log, count + 1, FOUND_AT_ONCE, 1 << 20, records + count,
+                                    &memories[reads++], error);
+        read = got > 0;
+        count += got;
+    }
+    if (read) {
+        checks_log_found(node->checks, node->number, records, (size_t)count);
+        node->log_asked = count;
+    }
+    for (size_t i = 0; i < reads; i++) {
+        buffer_free(&memories[i]);
+    }
+    free(memories);
+    free(records);
+    return read;
+}
+
+static bool show_found(struct sim_node *node, struct error *error)
+{
+    struct core *core = &node->core;
+    node->stored_term = data_directory_term(core->directory);
+    node->stored_vote = data_directory_voted_for(core->directory);
+    checks_hard_state(node->checks, node->number, node->stored_term, node->stored_vote);
+    if (!show_log(node, error)) {
+        return false;
+    }
+    checks_started(node->checks, node->number, core_applied_index(core),
+                   ledger_digest(core->ledger));
+    return true;
+}
+
+static bool open_core(struct sim_node *node, struct error *error)
+{
+    struct random *random = &node->world->random;
+    const struct core_config config = {
+        .id = node->number + 1,
+        .address = node->addresses[0],
+        .members = node->members,
+        .member_count = node->plan->node_count,
+        .election_timeout_ms = node->plan->election_timeout_ms,
+        .data = "/node",
+        .files = &node->files,
+        .log_segment_bytes = node->plan->log_segment_bytes,
+        .new_incarnation = node->incarnation,
+        .seed = (uint32_t)random_next(random),
+    };
+    struct core_env env = node_env;
+    env.context = node;
+    node->core_is_open = core_open(&node->core, &config, &env, error);
+    return node->core_is_open;
 }
 
 void sim_node_start(struct sim_node *node)
 {
-    struct replica_member members[LIMIT_NODES];
-    char addresses[LIMIT_NODES][32];
+    struct world *world = node->world;
     struct error error;
-    if (node->replica != NULL || node->held_down || node->world->failed) {
+    if (node->is_up || node->is_held_down || world->failed) {
         return;
     }
-    for (size_t i = 0; i < node->node_count; i++) {
-        size_t k = (i + node->number) % node->node_count; /* each node is told another order */
-        snprintf(addresses[i], sizeof addresses[i], "n%zu", k + 1);
-        members[i] = (struct replica_member){k + 1, REPLICA_VOTER, addresses[i]};
+    if (!node->is_booted) {
+        sim_clock_boot(&node->clock, world->now_us, sim_random_below(&world->random, 1000000000));
+        node->is_booted = true;
     }
-    struct replica_config config = {
-        .id = node->number + 1,
-        .address = addresses[0],
-        .members = members,
-        .member_count = node->node_count,
-        .seed = (uint32_t)random_next(&node->world->random),
-    };
-    struct replica_env env = {
-        .context = node,
-        .store_hard_state = store_hard_state,
-        .write_log = write_log,
-        .read_log = read_log,
-        .send = send_message,
-        .apply = apply,
-        .make_barrier = make_barrier,
-        .state_changed = state_changed,
-    };
-    struct replica_disk disk = {
-        .term = node->disk.term,
-        .voted_for = node->disk.voted_for,
-        .entries = node->disk.log.entries,
-        .entry_count = (size_t)node->disk.log.last,
-        .applied_index = node->flushed.applied_index,
-    };
     node->life++;
-    node->state = node->flushed;
-    node->commit_seen = 0;
-    node->pending_count = 0;
-    node->wake_at_us = 0;
-    node->paused_until_us = 0;
-    node->late_count = 0;
-    node->clock_offset_us = sim_random_below(&node->world->random, 1000000000);
-    world_note(node->world, "start", node->number, node->disk.log.last, node->state.applied_index);
-    node->replica = replica_open(&config, &env, &error);
-    if (node->replica == NULL) {
-        world_fail(node->world, "node %zu does not open: %s", node->number, error.text);
+    node->led_term = 0;
+    node->failures_seen = sim_disk_failures(node->disk);
+    world_count(world, STAT_STARTS);
+    trace_note(&world->trace, node->number, TRACE_STARTING, 0);
+    if (!node_survives(node, open_core(node, &error), &error) ||
+        !node_survives(node, show_found(node, &error), &error) ||
+        !node_survives(node, core_start(&node->core, &error), &error)) {
         return;
     }
-    after_call(node, replica_start(node->replica, &disk, clock_ms(node), &error), &error);
-    for (size_t i = 0; i < node->node_count && node->replica != NULL; i++) {
-        if (i != node->number) {
-            sim_net_break(node->net, node->number, i, true);
-            sim_net_break(node->net, i, node->number, true);
-        }
-    }
+    node->is_up = true;
+    sim_node_report(node);
+    node_report_members(node);
+    sim_net_up(node->net, node->number);
+    node_begin_turns(node);
 }
 
-void sim_node_crash(struct sim_node *node)
-{
-    if (node->replica == NULL) {
-        return;
-    }
-    world_note(node->world, "crash", node->number, node->disk.log.last, node->disk.pending);
-    replica_close(node->replica);
-    node->replica = NULL;
-    node->crashing = false;
-    node->calls_to_crash = 0;
-    node->life++;
-    node->pending_count = 0;
-    sim_disk_crash(&node->disk);
-    for (size_t i = 0; i < node->node_count; i++) {
-        if (i != node->number) {
-            sim_net_break(node->net, node->number, i, false);
-            sim_net_break(node->net, i, node->number, false);
-        }
-    }
-}
+/* ---- what befalls it ---- */
 
-void sim_node_pause(struct sim_node *node, uint64_t until_us)
+void sim_node_pause(struct sim_node *node, uint64_t us)
 {
-    if (node->replica != NULL && until_us > node->paused_until_us) {
-        world_note(node->world, "pause", node->number, until_us - node->world->now_us, 0);
+    uint64_t until_us = node->world->now_us + us;
+    if (node->is_up && until_us > node->paused_until_us) {
+        world_count(node->world, STAT_PAUSES);
+        trace_note(&node->world->trace, node->number, TRACE_PAUSED, us);
         node->paused_until_us = until_us;
     }
+}
+
+void sim_node_wipe(struct sim_node *node)
+{
+    struct random *random = &node->world->random;
+    assert(!node->is_up);
+    world_count(node->world, STAT_WIPES);
+    count_segments(node);
+    sim_disk_free(node->disk);
+    sim_state_free(node->records);
+    node->disk = sim_disk_new(random_next(random));
+    node->files = sim_disk_files(node->disk);
+    node->records = sim_state_new();
+    node->incarnation = random_next(random) | 1;
+    node->is_wiped = true;
+    checks_wiped(node->checks, node->number);
+}
+
+void sim_node_mend(struct sim_node *node)
+{
+    sim_disk_mend(node->disk);
+    sim_state_fail_at(node->records, 0);
+    node->disk_is_faulty = false;
+    node->state_is_faulty = false;
+    node->calls_to_end = 0;
+    node->disk_least_us = node->plan->disk_least_us;
+    node->disk_most_us = node->plan->disk_most_us;
+    trace_note(&node->world->trace, node->number, TRACE_DISK_MENDED, 0);
 }

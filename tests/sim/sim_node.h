@@ -1,79 +1,138 @@
 /*
- * sim_node.h - one simulated node: the production replica between a simulated disk and a simulated
- * network, with a state machine that is a hash.
+ * sim_node.h - one simulated machine and the node on it: the production core (node/core) between a
+ * simulated disk, network, clock, log thread and pool.
  *
- * A crash may fall on any call that the replica makes outside: from that call on nothing has an
- * effect. The state machine keeps what was flushed last; the disk keeps what sim_disk.h says.
+ * A machine keeps its disk, what its state database has flushed, and its clocks. A node's process
+ * lives from a start to its end: the power goes, it is killed, it is stopped, or its disk fails and
+ * it stops itself. It may end at any point: between two events, inside a call into the core - at
+ * any call that the core makes outside, at any file operation - and while it starts. From that
+ * point on nothing that the core still does has an effect.
+ *
+ * The loop: an event is a call into the core, and begins a turn unless one is open; a turn may take
+ * several events; at its end come tick, reads and flush, as in node/node.c.
+ *
+ * Threads: one. The core's env never calls back into it; what hears of an answer must not either.
  */
 #ifndef TESTS_SIM_NODE_H
 #define TESTS_SIM_NODE_H
 
 #include "checks.h"
-#include "raft/replica.h"
+#include "core/core.h"
+#include "core/log_queue.h"
+#include "plan.h"
+#include "sim_clock.h"
+#include "sim_files.h"
 #include "sim_net.h"
+#include "sim_state.h"
 
-struct sim_state {
-    uint64_t applied_index;
-    struct hash128 hash;
+/* What a core has in the pool at most: an audit, a snapshot, a fetch, and what others read. */
+#define SIM_NODE_WORKS (3 + LIMIT_CHECKPOINT_READERS)
+
+/* How a process ends without being asked. */
+enum sim_end {
+    SIM_POWER_CUT, /* the machine stops: what was not synced is lost, wholly or in part */
+    SIM_KILLED,    /* the process dies: files are as they were written, the state is as flushed */
 };
-
-struct sim_proposal {
-    uint64_t id;
-    uint64_t index;
-    uint64_t term;
-    uint64_t at_us;
-};
-
-struct sim_completion {
-    uint64_t generation;
-    uint64_t last_index;
-};
-
-#define SIM_PENDING 128
-#define SIM_LATE    LIMIT_LOG_WRITES
 
 struct sim_node {
     struct world *world;
     struct sim_net *net;
     struct checks *checks;
+    const struct plan *plan;
     size_t number; /* from 0; its id is one more */
-    size_t node_count;
-    struct sim_disk disk;
-    struct replica *replica; /* NULL: down */
-    bool held_down;          /* does not start */
-    uint64_t life;
-    uint64_t clock_offset_us;
+    struct replica_member members[LIMIT_NODES];
+    char addresses[LIMIT_NODES][24];
+    /* The process has ended, for whatever reason. */
+    void (*ended)(void *context, struct sim_node *node);
+    void *context;
+
+    /* The machine. */
+    struct sim_disk *disk;
+    struct file_system files;
+    struct sim_state *records;
+    struct sim_clock clock;
+    bool is_booted;         /* since the power came back: its monotonic clock runs */
+    uint64_t disk_least_us; /* of a write to the log */
+    uint64_t disk_most_us;
+    bool disk_is_faulty;    /* it may refuse: to be mended before it is relied on */
+    uint64_t failures_seen; /* of the disk's operations, that were its fault */
+    bool state_is_faulty;   /* the same of the state's database */
+    bool is_wiped;          /* it has lost its directory once: the others refuse it */
+    uint64_t incarnation;   /* for a directory that is new */
+
+    /* The process. */
+    bool is_up;
+    bool is_held_down; /* does not start */
+    uint64_t life;     /* grows with each start and end: tells whose an event is */
+    struct core core;
+    bool core_is_open;
+    struct state_store state_store; /* the inner one: see sim_node_env.c */
+    struct state_store_ops state_ops;
     uint64_t paused_until_us;
-    struct sim_completion late[SIM_LATE]; /* of writes, while paused */
-    size_t late_count;
-    uint64_t wake_at_us; /* the earliest timer event that is queued; 0: none */
+    bool is_turn_open;
+    uint64_t wake_at_us; /* the timer's event that counts; 0: none */
+    struct pool_work *works[SIM_NODE_WORKS];
+    size_t work_count;
+    uint64_t stored_term; /* as the checks were told */
+    uint64_t stored_vote;
+    uint64_t led_term;  /* the last one it led */
+    uint64_t log_asked; /* how far the log reaches that it asked for */
+    bool state_failed;  /* a commit */
 
-    struct sim_state state;
-    struct sim_state flushed;
-    unsigned flush_permille;
-    uint64_t commit_seen;
+    /* An end that is due, or under way. */
+    uint64_t calls_to_end; /* at the n-th call outside from now; 0: none planned */
+    enum sim_end end_how;
+    bool is_crashing; /* nothing has an effect any more */
 
-    uint64_t calls_to_crash; /* crash at the n-th call from now; 0: none planned */
-    bool crashing;
-
-    /* What was submitted here in this leadership and is not applied. */
-    struct sim_proposal pending[SIM_PENDING];
-    size_t pending_count;
-    uint64_t acknowledged_count;
-    uint64_t worst_ack_us; /* the longest wait for an acknowledgement */
+    /* The log's thread. */
+    struct log_queue log_queue;
+    struct log_run log_run;
+    bool log_is_writing;
+    bool log_notice; /* an event will tell the loop */
+    bool log_failed;
+    struct error log_failure;
 };
 
 void sim_node_init(struct sim_node *node, struct world *world, struct sim_net *net,
-                   struct checks *checks, size_t number, size_t node_count);
+                   struct checks *checks, const struct plan *plan, size_t number);
 void sim_node_free(struct sim_node *node);
+
+/* ---- life ---- */
+
 void sim_node_start(struct sim_node *node);
-void sim_node_crash(struct sim_node *node);
-void sim_node_pause(struct sim_node *node, uint64_t until_us);
+/* Ends the process now. */
+void sim_node_end(struct sim_node *node, enum sim_end how);
+/* Ends it inside some call: at the n-th that the core makes outside, or in the middle of the n-th
+ * file operation that changes something. */
+void sim_node_end_in_call(struct sim_node *node, enum sim_end how, uint64_t nth);
+void sim_node_end_in_file(struct sim_node *node, enum sim_end how, uint64_t nth);
+/* An orderly stop. */
+void sim_node_stop(struct sim_node *node);
+/* SIGSTOP: what comes waits. */
+void sim_node_pause(struct sim_node *node, uint64_t us);
+/* When the process takes what comes: now, or the end of its pause. */
+uint64_t sim_node_ready_at_us(const struct sim_node *node);
+/* Its directory is lost; it must not be up. */
+void sim_node_wipe(struct sim_node *node);
+/* No fault is left in disk and state, and none is planned. */
+void sim_node_mend(struct sim_node *node);
+bool sim_node_is_crashing(const struct sim_node *node);
+bool sim_node_leads(const struct sim_node *node);
+
+/* Tells the checks what its disk and its replica have come to. */
+void sim_node_report(struct sim_node *node);
+
+/* ---- events ---- */
+
 /* Takes the message over. */
 void sim_node_receive(struct sim_node *node, size_t from, struct peer_message *message);
-void sim_node_connected(struct sim_node *node, size_t to);
-/* Submits proposal `id` with so many bytes, if the node takes it. */
-bool sim_node_submit(struct sim_node *node, uint64_t id, size_t bytes);
-bool sim_node_is_leader(const struct sim_node *node);
+/* Both sides of a new connection to the peer. */
+enum sim_net_hello sim_node_hello(struct sim_node *node, struct sim_node *peer);
+/* Takes a proposal, unless it is down, does not lead or is full. */
+bool sim_node_propose(struct sim_node *node, struct proposal *proposal);
+/* Asks it to change the members. True: it has proposed the change, and has survived that. */
+bool sim_node_change_members(struct sim_node *node, const struct replica_change *change);
+/* Audits the whole state, in the pool. */
+void sim_node_audit(struct sim_node *node);
 
 #endif

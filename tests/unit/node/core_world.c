@@ -51,7 +51,8 @@ static bool write_log(void *context, uint64_t generation, uint64_t first_index,
                       struct entry *const *entries, size_t count, struct error *error)
 {
     struct world_node *node = context;
-    return log_queue_push(node->log, generation, first_index, entries, count) ||
+    struct log_write write = log_write_make(generation, first_index, entries, count);
+    return log_queue_push(node->log, &write) ||
            error_set(error, "the log's queue is full");
 }
 

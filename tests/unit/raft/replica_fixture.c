@@ -73,7 +73,11 @@ static size_t read_log(void *context, uint64_t first_index, size_t max_count, si
 static void send_message(void *context, uint64_t peer_id, const struct peer_message *message)
 {
     struct fixture *fixture = context;
+    struct replica_status status;
     trace(fixture, 'M');
+    replica_status_get(fixture->replica, &status);
+    assert_true(message->type != PEER_APPEND_ENTRIES ||
+                message->append_entries.leader_commit <= status.commit_index);
     assert_true(fixture->sent_count < FIXTURE_SENT);
     fixture->sent[fixture->sent_count++] =
         (struct fixture_sent){peer_id, peer_message_copy(message)};

@@ -195,6 +195,53 @@ static void a_commit_is_settled_before_the_next_change(void **state)
     fixture_free(fixture);
 }
 
+/* The leader has started again and does not know yet what is committed. But the first change is: or
+ * nobody could have made the second. */
+static void a_change_settles_the_one_before(void **state)
+{
+    (void)state;
+    struct fixture *fixture = fixture_new();
+    struct replica_member members[LIMIT_NODES];
+    fixture_start_follower(fixture, 3, 1);
+    struct peer_message append = fixture_append(2, 1, 1, 1);
+    fixture_append_entry(&append, 2, ENTRY_CHANGE, fixture_configuration(4));
+    assert_true(fixture_receive(fixture, 2, append));
+    append = fixture_append(3, 2, 2, 1);
+    fixture_append_entry(&append, 2, ENTRY_CHANGE, fixture_configuration(5));
+    assert_true(fixture_receive(fixture, 2, append));
+    assert_int_equal(fixture->replica->commit_index, 1);
+    assert_int_equal(fixture->replica->raft.configuration_committed_index, 2);
+    assert_int_equal(replica_members(fixture->replica, members, LIMIT_NODES), 5);
+    append = fixture_append(4, 2, 2, 1);
+    fixture_append_entry(&append, 4, ENTRY_COMMAND, BYTES_LITERAL("instead"));
+    assert_true(fixture_receive(fixture, 3, append));
+    assert_int_equal(replica_members(fixture->replica, members, LIMIT_NODES), 4);
+    fixture_free(fixture);
+}
+
+/* What we have in front of it is not what its leader has: nothing follows for ours. */
+static void a_change_behind_another_log_settles_nothing(void **state)
+{
+    (void)state;
+    struct fixture *fixture = fixture_new();
+    struct replica_member members[LIMIT_NODES];
+    fixture_start_follower(fixture, 3, 1);
+    struct peer_message append = fixture_append(2, 1, 1, 1);
+    fixture_append_entry(&append, 2, ENTRY_CHANGE, fixture_configuration(4));
+    assert_true(fixture_receive(fixture, 2, append));
+    append = fixture_append(4, 2, 3, 1);
+    fixture_append_entry(&append, 4, ENTRY_CHANGE, fixture_configuration(2));
+    assert_true(fixture_receive(fixture, 3, append));
+    assert_int_equal(fixture->replica->raft.configuration_committed_index, 1);
+    append = fixture_append(4, 1, 1, 1);
+    fixture_append_entry(&append, 3, ENTRY_COMMAND, BYTES_LITERAL("instead"));
+    fixture_append_entry(&append, 4, ENTRY_CHANGE, fixture_configuration(2));
+    assert_true(fixture_receive(fixture, 3, append));
+    assert_int_equal(fixture->replica->raft.configuration_committed_index, 1);
+    assert_int_equal(replica_members(fixture->replica, members, LIMIT_NODES), 2);
+    fixture_free(fixture);
+}
+
 /* ---- rule 8 ---- */
 
 static void change_on_disk(struct fixture *fixture)
@@ -338,6 +385,8 @@ int main(void)
         cmocka_unit_test(the_commit_index_does_not_go_back),
         cmocka_unit_test(a_change_inside_a_message_is_rolled_back),
         cmocka_unit_test(a_commit_is_settled_before_the_next_change),
+        cmocka_unit_test(a_change_settles_the_one_before),
+        cmocka_unit_test(a_change_behind_another_log_settles_nothing),
         cmocka_unit_test(configurations_are_fed_behind_starts_commit_index),
         cmocka_unit_test(configurations_do_not_wait_for_apply),
         cmocka_unit_test(a_leader_applies_what_is_durable_here),

@@ -2,6 +2,7 @@
  * replica_membership_test.c - changes of members (rule 11): one server at a time, nothing unsafe,
  * and a configuration that counts as soon as it is in the log.
  */
+#include "configuration.h"
 #include "replica_fixture.h"
 
 #include <stdlib.h>
@@ -164,6 +165,157 @@ static void changes_wait_for_the_barrier(void **state)
     fixture_free(fixture);
 }
 
+/* ---- votes of those who have none ---- */
+
+/* Replica 1 of term 1 goes by entry 2, in which these are the members. */
+static struct fixture *start_among(const struct replica_member *members, size_t count)
+{
+    struct fixture *fixture = fixture_new();
+    struct buffer encoded = {0};
+    struct error error;
+    assert_true(configuration_encode(members, count, &encoded, &error));
+    fixture_found(fixture, 2);
+    fixture_disk_append(fixture, 1, ENTRY_CHANGE, buffer_bytes(&encoded));
+    buffer_free(&encoded);
+    fixture->term = 1;
+    assert_true(fixture_start(fixture, 1, 2));
+    return fixture;
+}
+
+static struct fixture *standby_of_2(void)
+{
+    static const struct replica_member members[] = {{1, REPLICA_STANDBY, "m1:7000"},
+                                                    {2, REPLICA_VOTER, "m2:7000"}};
+    struct fixture *fixture = start_among(members, 2);
+    fixture_forget(fixture);
+    return fixture;
+}
+
+static bool votes(struct fixture *fixture, uint64_t term, uint64_t last_index, bool pre_vote)
+{
+    assert_true(fixture_receive(fixture, 2, fixture_vote(term, 2, last_index, 1, pre_vote)));
+    const struct peer_message *reply = fixture_sent_last(fixture, 2, PEER_REQUEST_VOTE_RESULT);
+    assert_non_null(reply);
+    assert_true(reply->request_vote_result.pre_vote == pre_vote);
+    return reply->request_vote_result.vote_granted;
+}
+
+/* 2 has promoted it in entry 3, and must not lead again without its vote. */
+static void a_standby_votes_for_whoever_has_promoted_it(void **state)
+{
+    (void)state;
+    struct fixture *fixture = standby_of_2();
+    assert_true(votes(fixture, 2, 3, true));
+    assert_true(votes(fixture, 2, 3, false));
+    assert_int_equal(fixture->term, 2);
+    assert_int_equal(fixture->vote, 2);
+    assert_non_null(strstr(fixture->trace, "HSM")); /* stored before it left */
+    /* It still holds itself for a standby, and stays a follower. */
+    assert_int_equal(member(fixture, 1)->role, REPLICA_STANDBY);
+    fixture->now_ms += 10000;
+    assert_true(fixture_tick(fixture));
+    assert_int_equal(fixture->state, REPLICA_FOLLOWER);
+    fixture_free(fixture);
+}
+
+static void a_removed_node_votes_too(void **state)
+{
+    (void)state;
+    static const struct replica_member members[] = {{2, REPLICA_VOTER, "m2:7000"}};
+    struct fixture *fixture = start_among(members, 1);
+    fixture_forget(fixture);
+    assert_true(votes(fixture, 2, 3, false));
+    assert_int_equal(fixture->vote, 2);
+    assert_null(member(fixture, 1));
+    fixture_free(fixture);
+}
+
+static void a_standby_looks_at_the_log_all_the_same(void **state)
+{
+    (void)state;
+    struct fixture *fixture = standby_of_2();
+    assert_false(votes(fixture, 2, 1, false));
+    assert_int_equal(fixture->vote, 0);
+    fixture_free(fixture);
+}
+
+static void a_standby_has_one_vote(void **state)
+{
+    (void)state;
+    struct fixture *fixture = standby_of_2();
+    assert_true(fixture_receive(fixture, 3, fixture_vote(2, 3, 2, 1, false)));
+    assert_int_equal(fixture->vote, 3);
+    assert_false(votes(fixture, 2, 3, false));
+    assert_int_equal(fixture->vote, 3);
+    fixture_free(fixture);
+}
+
+/* Section 4.2.3: who hears a leader denies; a standby is no candidate that would forget it, so its
+ * silence has to be enough. */
+static void a_standby_stands_by_its_leader_while_it_hears_it(void **state)
+{
+    (void)state;
+    struct fixture *fixture = standby_of_2();
+    fixture->now_ms += 1000;
+    assert_true(fixture_receive(fixture, 2, fixture_append(1, 2, 1, 1)));
+    fixture->now_ms += fixture->replica->election_timeout_ms - 1;
+    assert_false(votes(fixture, 2, 3, true));
+    assert_false(votes(fixture, 2, 3, false));
+    assert_int_equal(fixture->term, 1);
+    fixture->now_ms += 1;
+    assert_true(votes(fixture, 2, 3, true));
+    assert_true(votes(fixture, 2, 3, false));
+    assert_int_equal(fixture->vote, 2);
+    fixture_free(fixture);
+}
+
+/* ---- lone voters ---- */
+
+static struct fixture *lone_voter_with_standby(void)
+{
+    static const struct replica_member members[] = {{1, REPLICA_VOTER, "m1:7000"},
+                                                    {2, REPLICA_STANDBY, "m2:7000"}};
+    struct fixture *fixture = start_among(members, 2);
+    assert_int_equal(fixture->state, REPLICA_LEADER);
+    return fixture;
+}
+
+/* It leads and commits in START, and tells its standby in the same step: no more than what it holds
+ * for committed itself (the fixture compares). */
+static void a_lone_voter_tells_its_standby_what_is_committed(void **state)
+{
+    (void)state;
+    struct fixture *fixture = lone_voter_with_standby();
+    const struct peer_message *append = fixture_sent_last(fixture, 2, PEER_APPEND_ENTRIES);
+    assert_non_null(append);
+    assert_int_equal(append->append_entries.leader_commit, 2);
+    fixture_free(fixture);
+}
+
+/* 2 has been outside and stood for election there, and tells of its term. */
+static void a_lone_voter_that_stepped_down_begins_a_new_term(void **state)
+{
+    (void)state;
+    struct fixture *fixture = lone_voter_with_standby();
+    assert_true(fixture_sync_all(fixture));
+    struct peer_message rejection = fixture_append_rejection(fixture->term, 2, 1);
+    rejection.append_entries_result.term = 40;
+    assert_true(fixture_receive(fixture, 2, rejection));
+    assert_int_equal(fixture->state, REPLICA_FOLLOWER);
+    assert_int_equal(fixture->term, 40);
+    fixture_forget(fixture);
+    for (int i = 0; i < 3 && fixture->state != REPLICA_LEADER; i++) {
+        assert_int_equal(fixture->term, 40);
+        assert_true(fixture_tick(fixture));
+    }
+    assert_int_equal(fixture->state, REPLICA_LEADER);
+    assert_int_equal(fixture->state_term, 41);
+    assert_int_equal(fixture->term, 41);
+    assert_int_equal(fixture->vote, 1);
+    assert_int_equal(fixture->trace[0], 'H'); /* stored before it leads */
+    fixture_free(fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -174,6 +326,13 @@ int main(void)
         cmocka_unit_test(what_is_unsafe_or_senseless_is_refused),
         cmocka_unit_test(the_number_of_members_is_bounded),
         cmocka_unit_test(changes_wait_for_the_barrier),
+        cmocka_unit_test(a_lone_voter_tells_its_standby_what_is_committed),
+        cmocka_unit_test(a_lone_voter_that_stepped_down_begins_a_new_term),
+        cmocka_unit_test(a_standby_votes_for_whoever_has_promoted_it),
+        cmocka_unit_test(a_removed_node_votes_too),
+        cmocka_unit_test(a_standby_looks_at_the_log_all_the_same),
+        cmocka_unit_test(a_standby_has_one_vote),
+        cmocka_unit_test(a_standby_stands_by_its_leader_while_it_hears_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

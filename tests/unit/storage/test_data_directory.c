@@ -258,6 +258,34 @@ static void test_power_cut_at_every_step(void **state)
     }
 }
 
+/* The process is killed at every step of its first open, and the machine goes on: whatever that
+ * open left undone, the next one makes durable, the directory's own name included. */
+static void test_kill_at_every_step_then_power_cut(void **state)
+{
+    (void)state;
+    for (uint64_t nth = 1; nth <= 20; nth++) {
+        struct sim_disk *disk = sim_disk_new(nth);
+        struct file_system files = sim_disk_files(disk);
+        struct data_directory_options options = options_of(&files);
+        struct error error = {""};
+        sim_disk_cut_power(disk, nth);
+        struct data_directory *directory = data_directory_open(&options, &error);
+        if (directory != NULL) {
+            data_directory_close(directory);
+        }
+        sim_disk_kill(disk);
+        directory = must_open(&options);
+        assert_true(data_directory_store_hard_state(directory, 5, 50, &error));
+        data_directory_close(directory);
+        sim_disk_crash(disk, SIM_LOSE_ALL);
+        directory = must_open(&options);
+        assert_int_equal(data_directory_term(directory), 5);
+        assert_int_equal(data_directory_voted_for(directory), 50);
+        data_directory_close(directory);
+        sim_disk_free(disk);
+    }
+}
+
 /* ---- on real files ---- */
 
 static char *temporary_directory(char *template)
@@ -360,6 +388,7 @@ int main(void)
         cmocka_unit_test(test_opening_heals),
         cmocka_unit_test(test_failures_are_final),
         cmocka_unit_test(test_power_cut_at_every_step),
+        cmocka_unit_test(test_kill_at_every_step_then_power_cut),
         cmocka_unit_test(test_another_process_holds_it),
         cmocka_unit_test(test_read_only_directory),
         cmocka_unit_test(test_not_a_directory),

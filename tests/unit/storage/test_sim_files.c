@@ -10,6 +10,8 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "sim_files.h"
 #include "sim_random.h"
@@ -137,6 +139,32 @@ static void test_torn_writes(void **state)
     assert_true(kept > 10 && lost > 10 && torn > 50);
 }
 
+/* Memory has one copy of a sector: whatever the last write adds to it, what the writes before had
+ * put there reaches the disk with it. So a process that was killed behind a write, and its next
+ * life that writes the same again, can't leave half of a sector between them. */
+static void test_a_sector_holds_what_earlier_writes_put_there(void **state)
+{
+    (void)state;
+    char same[2048];
+    memset(same, 'x', sizeof same);
+    for (uint64_t round = 0; round < 200; round++) {
+        char path[16];
+        snprintf(path, sizeof path, "/s%u", (unsigned)round);
+        struct file *file = must_open(path, true);
+        assert_true(files.allocate(file, sizeof same, &error));
+        assert_true(files.sync(file, &error));
+        assert_true(files.sync_directory(disk, "/", &error));
+        assert_true(files.write(file, 0, same, sizeof same, &error));
+        assert_true(files.write(file, 0, same, sizeof same, &error));
+        sim_disk_crash(disk, SIM_LOSE_SOME);
+        files.close(file);
+        struct bytes content = sim_disk_content(disk, path);
+        for (size_t i = 1; i < content.len; i++) {
+            assert_true(i % 512 == 0 || content.data[i] == content.data[i - 1]);
+        }
+    }
+}
+
 static void test_failed_sync_gives_the_bytes_up(void **state)
 {
     (void)state;
@@ -222,6 +250,35 @@ static void test_failing_until_mended(void **state)
     files.close(file);
     sim_disk_crash(disk, SIM_LOSE_ALL);
     expect_content("/a", "0123456789");
+}
+
+/* All that was planned is taken back at once; what it has cost is counted. */
+static void test_mend(void **state)
+{
+    (void)state;
+    struct file *file = must_open("/a", true);
+    assert_true(files.sync_directory(disk, "/", &error));
+    assert_int_equal(sim_disk_failures(disk), 0);
+    assert_null(files.open(disk, "/not there", false, &error)); /* an answer, no failure */
+    assert_int_equal(sim_disk_failures(disk), 0);
+    sim_disk_set_capacity(disk, 8);
+    assert_false(files.allocate(file, 10, &error));
+    assert_false(files.write(file, 0, "0123456789", 10, &error));
+    assert_int_equal(sim_disk_failures(disk), 2);
+    sim_disk_set_failing(disk, SIM_WRITE, EIO);
+    sim_disk_fail(disk, SIM_SYNC, 2, EIO);
+    assert_false(files.write(file, 0, "0", 1, &error));
+    assert_true(files.sync(file, &error));
+    assert_int_equal(sim_disk_failures(disk), 3);
+    sim_disk_cut_power(disk, 3);
+    sim_disk_mend(disk);
+    for (int i = 0; i < 3; i++) {
+        assert_true(files.write(file, 0, "0123456789", 10, &error));
+        assert_true(files.sync(file, &error));
+    }
+    assert_int_equal(sim_disk_failures(disk), 3);
+    assert_true(sim_disk_has_power(disk));
+    files.close(file);
 }
 
 /* ---- against a naive file: two whole copies ---- */
@@ -425,9 +482,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_unsynced_bytes_are_lost, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_unsynced_names_are_lost, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_torn_writes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_sector_holds_what_earlier_writes_put_there, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_failed_sync_gives_the_bytes_up, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_faults, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_failing_until_mended, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_mend, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_against_two_copies, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_space_is_given_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_locks, set_up, tear_down),

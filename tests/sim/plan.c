@@ -1,0 +1,245 @@
+/*
+ * plan.c - drawing a run.
+ */
+#include "plan.h"
+
+#include <string.h>
+
+#include "request.h"
+
+/* Somewhere between the two, each order of magnitude as likely as the others. */
+static uint64_t between_magnitudes(struct random *random, uint64_t low, uint64_t high)
+{
+    uint64_t doublings = 0;
+    while (low << doublings < high) {
+        doublings++;
+    }
+    uint64_t from = low << sim_random_below(random, doublings + 1);
+    uint64_t value = sim_random_between(random, from, 2 * from);
+    return value < high ? value : high;
+}
+
+size_t plan_choose(struct random *random, const unsigned *weights, size_t count)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        sum += weights[i];
+    }
+    if (sum == 0) {
+        return count;
+    }
+    uint64_t at = sim_random_below(random, sum);
+    size_t i = 0;
+    while (at >= weights[i]) {
+        at -= weights[i++];
+    }
+    return i;
+}
+
+struct sim_net_weather plan_calm(void)
+{
+    return (struct sim_net_weather){.least_us = 50, .most_us = 500, .in_order = true};
+}
+
+struct sim_net_weather plan_weather(struct random *random)
+{
+    struct sim_net_weather weather = plan_calm();
+    weather.in_order = sim_random_chance(random, 500);
+    switch (sim_random_below(random, 5)) {
+    case 0:
+        break;
+    case 1:
+        weather.loss_permille = (unsigned)sim_random_between(random, 10, 200);
+        weather.twice_permille = (unsigned)sim_random_between(random, 0, 50);
+        break;
+    case 2:
+        weather.twice_permille = (unsigned)sim_random_between(random, 0, 200);
+        weather.late_permille = (unsigned)sim_random_between(random, 10, 300);
+        weather.late_us = between_magnitudes(random, 10000, 1000000);
+        break;
+    case 3:
+        weather.most_us = between_magnitudes(random, 1000, 60000);
+        weather.loss_permille = (unsigned)sim_random_between(random, 0, 50);
+        break;
+    case 4:
+        /* Some copies come when several terms have passed. */
+        weather.in_order = false;
+        weather.twice_permille = (unsigned)sim_random_between(random, 0, 300);
+        weather.late_permille = (unsigned)sim_random_between(random, 10, 200);
+        weather.late_us = between_magnitudes(random, 1000000, 8000000);
+        break;
+    }
+    return weather;
+}
+
+static void draw_nodes(struct plan *plan, struct random *random, size_t node_count)
+{
+    static const uint8_t sizes[] = {1, 2, 3, 3, 3, 3, 3, 3, 4, 5, 5, 5, 7};
+    static const uint16_t timeouts_ms[] = {100, 100, 300, 300, 300, 1000};
+    size_t size = sizes[sim_random_below(random, sizeof sizes)];
+    plan->node_count = node_count != 0 ? node_count : size;
+    plan->election_timeout_ms =
+        timeouts_ms[sim_random_below(random, sizeof timeouts_ms / sizeof timeouts_ms[0])];
+    plan->log_segment_bytes = between_magnitudes(random, 4096, 65536);
+    plan->flush_permille = (unsigned)between_magnitudes(random, 1, 500);
+    plan->turn_permille = (unsigned)sim_random_below(random, 3) * 200;
+    plan->turn_us = between_magnitudes(random, 50, 10000);
+    plan->timer_late_us = between_magnitudes(random, 10, 5000);
+    plan->notice_late_us = between_magnitudes(random, 10, 3000);
+    plan->reads_per_turn = (unsigned)sim_random_between(random, 1, 8);
+    plan->disk_least_us = between_magnitudes(random, 20, 500);
+    plan->disk_most_us = plan->disk_least_us + between_magnitudes(random, 20, 2000);
+    plan->drift_ppm = (int64_t)between_magnitudes(random, 10, 30000);
+    plan->wall_skew_ms = (int64_t)between_magnitudes(random, 1, 10000);
+}
+
+static void draw_clients(struct plan *plan, struct random *random, uint64_t events)
+{
+    plan->client_count = (size_t)sim_random_between(random, 1, 10);
+    /* Each request takes about four events and six for each follower; what happens all the same
+     * each second are heartbeats and upkeep. Requests get what is left of a run of this length. */
+    uint64_t run_ms = between_magnitudes(random, 3000, 60000);
+    uint64_t followers = plan->node_count - 1;
+    uint64_t idle_per_s =
+        plan->node_count * 25 + followers * 2 * 4 * 1000 / plan->election_timeout_ms;
+    uint64_t wanted_per_s = events * 1000 / run_ms;
+    uint64_t left_per_s = wanted_per_s > idle_per_s + 50 ? wanted_per_s - idle_per_s : 50;
+    plan->think_us = 1000000 * plan->client_count * (4 + 6 * followers) / left_per_s;
+    plan->client_timeout_us = between_magnitudes(random, 20000, 2000000);
+    plan->client_loss_permille = (unsigned)sim_random_below(random, 3) * 20;
+    plan->batch_permille = (unsigned)sim_random_below(random, 3) * 150;
+    plan->batch_most = sim_random_chance(random, 60) ? REQUEST_COMMANDS : 12;
+    plan->sku_count = (unsigned)sim_random_between(random, 1, 6);
+    plan->warehouse_count = (unsigned)sim_random_between(random, 1, 3);
+    plan->order_count = (unsigned)between_magnitudes(random, 2, 100);
+    plan->longest_ttl_ms = (int64_t)between_magnitudes(random, 10, 100000);
+    for (size_t i = 0; i < REQUEST_KINDS; i++) {
+        plan->request_weights[i] = (unsigned)sim_random_between(random, 1, 10);
+    }
+}
+
+static void draw_faults(struct plan *plan, struct random *random)
+{
+    static const unsigned weights[] = {
+#define X(name, weight) [FAULT_##name] = weight,
+        FAULTS(X)
+#undef X
+    };
+    /* One seed in twenty has no faults but the weather, others one kind, most about half of them.
+     */
+    plan->fault_gap_us =
+        sim_random_chance(random, 50) ? 0 : between_magnitudes(random, 15000, 1500000);
+    plan->fault_us = between_magnitudes(random, 20000, 2000000);
+    if (sim_random_chance(random, 150)) {
+        plan->fault_weights[sim_random_below(random, FAULT_COUNT)] = 1;
+    } else {
+        unsigned on_permille = (unsigned)sim_random_between(random, 200, 900);
+        for (size_t i = 0; i < FAULT_COUNT; i++) {
+            plan->fault_weights[i] = sim_random_chance(random, on_permille) ? weights[i] : 0;
+        }
+    }
+    plan->wipe_permille = sim_random_chance(random, 200) ? 500 : 0;
+    plan->audit_permille = sim_random_chance(random, 300) ? 100 : 0;
+}
+
+static void draw_changes(struct plan *plan, struct random *random)
+{
+    plan->wipe_permille = 0;
+    plan->change_gap_us = between_magnitudes(random, 1000, 500000);
+    plan->least_voters = (unsigned)sim_random_between(random, 1, plan->node_count - 1);
+    plan->haste_permille = (unsigned)sim_random_below(random, 4) * 250;
+    plan->strike_permille = (unsigned)sim_random_below(random, 4) * 150;
+    plan->absent_permille = (unsigned)sim_random_below(random, 3) * 400;
+}
+
+void plan_draw(struct plan *plan, struct random *random, size_t node_count, uint64_t events)
+{
+    /* Seeds without changes of members are what they would be if there were none: these draws come
+     * from numbers of their own. */
+    struct random own = {.state = random->state ^ UINT64_C(0x6d656d62657273)};
+    *plan = (struct plan){.storms = (unsigned)sim_random_between(random, 2, 4)};
+    draw_nodes(plan, random, node_count);
+    plan->coded_permille = (unsigned)sim_random_below(random, 3) * 50;
+    plan->old_permille = (unsigned)sim_random_below(random, 3) * 300;
+    plan->weather = sim_random_chance(random, 300) ? plan_calm() : plan_weather(random);
+    draw_clients(plan, random, events);
+    draw_faults(plan, random);
+    if (sim_random_chance(&own, 300) && plan->node_count > 1) {
+        draw_changes(plan, &own);
+    }
+}
+
+/* ---- climates ---- */
+
+enum climate plan_climate(const char *name)
+{
+    static const char *const names[] = {
+#define X(name, text) [CLIMATE_##name] = text,
+        CLIMATES(X)
+#undef X
+    };
+    size_t i = 0;
+    while (i < CLIMATE_COUNT && strcmp(names[i], name) != 0) {
+        i++;
+    }
+    return (enum climate)i;
+}
+
+/* Answers overtake each other, or are lost while questions arrive; the nodes themselves are sound,
+ * so that what they believe of each other grows old. */
+static void bend_to_disorder(struct plan *plan, struct random *random)
+{
+    static const unsigned weights[FAULT_COUNT] = {
+        [FAULT_CUT] = 6,   [FAULT_PARTITION] = 3, [FAULT_PAUSE] = 3,
+        [FAULT_BREAK] = 3, [FAULT_SLOW_DISK] = 3,
+    };
+    plan->weather = plan_calm();
+    plan->weather.in_order = false;
+    if (sim_random_chance(random, 500)) {
+        plan->weather.loss_permille = (unsigned)sim_random_between(random, 10, 200);
+    }
+    plan->weather.twice_permille = (unsigned)sim_random_between(random, 0, 200);
+    plan->weather.late_permille = (unsigned)sim_random_between(random, 10, 300);
+    plan->weather.late_us = between_magnitudes(random, 10000, 1000000);
+    memcpy(plan->fault_weights, weights, sizeof weights);
+    plan->fault_gap_us = between_magnitudes(random, 50000, 400000);
+    plan->election_timeout_ms = 100;
+    plan->think_us *= 4;
+    plan->change_gap_us = 0;
+}
+
+/* Links that carry one way only, under load: what a leader has not heard of has happened. */
+static void bend_to_one_way(struct plan *plan, struct random *random)
+{
+    memset(plan->fault_weights, 0, sizeof plan->fault_weights);
+    plan->fault_weights[FAULT_CUT] = 2;
+    plan->fault_weights[FAULT_KILL] = 2;
+    plan->election_timeout_ms = 100;
+    plan->fault_weights[FAULT_SLOW_DISK] = 1;
+    plan->weather = plan_calm();
+    plan->fault_gap_us = between_magnitudes(random, 20000, 200000);
+    plan->fault_us = between_magnitudes(random, 100000, 500000);
+    plan->think_us = between_magnitudes(random, 2000, 20000);
+    plan->change_gap_us = 0;
+}
+
+void plan_bend(struct plan *plan, struct random *random, enum climate climate)
+{
+    switch (climate) {
+    case CLIMATE_DISORDER:
+        bend_to_disorder(plan, random);
+        break;
+    case CLIMATE_ONE_WAY:
+        bend_to_one_way(plan, random);
+        break;
+    case CLIMATE_MEMBERS:
+        /* All that a swarm has, and members come and go in each seed that has more than one. */
+        if (plan->node_count > 1 && plan->change_gap_us == 0) {
+            draw_changes(plan, random);
+        }
+        break;
+    case CLIMATE_SWARM:
+    case CLIMATE_COUNT:
+        break;
+    }
+}

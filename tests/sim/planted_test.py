@@ -1,0 +1,213 @@
+#!/usr/bin/python3
+"""planted_test.py SIM_PLANTED [--only BUG,BUG,...]: each planted bug is caught, by a check that is meant for it, within so many seeds.
+
+For each bug of base/planted.h the simulator runs one seed after the other, from a fixed one on, until a check fails; then that seed without the
+bug, which must pass. TAP, one test a bug. What is in the header must be in the table below, or among those that nothing catches, with the reason.
+
+planted_test.py SIM_PLANTED --measure STARTS: how many seeds it takes, from so many places; prints docs/planted-bugs.md's table.
+"""
+
+import argparse
+import dataclasses
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+
+HEADER = pathlib.Path(__file__).resolve().parents[2] / "base/include/base/planted.h"
+FIRST_SEED = 1
+BETWEEN_STARTS = 100_000
+SECONDS_PER_SEED = 60
+# A failed assertion of the production code counts as a check, where it guards the very rule.
+ASSERTION = "assertion"
+
+
+@dataclasses.dataclass
+class Planted:
+    """By what it may be caught, within how many seeds, and what the simulator is to be told besides."""
+
+    checks: tuple
+    seeds: int
+    options: tuple = ()
+
+
+DISORDER = ("--climate", "disorder")
+ONE_WAY = ("--climate", "one-way", "--nodes", "3")
+MEMBERS = ("--climate", "members")
+
+CAUGHT = {
+    "ack-before-quorum": Planted(("applied", "acknowledged"), 10),
+    "apply-before-durable": Planted(("applied",), 5),
+    "applied-index-ahead": Planted(("applied",), 5),
+    "hard-state-not-synced": Planted(("vote", "fail-stop"), 20),
+    "vote-after-messages": Planted(("said-durable",), 10),
+    "log-not-synced": Planted(("said-durable", "fail-stop"), 20),
+    "segment-name-not-synced": Planted(("said-durable", "fail-stop"), 20),
+    "last-batch-not-rewritten": Planted(("said-durable", "fail-stop"), 60),
+    "torn-batch-not-zeroed": Planted(("fail-stop",), 120),
+    "failed-write-ignored": Planted(("fail-stop", "said-durable"), 20),
+    "old-generation-completion": Planted(("said-durable", "applied", ASSERTION), 60, DISORDER),
+    "wiped-node-admitted": Planted(("one-leader", "vote", "committed"), 120),
+    "stale-append-fed": Planted(("said-durable",), 30, DISORDER),
+    "old-echo-counts": Planted(("vote",), 200, DISORDER),
+    "late-vote-counts": Planted(("vote",), 60, DISORDER),
+    "late-rejection-counts": Planted(("progress",), 150, DISORDER),
+    "pre-vote-not-mended": Planted(("said-durable", "vote"), 20, DISORDER),
+    "append-not-split": Planted(("members", "liveness"), 60, MEMBERS),
+    "change-not-settled": Planted(("members",), 60, MEMBERS),
+    "commit-not-bounded": Planted(("fail-stop",), 200, ONE_WAY),
+    "no-configuration-events": Planted(("liveness",), 20, MEMBERS),
+    "configurations-from-applied": Planted(("liveness", "members"), 60, MEMBERS),
+    "configurations-wait-for-apply": Planted(("members",), 60, MEMBERS),
+    "no-barrier": Planted(("clock",), 5),
+    "lone-voter-keeps-term": Planted(("one-leader",), 10, ("--nodes", "1")),
+    "no-vote-lent": Planted(("liveness",), 40, MEMBERS),
+    "change-before-barrier": Planted(("members",), 20, MEMBERS),
+    "change-before-change": Planted(("fail-stop",), 20, MEMBERS),
+    "early-timeout": Planted(("quiet",), 10),
+    "heartbeats-not-aligned": Planted(("quiet",), 30),
+    "stale-read": Planted(("read",), 60),
+    "unknown-as-failed": Planted(("acknowledged",), 30),
+    "no-deduplication": Planted(("model",), 20),
+    "skipped-line": Planted(("model", "fail-stop"), 20),
+    "hold-leak-on-replay": Planted(("model", "read"), 40),
+    "local-clock-expiry": Planted(("model", "digest"), 5),
+    "credit-lost": Planted(("clock",), 5),
+    "stamp-by-wall-clock": Planted(("clock",), 20),
+    "digest-keeps-replaced": Planted(("invariants",), 5),
+}
+
+# What is caught at its root by a check that looks inside is caught by its consequences, too, when that check does not count.
+BEHIND = {
+    "ack-before-quorum": Planted(("acknowledged", "read", "committed", "members"), 20, ("--without", "applied")),
+    "apply-before-durable": Planted(("acknowledged", "read", "digest"), 20, ("--without", "applied")),
+    "applied-index-ahead": Planted(("acknowledged", "fail-stop", "read", "liveness"), 20, ("--without", "applied")),
+    "stale-append-fed": Planted(("liveness",), 600, ("--without", "said-durable", *DISORDER)),
+}
+
+# docs/decisions/006-rules-that-nothing-misses.md says why.
+NOT_CAUGHT = {
+    "old-connection-counts": "what an acknowledgement says stays true, whatever connection it comes over",
+}
+
+
+@dataclasses.dataclass
+class Bug:
+    """A line of base/planted.h."""
+
+    name: str
+    broken: str
+    what: str
+
+
+def planted_bugs():
+    text = HEADER.read_text(encoding="utf-8").replace("\\\n", " ")
+    table = text[text.index("#define PLANTED_BUGS(X)") : text.index("enum planted_bug")]
+    bugs = []
+    for name, broken, what in re.findall(r'X\(\s*\w+,\s*"([^"]*)",\s*"([^"]*)",\s*((?:"[^"]*"\s*)+)\)', table):
+        bugs.append(Bug(name, broken, "".join(re.findall(r'"([^"]*)"', what))))
+    count = len(re.findall(r"\bX\(", table))
+    if len(bugs) != count:
+        raise SystemExit(f"{HEADER} has {count} bugs, {len(bugs)} of them can be read")
+    return bugs
+
+
+def cases():
+    """Bugs in the header's order, each with what must catch it."""
+    names = [bug.name for bug in planted_bugs()]
+    return [(name, table[name]) for table in (CAUGHT, BEHIND) for name in names if name in table]
+
+
+def run(simulator, seed, options, bug=None):
+    """The check that failed; None: none did. And what was printed of it."""
+    command = [simulator, "--seed", str(seed), *options] + (["--plant", bug] if bug else [])
+    ran = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=SECONDS_PER_SEED, check=False)
+    if ran.returncode == 0:
+        return None, ""
+    failed = re.search(r"^seed \d+ FAILED \([^)]*\): ([a-z-]+): (.*)", ran.stdout, re.MULTILINE)
+    if ran.returncode == 1 and failed:
+        return failed.group(1), f"{failed.group(1)}: {failed.group(2)}"
+    assertion = re.search(r"Assertion `(.*)' failed", ran.stderr)
+    if assertion:
+        return ASSERTION, f"{ASSERTION}: {assertion.group(1)}"
+    return "crash", f"{' '.join(command)} ends with {ran.returncode}: {ran.stderr.strip()[-500:]}"
+
+
+def catch(simulator, bug, planted, first_seed):
+    """The first seed that fails, with its check and words; (None, None, '') if none does."""
+    for seed in range(first_seed, first_seed + planted.seeds):
+        check, words = run(simulator, seed, planted.options, bug)
+        if check is not None:
+            return seed, check, words
+    return None, None, ""
+
+
+def judge(simulator, bug, planted):
+    """What is wrong; '' if nothing is. And what to say of it."""
+    seed, check, words = catch(simulator, bug, planted, FIRST_SEED)
+    if seed is None:
+        return f"nothing has failed in {planted.seeds} seeds from {FIRST_SEED}", ""
+    if check not in planted.checks:
+        return f"seed {seed} was caught by {words}; meant for it: {', '.join(planted.checks)}", ""
+    _, without = run(simulator, seed, planted.options)
+    if without:
+        return f"seed {seed} fails without the bug, too: {without}", ""
+    return "", f"seed {seed}: {words}"
+
+
+def test(simulator, only):
+    bugs = [bug.name for bug in planted_bugs()]
+    unknown = sorted((set(CAUGHT) | set(BEHIND) | set(NOT_CAUGHT) | set(only)) - set(bugs))
+    forgotten = sorted(set(bugs) - set(CAUGHT) - set(NOT_CAUGHT))
+    chosen = [(bug, planted) for bug, planted in cases() if not only or bug in only]
+    print("TAP version 13")
+    print(f"1..{len(chosen) + 1}")
+    complete = not unknown and not forgotten
+    print(f"{'ok' if complete else 'not ok'} 1 - every planted bug has its line")
+    if not complete:
+        print(f"# no such bug: {unknown}; nobody says what catches: {forgotten}")
+    failures = 0 if complete else 1
+    for number, (bug, planted) in enumerate(chosen, 2):
+        wrong, words = judge(simulator, bug, planted)
+        print(f"{'not ok' if wrong else 'ok'} {number} - {' '.join([bug, *planted.options])}")
+        print(f"# {wrong or words}", flush=True)
+        failures += bool(wrong)
+    return 1 if failures else 0
+
+
+def measure(simulator, starts):
+    print("| bug | broken | instead | caught by | simulator's options | seeds needed: median | worst | allowed |")
+    print("|---|---|---|---|---|---|---|---|")
+    bugs = {bug.name: bug for bug in planted_bugs()}
+    for name, planted in cases():
+        bug = bugs[name]
+        needed = []
+        checks = {}
+        for start in range(starts):
+            first = FIRST_SEED + start * BETWEEN_STARTS
+            seed, check, _ = catch(simulator, bug.name, planted, first)
+            needed.append(seed - first + 1 if seed is not None else float("inf"))
+            checks[check] = checks.get(check, 0) + 1
+        caught_by = ", ".join(f"{check} ({count})" for check, count in sorted(checks.items(), key=lambda item: -item[1]))
+        print(
+            f"| {bug.name} | {bug.broken} | {bug.what} | {caught_by} | {' '.join(planted.options)} "
+            f"| {statistics.median(needed):g} | {max(needed)} | {planted.seeds} |",
+            flush=True,
+        )
+    return 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Each planted bug is caught.")
+    parser.add_argument("simulator")
+    parser.add_argument("--only", default="", help="these bugs alone, separated by commas")
+    parser.add_argument("--measure", type=int, metavar="STARTS", help="print how many seeds it takes, from so many places")
+    arguments = parser.parse_args()
+    if arguments.measure:
+        return measure(arguments.simulator, arguments.measure)
+    return test(arguments.simulator, [name for name in arguments.only.split(",") if name])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

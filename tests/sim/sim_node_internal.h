@@ -1,0 +1,49 @@
+/*
+ * sim_node_internal.h - what the files of a simulated node share:
+ *
+ *   sim_node.c       its life: start, end, pause, wipe
+ *   sim_node_turn.c  events, turns, and what a call into the core may come to
+ *   sim_node_env.c   what the core asks of its surroundings
+ *   sim_node_log.c   the log's thread
+ */
+#ifndef TESTS_SIM_NODE_INTERNAL_H
+#define TESTS_SIM_NODE_INTERNAL_H
+
+#include "sim_node.h"
+
+/* sim_node.c */
+
+/* The process is gone from here on, and the machine's memory with it if the power went. */
+void node_end(struct sim_node *node);
+/* The point of the end: from here on nothing has an effect. What was being written to the log gets
+ * as far as it gets. */
+void node_begin_end(struct sim_node *node, enum sim_end how);
+
+/* sim_node_turn.c */
+
+/* What every call into the core ends with, and every append: false if the process has ended. */
+bool node_survives(struct sim_node *node, bool ok, const struct error *error);
+/* An event has been handled: the turn goes on, or ends. */
+void node_after_event(struct sim_node *node);
+/* Tells the checks by which members the replica goes. */
+void node_report_members(struct sim_node *node);
+/* The first timers of a life. */
+void node_begin_turns(struct sim_node *node);
+
+/* sim_node_env.c */
+
+extern const struct core_env node_env; /* but for the context */
+/* Is this the call outside at which the process ends? */
+bool node_ends_here(struct sim_node *node);
+
+/* sim_node_log.c */
+
+bool node_log_push(struct sim_node *node, uint64_t generation, uint64_t first_index,
+                   struct entry *const *entries, size_t count);
+/* The run that is under way, if any, reaches the disk as far as the disk lets it. */
+void node_log_interrupt(struct sim_node *node);
+/* Everything that waits is written, before an orderly stop. False: the disk failed. */
+bool node_log_drain(struct sim_node *node, struct error *error);
+void node_log_clear(struct sim_node *node);
+
+#endif

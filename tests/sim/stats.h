@@ -1,0 +1,91 @@
+/*
+ * stats.h - what happened how often in a simulated run: that a run does something is seen by its
+ * counts, and a list of seeds in which one of the faults never occurred proves nothing about it.
+ */
+#ifndef TESTS_SIM_STATS_H
+#define TESTS_SIM_STATS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* X(name, words, must): `must` be above 0 over any longer list of seeds. */
+#define STATS(X)                                                                                   \
+    /* clients */                                                                                  \
+    X(COMMANDS, "commands acknowledged", true)                                                     \
+    X(REFUSALS, "refused by the ledger", true)                                                     \
+    X(READS, "reads answered", true)                                                               \
+    X(NOT_EXECUTED, "surely not executed", true)                                                   \
+    X(UNKNOWN, "outcomes unknown", true)                                                           \
+    X(RETRIES, "retries under the same identity", true)                                            \
+    X(REPLAYED, "retries found executed", true)                                                    \
+    X(CANCELLED, "cancelled while they waited", true)                                              \
+    X(AUDITS, "audits", true)                                                                      \
+    /* replication */                                                                              \
+    X(MESSAGES, "messages", true)                                                                  \
+    X(ELECTIONS, "elections won", true)                                                            \
+    X(STARTS, "starts", true)                                                                      \
+    X(ENTRIES_APPLIED, "entries applied", true)                                                    \
+    X(TRUNCATIONS, "truncations", true)                                                            \
+    X(CHANGES, "changes of members", true)                                                         \
+    X(CHANGES_REFUSED, "changes refused", true)                                                    \
+    X(CHANGES_UNDONE, "changes undone by another leader", true)                                    \
+    X(STRIKES, "leaders struck over a change", true)                                               \
+    X(SEGMENTS, "log segments begun", true)                                                        \
+    /* faults: nodes */                                                                            \
+    X(POWER_CUTS, "power cuts", true)                                                              \
+    X(BLACKOUTS, "blackouts", true)                                                                \
+    X(KILLS, "kills", true)                                                                        \
+    X(STOPS, "orderly stops", true)                                                                \
+    X(CRASHED_IN_TURN, "crashes inside a turn", true)                                              \
+    X(CRASHED_IN_START, "crashes inside a start", true)                                            \
+    X(CRASHED_IN_FILE, "crashes inside a file operation", true)                                    \
+    X(CRASHED_IN_APPEND, "crashes while the log was written", true)                                \
+    X(TORN_BATCHES, "torn batches", true)                                                          \
+    X(PAUSES, "pauses", true)                                                                      \
+    X(WIPES, "wiped directories", true)                                                            \
+    X(REFUSED_HELLOS, "hellos refused", true)                                                      \
+    /* faults: disks */                                                                            \
+    X(SLOW_DISKS, "slow disks", true)                                                              \
+    X(FULL_DISKS, "full disks", true)                                                              \
+    X(BROKEN_DISKS, "disks with I/O errors", true)                                                 \
+    X(FAIL_STOPS, "nodes stopped by their disk", true)                                             \
+    X(REFUSED_STARTS, "starts refused by a disk", true)                                            \
+    X(STATE_FAILURES, "state databases that failed", true)                                         \
+    /* faults: clocks */                                                                           \
+    X(WALL_JUMPS, "jumps of a wall clock", true)                                                   \
+    X(DRIFTS, "changes of a clock's rate", true)                                                   \
+    /* faults: network */                                                                          \
+    X(LOST, "messages lost", true)                                                                 \
+    X(TWICE, "messages doubled", true)                                                             \
+    X(LATE, "messages late", true)                                                                 \
+    X(OVERTAKEN, "messages overtaken", true)                                                       \
+    X(FROM_OLD_CONNECTIONS, "messages of old connections", true)                                   \
+    X(CUTS, "one-way cuts", true)                                                                  \
+    X(PARTITIONS, "partitions", true)                                                              \
+    X(BREAKS, "broken connections", true)                                                          \
+    X(CODED, "messages through the codec", true)                                                   \
+    /* spells */                                                                                   \
+    X(STORMS, "storms", true)                                                                      \
+    X(HEALINGS, "healings", true)                                                                  \
+    X(MINORITIES, "healings of a bare majority", true)                                             \
+    X(QUIET_SPELLS, "quiet spells", true)                                                          \
+    X(ABSENCES, "of them without one node", true)
+
+enum stat {
+#define X(name, words, must) STAT_##name,
+    STATS(X)
+#undef X
+        STAT_COUNT
+};
+
+struct stats {
+    uint64_t counts[STAT_COUNT];
+};
+
+void stats_add(struct stats *sum, const struct stats *more);
+/* All counts, several to a line, onto stdout. */
+void stats_print(const struct stats *stats);
+/* Prints those that must not be 0 and are; true if there is none. */
+bool stats_are_complete(const struct stats *stats);
+
+#endif

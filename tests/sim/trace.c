@@ -1,0 +1,251 @@
+/*
+ * trace.c - notes of a simulated run: into the digest, into the ring of their node, and into words.
+ *
+ * The digest takes each word by a multiplication with an odd constant and a shift, both of which
+ * can be undone: two runs that differ in one word stay different while the rest is the same.
+ */
+#include "trace.h"
+
+#include <string.h>
+
+#include "ledger/command.h"
+#include "plan.h"
+#include "raft/message.h"
+
+static uint64_t mix(uint64_t digest, uint64_t word)
+{
+    digest = (digest ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    return digest ^ digest >> 32;
+}
+
+void trace_init(struct trace *trace, const uint64_t *now_us, FILE *out)
+{
+    memset(trace, 0, sizeof *trace);
+    trace->now_us = now_us;
+    trace->out = out;
+}
+
+/* ---- in words ---- */
+
+static void print_who(FILE *out, size_t node)
+{
+    switch (node) {
+    case TRACE_WORLD:
+        fputs("world    ", out);
+        break;
+    case TRACE_CLIENTS:
+        fputs("clients  ", out);
+        break;
+    default:
+        fprintf(out, "n%zu       ", node + 1);
+    }
+}
+
+static const char *kind_name(uint64_t kind)
+{
+    switch ((enum ledger_command_kind)kind) {
+    case LEDGER_SET_STOCK:
+        return "SetStock";
+    case LEDGER_ADJUST_STOCK:
+        return "AdjustStock";
+    case LEDGER_RESERVE:
+        return "Reserve";
+    case LEDGER_DEDUCT:
+        return "Deduct";
+    case LEDGER_RELEASE:
+        return "Release";
+    case LEDGER_REGISTER_NODE:
+        return "RegisterNode";
+    }
+    return "a command of an unknown kind";
+}
+
+static const char *verdict_name(uint64_t verdict)
+{
+    return ledger_verdict_name((enum ledger_verdict)verdict);
+}
+
+static void print_words(FILE *out, enum trace_event event, const uint64_t v[TRACE_NUMBERS])
+{
+#define TRACE_SAY(...) fprintf(out, __VA_ARGS__)
+    switch (event) {
+#define X(name, words)                                                                             \
+    case TRACE_##name:                                                                             \
+        TRACE_SAY words;                                                                           \
+        break;
+        TRACE_EVENTS(X)
+#undef X
+    case TRACE_EVENT_COUNT:
+        break;
+    }
+#undef TRACE_SAY
+}
+
+static void print_record(FILE *out, size_t node, const struct trace_record *record)
+{
+    fprintf(out, "%9" PRIu64 ".%03u ms  ", record->at_us / 1000, (unsigned)(record->at_us % 1000));
+    print_who(out, node);
+    print_words(out, record->event, record->numbers);
+    fputc('\n', out);
+}
+
+/* ---- noting ---- */
+
+void trace_note_numbers(struct trace *trace, size_t node, enum trace_event event,
+                        const uint64_t numbers[TRACE_NUMBERS])
+{
+    struct trace_record *record = &trace->kept[node][trace->counts[node]++ % TRACE_KEPT];
+    record->at_us = *trace->now_us;
+    record->number = trace->count++;
+    record->event = event;
+    uint64_t digest = mix(trace->digest, record->at_us);
+    digest = mix(digest, (uint64_t)node << 32 | (uint64_t)event);
+    for (size_t i = 0; i < TRACE_NUMBERS; i++) {
+        record->numbers[i] = numbers[i];
+        digest = mix(digest, numbers[i]);
+    }
+    trace->digest = digest;
+    if (trace->out != NULL) {
+        print_record(trace->out, node, record);
+    }
+}
+
+/* The events of messages sent come in the order of those received. */
+#define RECEIVED_BEHIND_SENT (TRACE_RECEIVED_REQUEST_VOTE - TRACE_SENT_REQUEST_VOTE)
+_Static_assert(TRACE_RECEIVED_READ_ANSWER - TRACE_SENT_READ_ANSWER == RECEIVED_BEHIND_SENT &&
+                   TRACE_RECEIVED_TIMEOUT_NOW - TRACE_SENT_TIMEOUT_NOW == RECEIVED_BEHIND_SENT &&
+                   TRACE_RECEIVED_APPEND - TRACE_SENT_APPEND == RECEIVED_BEHIND_SENT,
+               "one list of messages, told from both ends");
+
+static void note_message(struct trace *trace, size_t node, size_t other, int shift,
+                         const struct peer_message *message)
+{
+    enum trace_event event = TRACE_EVENT_COUNT;
+    uint64_t v[TRACE_NUMBERS] = {(uint64_t)other + 1};
+    switch (message->type) {
+    case PEER_REQUEST_VOTE:
+        event = TRACE_SENT_REQUEST_VOTE;
+        v[1] = message->request_vote.pre_vote;
+        v[2] = message->request_vote.term;
+        v[3] = message->request_vote.last_log_index;
+        break;
+    case PEER_REQUEST_VOTE_RESULT:
+        event = TRACE_SENT_VOTE;
+        v[1] = message->request_vote_result.vote_granted;
+        v[2] = message->request_vote_result.pre_vote;
+        v[3] = message->request_vote_result.term;
+        break;
+    case PEER_APPEND_ENTRIES:
+        event = TRACE_SENT_APPEND;
+        v[1] = message->append_entries.prev_log_index;
+        v[2] = message->append_entries.entry_count;
+        v[3] = message->append_entries.leader_commit;
+        break;
+    case PEER_APPEND_ENTRIES_RESULT:
+        if (message->append_entries_result.rejected == 0) {
+            event = TRACE_SENT_ACKNOWLEDGEMENT;
+            v[1] = message->append_entries_result.last_log_index;
+            v[2] = message->append_entries_result.term;
+        } else {
+            event = TRACE_SENT_REJECTION;
+            v[1] = message->append_entries_result.rejected;
+            v[2] = message->append_entries_result.last_log_index;
+            v[3] = message->append_entries_result.term;
+        }
+        break;
+    case PEER_TIMEOUT_NOW:
+        event = TRACE_SENT_TIMEOUT_NOW;
+        v[1] = message->timeout_now.term;
+        break;
+    case PEER_READ_INDEX:
+        event = TRACE_SENT_READ_INDEX;
+        v[1] = message->sent_term;
+        v[2] = message->read_index.round;
+        break;
+    case PEER_READ_INDEX_RESULT:
+        event = TRACE_SENT_READ_INDEX_RESULT;
+        v[1] = message->read_index_result.term;
+        v[2] = message->read_index_result.round;
+        break;
+    case PEER_READ_ASK:
+        event = TRACE_SENT_READ_ASK;
+        v[1] = message->sent_term;
+        v[2] = message->read_ask.round;
+        break;
+    case PEER_READ_ANSWER:
+        event = TRACE_SENT_READ_ANSWER;
+        v[1] = message->read_answer.index;
+        v[2] = message->read_answer.round;
+        break;
+    case PEER_INSTALL_SNAPSHOT:
+    case PEER_CHECKPOINT_ASK:
+    case PEER_CHECKPOINT_PART:
+        break; /* told by what becomes of them */
+    }
+    if (event != TRACE_EVENT_COUNT) {
+        trace_note_numbers(trace, node, (enum trace_event)((int)event + shift), v);
+    }
+}
+
+void trace_sent(struct trace *trace, size_t node, size_t to, const struct peer_message *message)
+{
+    note_message(trace, node, to, 0, message);
+}
+
+void trace_received(struct trace *trace, size_t node, size_t from,
+                    const struct peer_message *message)
+{
+    note_message(trace, node, from, RECEIVED_BEHIND_SENT, message);
+}
+
+/* ---- reading ---- */
+
+static uint64_t kept(const struct trace *trace, size_t node)
+{
+    uint64_t count = trace->counts[node];
+    return count < TRACE_KEPT ? count : TRACE_KEPT;
+}
+
+/* The note that has `behind` of this node's later than itself. */
+static const struct trace_record *from_end(const struct trace *trace, size_t node, uint64_t behind)
+{
+    return &trace->kept[node][(trace->counts[node] - 1 - behind) % TRACE_KEPT];
+}
+
+void trace_print_node(const struct trace *trace, FILE *out, size_t node, size_t most)
+{
+    uint64_t count = kept(trace, node);
+    for (uint64_t behind = count < most ? count : most; behind > 0; behind--) {
+        print_record(out, node, from_end(trace, node, behind - 1));
+    }
+}
+
+/* Of those who have notes left to print, the node with the oldest; TRACE_TRACKS: nobody has. */
+static size_t oldest(const struct trace *trace, const uint64_t left[TRACE_TRACKS])
+{
+    size_t found = TRACE_TRACKS;
+    for (size_t node = 0; node < TRACE_TRACKS; node++) {
+        if (left[node] > 0 &&
+            (found == TRACE_TRACKS || from_end(trace, node, left[node] - 1)->number <
+                                          from_end(trace, found, left[found] - 1)->number)) {
+            found = node;
+        }
+    }
+    return found;
+}
+
+void trace_print(const struct trace *trace, FILE *out, size_t most)
+{
+    uint64_t left[TRACE_TRACKS];
+    uint64_t total = 0;
+    for (size_t node = 0; node < TRACE_TRACKS; node++) {
+        left[node] = kept(trace, node);
+        total += left[node];
+    }
+    for (size_t node = oldest(trace, left); node < TRACE_TRACKS; node = oldest(trace, left)) {
+        left[node]--;
+        if (total-- <= most) {
+            print_record(out, node, from_end(trace, node, left[node]));
+        }
+    }
+}
