@@ -268,12 +268,12 @@ class Refused(harness.TestCase):
         self.damaged(damage, "log", "offset", "damaged")
 
     def test_a_lost_log(self):
-        """The state has applied more than the log holds: the node would deny what it acknowledged."""
+        """The manifest knows that there was one: the node would deny what it acknowledged."""
         node = self.make_node()
         self.assertEqual(node.terminate(), 0)  # so that the state is on disk
         for segment in (node.data / "log").iterdir():
             segment.unlink()
-        self.refused([str(each) for each in node.command()[1:]], str(node.data), "log", "missing")
+        self.refused([str(each) for each in node.command()[1:]], str(node.data), "log", "has held entries")
 
     def test_a_damaged_manifest(self):
         for damage in (
