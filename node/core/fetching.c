@@ -61,7 +61,8 @@ struct fetching {
     struct checkpoint_receiver *receiver;
     struct state_store state; /* opened there; ops NULL: not */
 
-    /* In the pool. */
+    /* In the pool, or on its way there. */
+    bool is_refused;
     bool ok;
     struct error error;
     struct entry *part;
@@ -121,6 +122,13 @@ bool fetching_is_staged(const struct fetching *fetching)
 
 static void begin(struct fetching *fetching);
 
+/* A pool that refuses is asked again at the next upkeep. */
+static void start_step(struct fetching *fetching)
+{
+    struct error ignored;
+    fetching->is_refused = !core_work_start(fetching->core, &fetching->work, &ignored);
+}
+
 static void run_step(struct fetching *fetching, enum fetching_phase phase,
                      void (*run)(struct pool_work *work), void (*done)(struct pool_work *work))
 {
@@ -128,10 +136,7 @@ static void run_step(struct fetching *fetching, enum fetching_phase phase,
     fetching->ok = false;
     fetching->error.text[0] = '\0';
     fetching->work = (struct pool_work){run, done};
-    if (!core_work_start(fetching->core, &fetching->work, &fetching->error)) {
-        core_fail(fetching->core, &fetching->error);
-        fetching->phase = FETCHING_IDLE;
-    }
+    start_step(fetching);
 }
 
 /* ---- ends ---- */
@@ -566,6 +571,9 @@ void fetching_upkeep(struct fetching *fetching)
     case FETCHING_CHECKING:
     case FETCHING_INSTALLING:
     case FETCHING_CLEANING:
+        if (fetching->is_refused) {
+            start_step(fetching);
+        }
         break;
     }
 }

@@ -40,6 +40,7 @@ struct snapshots {
     uint64_t applied_bytes; /* since the last snapshot of this life */
 
     /* Of what is under way. */
+    bool is_refused; /* its step, by the pool */
     bool ok;
     struct error error;
     char *old_path; /* a checkpoint to be removed first; NULL: none */
@@ -96,6 +97,13 @@ static uint64_t last_snapshot(const struct snapshots *snapshots)
 
 /* ---- steps ---- */
 
+/* A pool that refuses is asked again at the next upkeep. */
+static void start_step(struct snapshots *snapshots)
+{
+    struct error ignored;
+    snapshots->is_refused = !core_work_start(snapshots->core, &snapshots->work, &ignored);
+}
+
 static void run_step(struct snapshots *snapshots, enum snapshots_phase phase,
                      void (*run)(struct pool_work *work), void (*done)(struct pool_work *work))
 {
@@ -103,10 +111,7 @@ static void run_step(struct snapshots *snapshots, enum snapshots_phase phase,
     snapshots->ok = false;
     snapshots->error.text[0] = '\0';
     snapshots->work = (struct pool_work){run, done};
-    if (!core_work_start(snapshots->core, &snapshots->work, &snapshots->error)) {
-        core_fail(snapshots->core, &snapshots->error);
-        forget_work(snapshots);
-    }
+    start_step(snapshots);
 }
 
 /* A step has ended: may the next one follow? */
@@ -271,6 +276,9 @@ static void begin(struct snapshots *snapshots, bool is_kept)
 void snapshots_upkeep(struct snapshots *snapshots)
 {
     struct checkpoint_server *server = &snapshots->server;
+    if (snapshots->phase != SNAPSHOTS_IDLE && snapshots->is_refused) {
+        start_step(snapshots);
+    }
     if (snapshots->phase != SNAPSHOTS_IDLE || snapshots->is_held) {
         return;
     }

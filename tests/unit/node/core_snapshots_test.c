@@ -699,8 +699,29 @@ static void it_stops_in_the_middle_of_an_install(void **state)
     }
 }
 
-/* A state that can't be opened, though all its sums are right, and a disk that fails. */
-static void what_cannot_be_survived_stops_the_node(void **state)
+static void a_pool_that_refuses_is_asked_again(void **state)
+{
+    (void)state;
+    struct world *world = world_of(3, 100);
+    for (uint64_t id = 1; id <= 3; id++) {
+        world->nodes[id].pool_refuses = true;
+    }
+    world_write(world, 20);
+    uint64_t behind = world_leader(world) == 3 ? 2 : 3;
+    world_stop(world, behind);
+    world_write(world, 300);
+    world_go(world, 1000);
+    assert_true(world_status(world, world_leader(world)).first_index > 100);
+    assert_true(world_start(world, behind));
+    WORLD_UNTIL(world, 60000, world_has_caught_up(world, behind));
+    WORLD_UNTIL(world, 1000, is_tidy(world, behind));
+    assert_int_equal(data_directory_generation(world->nodes[behind].core.directory), 2);
+    assert_true(world->nodes[behind].refused > 10);
+    world_free(world);
+}
+
+/* Nothing is retried onto a disk that has failed. */
+static void a_disk_that_fails_in_a_fetch_stops_the_node(void **state)
 {
     (void)state;
     struct world *world = world_with_one_behind();
@@ -788,7 +809,8 @@ int main(void)
         cmocka_unit_test(an_audit_is_waited_for),
         cmocka_unit_test(what_is_staged_may_be_replaced),
         cmocka_unit_test(it_stops_in_the_middle_of_an_install),
-        cmocka_unit_test(what_cannot_be_survived_stops_the_node),
+        cmocka_unit_test(a_pool_that_refuses_is_asked_again),
+        cmocka_unit_test(a_disk_that_fails_in_a_fetch_stops_the_node),
         cmocka_unit_test(rocksdb_is_carried_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,8 +52,7 @@ static bool write_log(void *context, uint64_t generation, uint64_t first_index,
 {
     struct world_node *node = context;
     struct log_write write = log_write_make(generation, first_index, entries, count);
-    return log_queue_push(node->log, &write) ||
-           error_set(error, "the log's queue is full");
+    return log_queue_push(node->log, &write) || error_set(error, "the log's queue is full");
 }
 
 static bool open_state(void *context, const char *path, struct state_store *state,
@@ -74,8 +73,10 @@ static bool open_state(void *context, const char *path, struct state_store *stat
 static bool run_in_pool(void *context, struct pool_work *work, struct error *error)
 {
     struct world_node *node = context;
-    (void)error;
     assert_true(node->work_count < WORLD_WORKS);
+    if (node->pool_refuses && node->refused++ % 2 == 0) {
+        return error_set(error, "the pool refuses");
+    }
     node->works[node->work_count++] = work;
     return true;
 }

@@ -40,6 +40,8 @@ struct world_node {
     struct pool_work *works[WORLD_WORKS];
     size_t work_count;
     bool pool_is_shut; /* works wait */
+    bool pool_refuses; /* every other one */
+    size_t refused;
     size_t quiets;
     struct error warnings[WORLD_WARNS];
     size_t warning_count;
