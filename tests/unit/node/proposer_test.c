@@ -90,7 +90,8 @@ static struct proposer *setup(void)
     taking = true;
     last_index = 0;
     const struct proposer_env env = {NULL, can_submit, stamp, submit};
-    return proposer_new(&env);
+    const struct proposer_limits defaults = {0};
+    return proposer_new(&env, &defaults);
 }
 
 static void flush(struct proposer *proposer)
