@@ -290,6 +290,13 @@ void plan_bend(struct plan *plan, struct random *random, enum climate climate)
             draw_changes(plan, random);
         }
         break;
+    case CLIMATE_LIMITS:
+        /* All that a swarm has, under bounds that it comes to, with and without a crowd. */
+        draw_limits(plan, random);
+        if (sim_random_chance(random, 500)) {
+            draw_crowd(plan, random);
+        }
+        break;
     case CLIMATE_SWARM:
     case CLIMATE_COUNT:
         break;

@@ -61,7 +61,8 @@ static inline const char *fault_name(uint64_t fault)
     X(SWARM, "swarm")                                                                              \
     X(DISORDER, "disorder")                                                                        \
     X(ONE_WAY, "one-way")                                                                          \
-    X(MEMBERS, "members")
+    X(MEMBERS, "members")                                                                          \
+    X(LIMITS, "limits")
 
 enum climate {
 #define X(name, text) CLIMATE_##name,
