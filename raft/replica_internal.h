@@ -9,6 +9,7 @@
  *   vote.c      votes of those who have none (rule 11)
  *   membership.c  changes of members (rule 11)
  *   apply.c     committed and durable entries to the owner (rule 9)
+ *   limits.c    the bounds it goes by
  *
  * Tests that drive a single replica look inside through this header too.
  */
@@ -44,6 +45,7 @@ struct replica {
     uint32_t election_timeout_ms;
     uint32_t heartbeat_ms;
     struct buffer bootstrap; /* the bytes of entry 1 */
+    struct replica_limits limits;
 
     bool started;
     bool in_turn; /* rule 1: no re-entrancy */
@@ -94,6 +96,10 @@ struct replica {
     struct replica_peer peers[LIMIT_PEERS_KNOWN];
 
     uint64_t refused_count; /* messages (rule 15) */
+    uint64_t evicted_count; /* the others: struct replica_status */
+    uint64_t dropped_count;
+    uint64_t split_count;
+    uint64_t cut_count;
 
     /* During one turn. */
     const struct peer_message *answering; /* the request that is being fed: its echo */

@@ -269,10 +269,19 @@ bool core_change_members(struct core *core, const struct replica_change *change,
 
 /* ---- life ---- */
 
+/* Between the bounds of the parts, as base/limits.h has them: room for the barrier. */
+static void assert_limits(const struct core_config *config)
+{
+    struct replica_limits replica = replica_limits_complete(&config->replica_limits);
+    struct proposer_limits proposer = proposer_limits_complete(&config->proposer_limits);
+    assert(proposer.inflight_entries < replica.inflight_entries);
+}
+
 bool core_open(struct core *core, const struct core_config *config, const struct core_env *env,
                struct error *error)
 {
     *core = (struct core){.config = *config, .env = *env, .state = REPLICA_FOLLOWER};
+    assert_limits(config);
     struct buffer bootstrap = {0};
     bool ok = replica_bootstrap_entry(config->members, config->member_count, &bootstrap,
                                       &core->cluster_id, error);
@@ -294,7 +303,7 @@ bool core_start(struct core *core, struct error *error)
         .stamp = proposer_stamp,
         .submit = proposer_submit,
     };
-    core->proposer = proposer_new(&proposer);
+    core->proposer = proposer_new(&proposer, &core->config.proposer_limits);
     const struct replica_env env = {
         .context = core,
         .store_hard_state = replica_store_hard_state,
@@ -313,6 +322,7 @@ bool core_start(struct core *core, struct error *error)
         .election_timeout_ms = core->config.election_timeout_ms,
         .heartbeat_ms = core->config.heartbeat_ms,
         .seed = core->config.seed,
+        .limits = core->config.replica_limits,
     };
     core->replica = replica_open(&config, &env, error);
     if (core->replica == NULL) {
