@@ -3,8 +3,9 @@
  * spells, from one seed.
  *
  * Storms are what plan.h and faults.h say. At the end of each everything is mended - at first, in
- * half of the cases, for a bare majority only - and within a bounded time there must be a leader
- * that serves, and all nodes the same (CHECK_LIVENESS). Then, quiet: nothing is wrong and a command
+ * half of the cases, for a bare majority only, which must answer a new command before the others
+ * come back - and within a bounded time there must be a leader that serves, and all nodes the same
+ * (CHECK_LIVENESS). Then, quiet: nothing is wrong and a command
  * comes now and then; no term may change and no command may wait for a timer (CHECK_QUIET).
  *
  * Where members change (membership.h), all must be voters again before a minority is taken down,
@@ -25,7 +26,7 @@ struct cluster_options {
     size_t node_count; /* 0: by the seed */
     enum climate climate;
     uint64_t deaf; /* checks that don't count: a bit for each */
-    FILE *trace; /* everything that happens; NULL: nothing */
+    FILE *trace;   /* everything that happens; NULL: nothing */
 };
 
 struct cluster_result {

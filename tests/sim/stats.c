@@ -40,5 +40,10 @@ bool stats_are_complete(const struct stats *stats)
             complete = false;
         }
     }
+    if (stats->counts[STAT_MAJORITIES] != stats->counts[STAT_MINORITIES]) {
+        printf("%" PRIu64 " of %" PRIu64 " healings of a bare majority committed something\n",
+               stats->counts[STAT_MAJORITIES], stats->counts[STAT_MINORITIES]);
+        complete = false;
+    }
     return complete;
 }

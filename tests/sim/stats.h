@@ -68,8 +68,9 @@
     X(STORMS, "storms", true)                                                                      \
     X(HEALINGS, "healings", true)                                                                  \
     X(MINORITIES, "healings of a bare majority", true)                                             \
+    X(MAJORITIES, "of them that committed anew", true)                                             \
     X(QUIET_SPELLS, "quiet spells", true)                                                          \
-    X(ABSENCES, "of them without one node", true)
+    X(ABSENCES, "of these without one node", true)
 
 enum stat {
 #define X(name, words, must) STAT_##name,
@@ -85,7 +86,8 @@ struct stats {
 void stats_add(struct stats *sum, const struct stats *more);
 /* All counts, several to a line, onto stdout. */
 void stats_print(const struct stats *stats);
-/* Prints those that must not be 0 and are; true if there is none. */
+/* Prints what must be and is not: those that must not be 0, and a commit in each healing of a bare
+ * majority; true if there is none. */
 bool stats_are_complete(const struct stats *stats);
 
 #endif
