@@ -51,11 +51,12 @@ struct sim_node {
     bool is_booted;         /* since the power came back: its monotonic clock runs */
     uint64_t disk_least_us; /* of a write to the log */
     uint64_t disk_most_us;
-    bool disk_is_faulty;    /* it may refuse: to be mended before it is relied on */
-    uint64_t failures_seen; /* of the disk's operations, that were its fault */
-    bool state_is_faulty;   /* the same of the state's database */
-    bool is_wiped;          /* it has lost its directory once: the others refuse it */
-    uint64_t incarnation;   /* for a directory that is new */
+    bool disk_is_faulty;          /* it may refuse: to be mended before it is relied on */
+    uint64_t failures_seen;       /* of the disk's operations, that were its fault */
+    uint64_t state_failures_seen; /* the same of the state's database */
+    bool state_is_faulty;         /* the same of the state's database */
+    bool is_wiped;                /* it has lost its directory once: the others refuse it */
+    uint64_t incarnation;         /* for a directory that is new */
 
     /* The process. */
     bool is_up;
@@ -73,7 +74,6 @@ struct sim_node {
     uint64_t stored_vote;
     uint64_t led_term;  /* the last one it led */
     uint64_t log_asked; /* how far the log reaches that it asked for */
-    bool state_failed;  /* a commit */
 
     /* An end that is due, or under way. */
     uint64_t calls_to_end; /* at the n-th call outside from now; 0: none planned */
@@ -86,7 +86,7 @@ struct sim_node {
     bool log_is_writing;
     bool log_notice; /* an event will tell the loop */
     bool log_failed;
-    struct error log_failure;
+    struct error log_failure; /* its words, to be passed as they are: node_survives */
 };
 
 void sim_node_init(struct sim_node *node, struct world *world, struct sim_net *net,

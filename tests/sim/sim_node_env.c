@@ -175,7 +175,6 @@ static bool state_commit(void *state, uint64_t applied_index, struct error *erro
         return error_set(error, "the process has ended");
     }
     if (!node->state_store.ops->commit(node->state_store.state, applied_index, error)) {
-        node->state_failed = true;
         return false;
     }
     sim_node_report(node);
