@@ -45,7 +45,7 @@ struct cluster_result {
 
 /* Runs it. A run that fails writes the last things that happened to `out`. */
 void cluster_run(const struct cluster_options *options, struct cluster_result *result, FILE *out);
-/* The same from within a run that does not return: a failed assertion of the production code. */
+/* The same from within a run that does not return (last_words.h). */
 void cluster_print_last(FILE *out);
 
 #endif
