@@ -175,10 +175,6 @@ static void wait_until(struct cluster *cluster, bool (*is_done)(struct cluster *
         }
         world_run_until(&cluster->world, cluster->world.now_us + SLICE_US);
     }
-    uint64_t took_ms = (cluster->world.now_us - begin_us) / 1000;
-    if (took_ms > cluster->result->recovered_ms) {
-        cluster->result->recovered_ms = took_ms;
-    }
 }
 
 static void wait_until_settled(struct cluster *cluster)
@@ -224,6 +220,27 @@ static void wait_for_majority(struct cluster *cluster)
     }
 }
 
+/* When all that are up run again: who was paused in the storm sleeps on behind its end. */
+static uint64_t awake_at_us(const struct cluster *cluster)
+{
+    uint64_t at_us = cluster->world.now_us;
+    for (size_t i = 0; i < cluster->plan.node_count; i++) {
+        uint64_t ready_at_us = sim_node_ready_at_us(&cluster->nodes[i]);
+        at_us = ready_at_us > at_us ? ready_at_us : at_us;
+    }
+    return at_us;
+}
+
+static void note_recovery(struct cluster *cluster, uint64_t since_us)
+{
+    uint64_t now_us = cluster->world.now_us;
+    uint64_t took_us = now_us > since_us ? now_us - since_us : 0;
+    stats_recovered(&cluster->world.stats, took_us, cluster->plan.election_timeout_ms);
+    if (took_us / 1000 > cluster->result->recovered_ms) {
+        cluster->result->recovered_ms = took_us / 1000;
+    }
+}
+
 static void let_minority_up(struct cluster *cluster)
 {
     for (size_t i = 0; i < cluster->plan.node_count && !cluster->world.failed; i++) {
@@ -246,11 +263,13 @@ static void heal(struct cluster *cluster)
     trace_note(&cluster->world.trace, TRACE_WORLD, TRACE_HEALED, 0);
     uint64_t last_at_us = cluster->net.last_at_us;
     faults_mend_all(&cluster->faults);
+    uint64_t awake_us = awake_at_us(cluster);
     if (majority) {
         wait_for_majority(cluster);
     } else {
         wait_until_settled(cluster);
     }
+    note_recovery(cluster, awake_us);
     /* What is a majority is clear again only now that all are voters. */
     if (members_change && !cluster->world.failed) {
         majority = hold_a_minority_down(cluster);
