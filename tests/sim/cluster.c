@@ -463,7 +463,7 @@ static void run(struct cluster *cluster, uint64_t events)
     if (!world->failed) {
         checks_end(cluster->checks);
     }
-    trace_note(&world->trace, TRACE_WORLD, TRACE_END, 0);
+    trace_note(&world->trace, TRACE_WORLD, TRACE_END, world->random.state, world->event_count);
 }
 
 static void end(struct cluster *cluster)

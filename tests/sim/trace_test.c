@@ -49,9 +49,14 @@ static void notes_are_told_in_words(void **state)
 {
     (void)state;
     static struct scene scene;
-    const struct peer_message append = {
-        .type = PEER_APPEND_ENTRIES,
-        .append_entries = {.term = 3, .prev_log_index = 7, .leader_commit = 6, .entry_count = 2}};
+    struct entry entry = {.index = 8, .term = 3, .data = BYTES_LITERAL("x")};
+    struct entry *entries[] = {&entry, &entry};
+    const struct peer_message append = {.type = PEER_APPEND_ENTRIES,
+                                        .append_entries = {.term = 3,
+                                                           .prev_log_index = 7,
+                                                           .leader_commit = 6,
+                                                           .entries = entries,
+                                                           .entry_count = 2}};
     const struct peer_message rejection = {
         .type = PEER_APPEND_ENTRIES_RESULT,
         .append_entries_result = {.term = 4, .rejected = 7, .last_log_index = 5}};
@@ -178,6 +183,49 @@ static void the_digest_tells_runs_apart(void **state)
     assert_int_equal(digests[0], digest_of(1, 0, TRACE_HARD_STATE, 1, 2));
 }
 
+static uint64_t digest_of_message(const struct peer_message *message)
+{
+    static struct scene scene;
+    begin(&scene);
+    trace_sent(&scene.trace, 0, 1, message);
+    return scene.trace.digest;
+}
+
+/* Also what no note has room for. */
+static void the_digest_has_all_of_a_message(void **state)
+{
+    (void)state;
+    struct entry x = {.index = 8, .term = 3, .data = BYTES_LITERAL("x")};
+    struct entry y = {.index = 8, .term = 3, .data = BYTES_LITERAL("y")};
+    struct entry later = {.index = 8, .term = 4, .data = BYTES_LITERAL("x")};
+    struct entry *first[] = {&x};
+    struct entry *second[] = {&y};
+    struct entry *third[] = {&later};
+    const struct peer_message messages[] = {
+        {.type = PEER_REQUEST_VOTE},
+        {.type = PEER_REQUEST_VOTE, .sent_term = 1},
+        {.type = PEER_REQUEST_VOTE, .request_vote = {.candidate_id = 1}},
+        {.type = PEER_REQUEST_VOTE, .request_vote = {.last_log_term = 1}},
+        {.type = PEER_REQUEST_VOTE, .request_vote = {.disrupt_leader = true}},
+        {.type = PEER_APPEND_ENTRIES, .append_entries = {.entry_count = 0}},
+        {.type = PEER_APPEND_ENTRIES, .append_entries = {.term = 1}},
+        {.type = PEER_APPEND_ENTRIES, .append_entries = {.prev_log_term = 1}},
+        {.type = PEER_APPEND_ENTRIES, .append_entries = {.entries = first, .entry_count = 1}},
+        {.type = PEER_APPEND_ENTRIES, .append_entries = {.entries = second, .entry_count = 1}},
+        {.type = PEER_APPEND_ENTRIES, .append_entries = {.entries = third, .entry_count = 1}},
+        {.type = PEER_APPEND_ENTRIES_RESULT, .append_entries_result = {.capacity = 0}},
+        {.type = PEER_APPEND_ENTRIES_RESULT, .append_entries_result = {.capacity = 1}},
+        {.type = PEER_TIMEOUT_NOW, .timeout_now = {.term = 0}},
+        {.type = PEER_TIMEOUT_NOW, .timeout_now = {.last_log_index = 1}},
+        {.type = PEER_TIMEOUT_NOW, .timeout_now = {.last_log_term = 1}},
+    };
+    for (size_t i = 0; i < sizeof messages / sizeof messages[0]; i++) {
+        for (size_t j = 0; j < i; j++) {
+            assert_int_not_equal(digest_of_message(&messages[i]), digest_of_message(&messages[j]));
+        }
+    }
+}
+
 static void the_digest_is_the_same_everywhere(void **state)
 {
     (void)state;
@@ -203,6 +251,7 @@ int main(void)
         cmocka_unit_test(only_the_last_notes_are_kept),
         cmocka_unit_test(with_a_stream_notes_are_told_at_once),
         cmocka_unit_test(the_digest_tells_runs_apart),
+        cmocka_unit_test(the_digest_has_all_of_a_message),
         cmocka_unit_test(the_digest_is_the_same_everywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
