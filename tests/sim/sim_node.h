@@ -4,8 +4,9 @@
  *
  * A machine keeps its disk, what its state database has flushed, and its clocks. A node's process
  * lives from a start to its end: the power goes, it is killed, it is stopped, or its disk fails and
- * it stops itself. It may end at any point: between two events, inside a call into the core - at
- * any call that the core makes outside, at any file operation - and while it starts. From that
+ * it stops itself. It may end at any point: between two events, inside a call into the core - where
+ * that sends, writes to the log, opens or commits the state, or tells its role, and at any file
+ * operation that changes something - and while it starts. From that
  * point on nothing that the core still does has an effect.
  *
  * The loop: an event is a call into the core, and begins a turn unless one is open; a turn may take

@@ -138,7 +138,7 @@ static void role_changed(void *context)
 {
     struct sim_node *node = context;
     const struct core *core = &node->core;
-    if (node->is_crashing) {
+    if (node_ends_here(node)) {
         return;
     }
     sim_node_report(node);
