@@ -21,8 +21,9 @@
 /* A storm of few events ends all the same. */
 #define STORM_MOST_US UINT64_C(120000000)
 #define SLICE_US      10000
-/* Notes of a failed run, for each node. */
-#define NOTES_SHOWN 30
+/* Notes of a failed run, of all nodes in the order of time. */
+#define NOTES_SHOWN 120
+_Static_assert(NOTES_SHOWN <= TRACE_KEPT, "or some of them are gone");
 
 struct cluster {
     struct world world;
@@ -497,8 +498,8 @@ static const struct cluster *running;
 
 void cluster_print_last(FILE *out)
 {
-    for (size_t i = 0; running != NULL && i < TRACE_TRACKS; i++) {
-        trace_print_node(&running->world.trace, out, i, NOTES_SHOWN);
+    if (running != NULL) {
+        trace_print(&running->world.trace, out, NOTES_SHOWN);
     }
 }
 

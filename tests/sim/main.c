@@ -10,7 +10,7 @@
  * never occurred, or recovery took long (stats.h); --climate bends the runs (plan.h); --without
  * takes a check away, to see what else notices (it may leave the others confused); --plant chooses
  * a bug (base/planted.h), which only sim-planted can. A seed that fails is printed with its check,
- * what happened last on each node, and the command that runs it again. Exits with 1 if one has
+ * what happened last, and the command that runs it again. Exits with 1 if one has
  * failed, with 2 for wrong arguments.
  */
 #include <errno.h>

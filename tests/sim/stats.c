@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 /* Over the fixed list of seeds half of all clusters have recovered within 0.6 election timeouts, 99
- * of 100 within 5.7. What is far from that has lost something, though each seed is within its own
+ * of 100 within 4.7. What is far from that has lost something, though each seed is within its own
  * bound. */
 #define RECOVERY_MEDIAN_MOST 1.2
 #define RECOVERY_P99_MOST    8.0

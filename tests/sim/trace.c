@@ -233,14 +233,6 @@ static const struct trace_record *from_end(const struct trace *trace, size_t nod
     return &trace->kept[node][(trace->counts[node] - 1 - behind) % TRACE_KEPT];
 }
 
-void trace_print_node(const struct trace *trace, FILE *out, size_t node, size_t most)
-{
-    uint64_t count = kept(trace, node);
-    for (uint64_t behind = count < most ? count : most; behind > 0; behind--) {
-        print_record(out, node, from_end(trace, node, behind - 1));
-    }
-}
-
 /* Of those who have notes left to print, the node with the oldest; TRACE_TRACKS: nobody has. */
 static size_t oldest(const struct trace *trace, const uint64_t left[TRACE_TRACKS])
 {

@@ -25,8 +25,8 @@
 
 struct peer_message;
 
-#define TRACE_NUMBERS 4  /* of one note */
-#define TRACE_KEPT    64 /* notes of each node: a power of two */
+#define TRACE_NUMBERS 4   /* of one note */
+#define TRACE_KEPT    128 /* notes of each node: a power of two */
 
 /* Who else has notes: what befalls the cluster as a whole, and its clients. */
 #define TRACE_WORLD   LIMIT_NODES
@@ -161,8 +161,8 @@ void trace_sent(struct trace *trace, size_t node, size_t to, const struct peer_m
 void trace_received(struct trace *trace, size_t node, size_t from,
                     const struct peer_message *message);
 
-/* Writes the last `most` notes of all nodes, merged by time; those of one node. */
+/* Writes the last `most` notes of all nodes, in their order in time; none is missing up to
+ * TRACE_KEPT. */
 void trace_print(const struct trace *trace, FILE *out, size_t most);
-void trace_print_node(const struct trace *trace, FILE *out, size_t node, size_t most);
 
 #endif
