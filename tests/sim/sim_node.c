@@ -119,7 +119,6 @@ static void forget_process(struct sim_node *node)
     node->life++;
     node->is_up = false;
     node->is_crashing = false;
-    node->state_failed = false;
     node->calls_to_end = 0;
     node->is_turn_open = false;
     node->wake_at_us = 0;
@@ -179,8 +178,7 @@ void sim_node_stop(struct sim_node *node)
         node->work->done(node->work);
         node->work = NULL;
     }
-    node->log_failed = !node_log_drain(node, &error);
-    if (!node_survives(node, !node->log_failed, &error)) {
+    if (!node_survives(node, node_log_drain(node), &node->log_failure)) {
         return;
     }
     trace_note(&node->world->trace, node->number, TRACE_STOPPING, 0);
@@ -188,9 +186,12 @@ void sim_node_stop(struct sim_node *node)
     count_life(node);
     bool closed = core_close(&node->core, &error);
     node->core_is_open = false;
-    if (!closed && !node->state_is_faulty) {
-        world_fail(node->world, CHECK_FAIL_STOP, "node %zu can't close its state: %s",
-                   node->number + 1, error.text);
+    bool state_failed = node_state_failures(node) > 0;
+    if (closed == state_failed) {
+        world_fail(node->world, CHECK_FAIL_STOP, "node %zu %s: %s", node->number + 1,
+                   closed ? "takes its state for closed though that failed"
+                          : "can't close its state though nothing has failed",
+                   closed ? "" : error.text);
     }
     forget_process(node);
 }
@@ -277,7 +278,8 @@ void sim_node_start(struct sim_node *node)
     node->life++;
     node->led_term = 0;
     node->group_index = 0;
-    node->failures_seen = sim_disk_failures(node->disk);
+    node_disk_failures(node); /* an earlier process's */
+    node_state_failures(node);
     world_count(world, STAT_STARTS);
     trace_note(&world->trace, node->number, TRACE_STARTING, 0);
     if (!node_survives(node, open_core(node, &error), &error) ||
