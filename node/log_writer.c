@@ -106,8 +106,9 @@ struct log_writer *log_writer_open(uv_loop_t *loop, struct log_store *store,
 bool log_writer_queue(struct log_writer *writer, uint64_t generation, uint64_t first_index,
                       struct entry *const *entries, size_t count)
 {
+    struct log_write write = log_write_make(generation, first_index, entries, count);
     uv_mutex_lock(&writer->mutex);
-    bool fits = log_queue_push(&writer->queue, generation, first_index, entries, count);
+    bool fits = log_queue_push(&writer->queue, &write);
     uv_mutex_unlock(&writer->mutex);
     if (fits) {
         uv_cond_signal(&writer->work);

@@ -1,6 +1,6 @@
 /*
- * node.c - wiring and life cycle. The happy path of a command through here: a handler fills the
- * proposer (ledger_service.c); at the end of the turn on_turn submits one entry; replica ->
+ * node.c - wiring and life cycle. The happy path of a command through here: a handler gives it
+ * to the core (pending_call.c); at the end of the turn on_turn submits one entry; replica ->
  * write_log (log thread) and send (transport); a majority -> apply: ledger, state database,
  * answers.
  *
@@ -20,8 +20,7 @@
 #include "peers.h"
 #include "service.h"
 
-#define UPKEEP_MS 50
-#define DRAIN_MS  10000
+#define DRAIN_MS 10000
 /* What a turn of the loop spends on answering reads: small beside a heartbeat's interval, large
  * beside what a turn costs. */
 #define READ_TURN_NS 10000000
@@ -32,10 +31,10 @@ static uint64_t monotonic_ms(void)
 }
 
 /* Something that a node does not survive (core.h): Raft rule 2. */
-void node_must(bool ok, const struct error *error)
+void node_must(const char *event, bool ok, const struct error *error)
 {
     if (!ok) {
-        log_fatal("node", error->text);
+        log_fatal(event, error->text);
     }
 }
 
@@ -108,13 +107,13 @@ struct pool_request {
     struct pool_work *work;
 };
 
-static void pool_request_run(uv_work_t *request)
+static void env_run_in_pool_run(uv_work_t *request)
 {
     struct pool_request *pool_request = request->data;
     pool_request->work->run(pool_request->work);
 }
 
-static void pool_request_run_done(uv_work_t *request, int status)
+static void env_run_in_pool_done(uv_work_t *request, int status)
 {
     struct pool_request *pool_request = request->data;
     (void)status; /* nothing is ever cancelled */
@@ -129,7 +128,7 @@ static bool env_run_in_pool(void *context, struct pool_work *work, struct error 
     request->request.data = request;
     request->work = work;
     int status =
-        uv_queue_work(node->loop, &request->request, pool_request_run, pool_request_run_done);
+        uv_queue_work(node->loop, &request->request, env_run_in_pool_run, env_run_in_pool_done);
     if (status != 0) {
         free(request);
         return error_set(error, "the pool takes no work: %s", uv_strerror(status));
@@ -211,7 +210,7 @@ static void answer_reads(struct node *node)
     struct error error;
     bool answered = true;
     while (answered) {
-        node_must(core_answer_read(&node->core, &answered, &error), &error);
+        node_must("state", core_answer_read(&node->core, &answered, &error), &error);
         answered = answered && uv_hrtime() < end;
     }
 }
@@ -224,9 +223,9 @@ static void on_turn(uv_check_t *turn)
         return;
     }
     note_slow_turn(node, monotonic_ms());
-    node_must(core_tick(&node->core, &error), &error);
+    node_must("replication", core_tick(&node->core, &error), &error);
     answer_reads(node);
-    node_must(core_flush(&node->core, &error), &error);
+    node_must("replication", core_flush(&node->core, &error), &error);
     arm_replica_timer(node);
 }
 
@@ -235,7 +234,8 @@ static void on_log_written(void *context, uint64_t generation, uint64_t last_ind
     struct node *node = context;
     struct error error;
     if (node->closing == 0) {
-        node_must(core_log_written(&node->core, generation, last_index, &error), &error);
+        node_must("replication", core_log_written(&node->core, generation, last_index, &error),
+                  &error);
     }
 }
 
@@ -253,7 +253,7 @@ static void on_peer_message(void *context, uint64_t peer_id, struct peer_message
         peer_message_free(message);
         return;
     }
-    node_must(core_receive(&node->core, peer_id, message, &error), &error);
+    node_must("replication", core_receive(&node->core, peer_id, message, &error), &error);
 }
 
 static void on_notice(void *context, const char *text)
@@ -279,7 +279,7 @@ static void on_upkeep(uv_timer_t *timer)
         rpc_server_set_serving(node->server, "holdfast.v1.Ledger", serving);
     }
     node_follow_leader(node);
-    node_must(core_upkeep(&node->core, &error), &error);
+    node_must("replication", core_upkeep(&node->core, &error), &error);
 }
 
 /* ---- start ---- */
@@ -385,7 +385,7 @@ bool node_start(struct node *node, uv_loop_t *loop, const struct node_options *o
     node->upkeep_timer.data = node;
     node->turn.data = node;
     uv_check_start(&node->turn, on_turn);
-    uv_timer_start(&node->upkeep_timer, on_upkeep, UPKEEP_MS, UPKEEP_MS);
+    uv_timer_start(&node->upkeep_timer, on_upkeep, CORE_UPKEEP_MS, CORE_UPKEEP_MS);
     arm_replica_timer(node);
     char cluster_id[17];
     snprintf(cluster_id, sizeof cluster_id, "%016" PRIx64, node->core.cluster_id);
@@ -409,7 +409,7 @@ static void part_closed(void *context)
     struct error error;
     uint64_t term = node->core.term;
     /* If not, nothing is lost, the log has it; but somebody should look at the disk. */
-    node_must(core_close(&node->core, &error), &error);
+    node_must("state", core_close(&node->core, &error), &error);
     admission_free(node->admission);
     arena_free(&node->arena);
     arena_free(&node->replies);

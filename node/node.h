@@ -57,8 +57,8 @@ bool node_start(struct node *node, uv_loop_t *loop, const struct node_options *o
  * calls `stopped`. */
 void node_stop(struct node *node, void (*stopped)(void *context), void *context);
 
-/* What the core has met can't be survived: ends the process. */
-void node_must(bool ok, const struct error *error);
+/* What the core has met can't be survived: ends the process. `event` is the log line's. */
+void node_must(const char *event, bool ok, const struct error *error);
 
 /* ---- for the services ---- */
 

@@ -36,7 +36,8 @@ bool peers_admit(void *context, uint64_t peer_id, uint64_t incarnation, struct e
     struct node *node = context;
     struct error error;
     bool admitted;
-    node_must(core_admit(&node->core, peer_id, incarnation, &admitted, why, &error), &error);
+    node_must("state", core_admit(&node->core, peer_id, incarnation, &admitted, why, &error),
+              &error);
     return admitted;
 }
 

@@ -90,8 +90,9 @@ static void call_failed(struct proposal *proposal, enum proposal_failure failure
         break;
     case PROPOSAL_OUTCOME_UNKNOWN:
         rpc_call_fail(pending->call, RPC_UNKNOWN,
-                      "leadership was lost after the command was proposed: its outcome is unknown; "
-                      "send it again only under the same order id or request id");
+                      "%s after the command was proposed: its outcome is unknown; "
+                      "send it again only under the same order id or request id",
+                      pending->node->closing > 0 ? "this node stopped" : "leadership was lost");
         break;
     case PROPOSAL_CANCELLED:
         rpc_call_fail(pending->call, RPC_CANCELLED, "cancelled before it was executed");

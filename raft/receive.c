@@ -26,8 +26,8 @@ _Static_assert(WRITES_KEPT_FREE < LIMIT_LOG_WRITES, "a follower must be able to 
 
 bool replica_backlog_is_full(const struct replica *replica)
 {
-    return replica->unsynced_bytes > LIMIT_UNSYNCED_BYTES ||
-           replica->last_index - replica->durable_index > LIMIT_UNSYNCED_ENTRIES ||
+    return replica->unsynced_bytes > replica->limits.unsynced_bytes ||
+           replica->last_index - replica->durable_index > replica->limits.unsynced_entries ||
            replica->write_count >= LIMIT_LOG_WRITES - WRITES_KEPT_FREE;
 }
 
@@ -106,7 +106,8 @@ static bool receive_append_entries(struct replica *replica, uint64_t peer_id,
     if (replica->state == REPLICA_LEADER && append->append_entries.term == replica->term) {
         return true;
     }
-    if (replica_backlog_is_full(replica)) {
+    if (replica_backlog_is_full(replica) && append->append_entries.entry_count > 0) {
+        replica->dropped_count++;
         filter_append_drop_entries(append);
     }
     struct filter_append_cursor cursor = {0};
@@ -116,6 +117,7 @@ static bool receive_append_entries(struct replica *replica, uint64_t peer_id,
     bool fed = true;
     while (fed && !replica->rejected && filter_append_next(append, &cursor, &part)) {
         if (part.first > 0 && replica_backlog_is_full(replica)) {
+            replica->dropped_count++;
             break;
         }
         fed = settle_before(replica, append, &part, error) &&

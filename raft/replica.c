@@ -60,7 +60,7 @@ static bool turn_end(struct replica *replica, bool succeeded, struct error *erro
                 replica_feed_configurations(replica, error) &&
                 replica_apply_committed(replica, error);
     if (succeeded) {
-        tail_evict(&replica->tail, replica->durable_index);
+        replica->evicted_count += tail_evict(&replica->tail, replica->durable_index);
     } else {
         replica->broken = true;
         replica->failure = *error;
@@ -187,8 +187,8 @@ bool replica_can_submit(const struct replica *replica)
 {
     return replica->started && !replica->broken && replica->state == REPLICA_LEADER &&
            replica->barrier_term == replica->term && raft_transferee(&replica->raft) == 0 &&
-           inflight_entries(replica) < LIMIT_INFLIGHT_ENTRIES &&
-           replica->inflight_bytes < LIMIT_INFLIGHT_BYTES &&
+           inflight_entries(replica) < replica->limits.inflight_entries &&
+           replica->inflight_bytes < replica->limits.inflight_bytes &&
            /* What earlier leaderships wrote may still wait for a slow disk. */
            replica->write_count < LIMIT_LOG_WRITES / 2;
 }
@@ -239,6 +239,11 @@ void replica_status_get(const struct replica *replica, struct replica_status *st
         .last_index = replica->last_index,
         .durable_index = replica->durable_index,
         .refused_count = replica->refused_count,
+        .tail_first_index = replica->tail.first_index,
+        .evicted_count = replica->evicted_count,
+        .dropped_count = replica->dropped_count,
+        .split_count = replica->split_count,
+        .cut_count = replica->cut_count,
         .barrier_applied = replica->state == REPLICA_LEADER &&
                            replica->barrier_term == replica->term &&
                            replica->applied_index >= replica->barrier_index,

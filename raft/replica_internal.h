@@ -9,6 +9,7 @@
  *   vote.c      votes of those who have none (rule 11)
  *   membership.c  changes of members (rule 11)
  *   apply.c     committed and durable entries to the owner (rule 9)
+ *   limits.c    the bounds it goes by
  *
  * Tests that drive a single replica look inside through this header too.
  */
@@ -44,6 +45,7 @@ struct replica {
     uint32_t election_timeout_ms;
     uint32_t heartbeat_ms;
     struct buffer bootstrap; /* the bytes of entry 1 */
+    struct replica_limits limits;
 
     bool started;
     bool in_turn; /* rule 1: no re-entrancy */
@@ -94,6 +96,10 @@ struct replica {
     struct replica_peer peers[LIMIT_PEERS_KNOWN];
 
     uint64_t refused_count; /* messages (rule 15) */
+    uint64_t evicted_count; /* the others: struct replica_status */
+    uint64_t dropped_count;
+    uint64_t split_count;
+    uint64_t cut_count;
 
     /* During one turn. */
     const struct peer_message *answering; /* the request that is being fed: its echo */
@@ -132,7 +138,7 @@ void replica_became_durable(struct replica *replica, uint64_t index);
 bool replica_send(struct replica *replica, const struct raft_message *message, struct error *error);
 void replica_send_message(struct replica *replica, uint64_t peer_id,
                           const struct peer_message *message);
-/* The slot of a peer, or NULL: not a member. */
+/* The slot of a peer; NULL: nobody (0), or ourselves. */
 struct replica_peer *replica_peer_slot(struct replica *replica, uint64_t peer_id);
 
 /* vote.c */

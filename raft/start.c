@@ -63,6 +63,7 @@ struct replica *replica_open(const struct replica_config *config, const struct r
     raft_set_heartbeat_timeout(&replica->raft, replica->heartbeat_ms);
     raft_set_max_inflight_entries(&replica->raft, LIMIT_RAFT_INFLIGHT_ENTRIES);
     raft_set_pre_vote(&replica->raft, true);
+    replica->limits = replica_limits_complete(&config->limits);
     replica->state = REPLICA_FOLLOWER;
     replica->generation = 1;
     return replica;
@@ -212,7 +213,7 @@ static bool start_log(struct replica *replica, struct entry *const *entries, siz
     }
     /* The log after the hard state: a log whose terms are above the stored one counts as damaged.
      */
-    tail_init(&replica->tail, found + 1, LIMIT_LOG_TAIL_ENTRIES, LIMIT_LOG_TAIL_BYTES);
+    tail_init(&replica->tail, found + 1, replica->limits.tail_entries, replica->limits.tail_bytes);
     replica->last_index = found;
     replica->durable_index = found;
     if (found < count) {

@@ -128,8 +128,8 @@ static bool write_slots(struct data_directory *directory, struct file *file,
     return true;
 }
 
-/* Makes the directory's own name durable. At every open, not only at the one that makes it: that
- * one may have been killed just before, and nobody else would do it. */
+/* Makes the directory's own name durable: before there is a manifest, for behind that nobody would
+ * do it any more. */
 static bool sync_parent(struct data_directory *directory, struct error *error)
 {
     const struct file_system *files = &directory->files;
@@ -170,7 +170,8 @@ static bool create_manifest(struct data_directory *directory,
     if (file != NULL) {
         files->close(file);
     }
-    created = created && files->rename(files->context, temporary, path, error) &&
+    created = created && sync_parent(directory, error) &&
+              files->rename(files->context, temporary, path, error) &&
               files->sync_directory(files->context, directory->path, error);
     free(temporary);
     directory->is_new = created;
@@ -265,8 +266,7 @@ struct data_directory *data_directory_open(const struct data_directory_options *
                   load_manifest(directory, options, &contents, error) &&
                   files->make_directory(files->context, directory->log_path, error) &&
                   remove_other_generations(directory, &contents, error) &&
-                  files->sync_directory(files->context, directory->path, error) &&
-                  sync_parent(directory, error);
+                  files->sync_directory(files->context, directory->path, error);
     free(contents.generations);
     if (!opened) {
         data_directory_close(directory);

@@ -26,7 +26,8 @@ bool audit_start(struct audit *audit, struct core *core, bool *busy, struct erro
     if (*busy) {
         return error_set(error, "another audit is running on this node");
     }
-    audit->work = (struct pool_work){audit_run, audit_run_done};
+    void (*ended)(struct audit *) = audit->ended;
+    *audit = (struct audit){.work = {audit_run, audit_run_done}, .ended = ended};
     audit->core = core;
     audit->view = core->state_store.ops->view_open(core->state_store.state);
     audit->applied_index = core->state_store.ops->view_applied_index(audit->view);

@@ -90,7 +90,9 @@ static size_t replica_read_log(void *context, uint64_t first_index, size_t max_c
 static void replica_send_to(void *context, uint64_t peer_id, const struct peer_message *message)
 {
     struct core *core = context;
-    core->env.send(core->env.context, peer_id, message);
+    if (!core->failed) {
+        core->env.send(core->env.context, peer_id, message);
+    }
 }
 
 struct applying {
@@ -109,6 +111,10 @@ static bool replica_apply(void *context, const struct entry *entry, struct error
 {
     struct core *core = context;
     struct applying applying = {core->proposer, entry};
+    if (core->failed) { /* in this very turn: nothing is acknowledged any more */
+        *error = core->failure;
+        return false;
+    }
     struct bytes commands = entry->data;
     if (PLANTED(LOCAL_CLOCK_EXPIRY) && entry->type == ENTRY_COMMAND) {
         commands = planted_restamp(commands, wall_ms(core));
@@ -263,10 +269,19 @@ bool core_change_members(struct core *core, const struct replica_change *change,
 
 /* ---- life ---- */
 
+/* Between the bounds of the parts, as base/limits.h has them: room for the barrier. */
+static void assert_limits(const struct core_config *config)
+{
+    struct replica_limits replica = replica_limits_complete(&config->replica_limits);
+    struct proposer_limits proposer = proposer_limits_complete(&config->proposer_limits);
+    assert(proposer.inflight_entries < replica.inflight_entries);
+}
+
 bool core_open(struct core *core, const struct core_config *config, const struct core_env *env,
                struct error *error)
 {
     *core = (struct core){.config = *config, .env = *env, .state = REPLICA_FOLLOWER};
+    assert_limits(config);
     struct buffer bootstrap = {0};
     bool ok = replica_bootstrap_entry(config->members, config->member_count, &bootstrap,
                                       &core->cluster_id, error);
@@ -288,7 +303,7 @@ bool core_start(struct core *core, struct error *error)
         .stamp = proposer_stamp,
         .submit = proposer_submit,
     };
-    core->proposer = proposer_new(&proposer);
+    core->proposer = proposer_new(&proposer, &core->config.proposer_limits);
     const struct replica_env env = {
         .context = core,
         .store_hard_state = replica_store_hard_state,
@@ -307,6 +322,7 @@ bool core_start(struct core *core, struct error *error)
         .election_timeout_ms = core->config.election_timeout_ms,
         .heartbeat_ms = core->config.heartbeat_ms,
         .seed = core->config.seed,
+        .limits = core->config.replica_limits,
     };
     core->replica = replica_open(&config, &env, error);
     if (core->replica == NULL) {

@@ -12,7 +12,17 @@
 
 #define RECORD_OVERHEAD_BYTES 32 /* at least what the log adds to an entry */
 
-static void write_clear(struct log_write *write)
+struct log_write log_write_make(uint64_t generation, uint64_t first_index,
+                                struct entry *const *entries, size_t count)
+{
+    struct entry **references = memory_alloc(count * sizeof(struct entry *));
+    for (size_t i = 0; i < count; i++) {
+        references[i] = entry_reference(entries[i]);
+    }
+    return (struct log_write){generation, first_index, references, count};
+}
+
+void log_write_free(struct log_write *write)
 {
     for (size_t i = 0; i < write->count; i++) {
         entry_release(write->entries[i]);
@@ -20,18 +30,13 @@ static void write_clear(struct log_write *write)
     free((void *)write->entries);
 }
 
-bool log_queue_push(struct log_queue *queue, uint64_t generation, uint64_t first_index,
-                    struct entry *const *entries, size_t count)
+bool log_queue_push(struct log_queue *queue, struct log_write *write)
 {
     if (queue->length == LIMIT_LOG_WRITES) {
+        log_write_free(write);
         return false;
     }
-    struct entry **references = memory_alloc(count * sizeof(struct entry *));
-    for (size_t i = 0; i < count; i++) {
-        references[i] = entry_reference(entries[i]);
-    }
-    queue->writes[(queue->head + queue->length++) % LIMIT_LOG_WRITES] =
-        (struct log_write){generation, first_index, references, count};
+    queue->writes[(queue->head + queue->length++) % LIMIT_LOG_WRITES] = *write;
     return true;
 }
 
@@ -97,7 +102,7 @@ size_t log_queue_take_done(struct log_queue *queue, struct log_completion *done)
 void log_queue_clear(struct log_queue *queue)
 {
     while (queue->length > 0) {
-        write_clear(&queue->writes[queue->head]);
+        log_write_free(&queue->writes[queue->head]);
         queue->head = (queue->head + 1) % LIMIT_LOG_WRITES;
         queue->length--;
     }
@@ -130,7 +135,7 @@ bool log_run_append(struct log_run *run, struct log_store *log, struct error *er
 void log_run_clear(struct log_run *run)
 {
     for (size_t i = 0; i < run->count; i++) {
-        write_clear(&run->writes[i]);
+        log_write_free(&run->writes[i]);
     }
     run->count = 0;
     run->record_count = 0;

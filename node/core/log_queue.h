@@ -49,9 +49,13 @@ struct log_run {
     size_t record_capacity;
 };
 
-/* False: the queue is full. The replica's own bounds make that impossible while it keeps them. */
-bool log_queue_push(struct log_queue *queue, uint64_t generation, uint64_t first_index,
-                    struct entry *const *entries, size_t count);
+/* With references of its own; made before the lock is taken, for it allocates. */
+struct log_write log_write_make(uint64_t generation, uint64_t first_index,
+                                struct entry *const *entries, size_t count);
+void log_write_free(struct log_write *write);
+/* Takes the write over. False, and it is freed: the queue is full. The replica's own bounds make
+ * that impossible while it keeps them. */
+bool log_queue_push(struct log_queue *queue, struct log_write *write);
 /* Takes the longest run at the head; false: nothing waits. */
 bool log_queue_take(struct log_queue *queue, struct log_run *run);
 /* The run is durable. */

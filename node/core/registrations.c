@@ -31,15 +31,6 @@ void registrations_note(struct registrations *registrations, uint64_t index, str
     }
 }
 
-void registrations_truncate(struct registrations *registrations, uint64_t index)
-{
-    /* They stand in the order of the log. */
-    while (registrations->count > 0 &&
-           registrations->items[registrations->count - 1].index >= index) {
-        registrations->count--;
-    }
-}
-
 uint64_t registrations_find(const struct registrations *registrations, uint64_t node_id,
                             uint64_t applied_index)
 {

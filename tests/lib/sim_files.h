@@ -5,7 +5,8 @@
  * The model, stricter than most file systems:
  *   - What a program reads is what it wrote last; what survives a power cut is what was synced. Of
  *     the writes since the last sync of a file each sector of 512 bytes survives or not, in any
- *     combination; of the last one also a first part that ends anywhere.
+ *     combination, as it stood behind some write to it; of the last one also a first part that
+ *     ends anywhere.
  *   - Creations, renames and removals survive once their directory is synced; of those since, some
  *     first ones (a journal keeps their order). Syncing a file does not keep its name.
  *   - A failed write has left a first part. After a failed sync the bytes read as written and may

@@ -183,19 +183,36 @@ void sim_inode_sync(struct sim_inode *inode)
     }
 }
 
-/* Each sector survives in `quarters` of four cases. */
-static void sync_sectors(struct sim_inode *inode, const struct sim_pending *pending,
-                         uint64_t quarters, struct random *random)
+/* The sector in which `offset` lies reaches the disk as it stood in memory when the first `len`
+ * bytes of the pending write `last` were there: with what earlier writes had put into it, for
+ * memory has one copy of a sector and the disk takes that. */
+static void sync_sector(struct sim_inode *inode, size_t last, size_t len, uint64_t offset)
 {
-    struct bytes data = pending_bytes(inode, pending);
-    for (size_t from = 0; from < data.len;) {
-        uint64_t offset = pending->offset + from;
-        size_t sector_left = SECTOR_BYTES - (size_t)(offset % SECTOR_BYTES);
-        size_t part = data.len - from < sector_left ? data.len - from : sector_left;
-        if (sim_random_below(random, 4) < quarters) {
-            content_put(&inode->durable, offset, bytes_of(data.data + from, part));
+    uint64_t sector_from = offset - offset % SECTOR_BYTES;
+    uint64_t sector_to = sector_from + SECTOR_BYTES;
+    for (size_t i = 0; i <= last; i++) {
+        const struct sim_pending *pending = &inode->pending[i];
+        uint64_t end = pending->offset + (i == last ? len : pending->len);
+        uint64_t from = pending->offset > sector_from ? pending->offset : sector_from;
+        uint64_t to = end < sector_to ? end : sector_to;
+        if (!pending->is_allocation && from < to) {
+            const uint8_t *data = pending_bytes(inode, pending).data + (from - pending->offset);
+            content_put(&inode->durable, from, bytes_of(data, (size_t)(to - from)));
         }
-        from += part;
+    }
+}
+
+/* Of the first `len` bytes of a pending write each sector survives in `quarters` of four cases. */
+static void sync_sectors(struct sim_inode *inode, size_t write, size_t len, uint64_t quarters,
+                         struct random *random)
+{
+    uint64_t offset = inode->pending[write].offset;
+    uint64_t end = offset + len;
+    while (offset < end) {
+        if (sim_random_below(random, 4) < quarters) {
+            sync_sector(inode, write, len, offset);
+        }
+        offset += SECTOR_BYTES - offset % SECTOR_BYTES;
     }
 }
 
@@ -214,10 +231,9 @@ void sim_inode_sync_in_part(struct sim_inode *inode, struct random *random)
             }
         } else if (last && sim_random_below(random, 3) == 0) {
             size_t part = (size_t)sim_random_below(random, pending->len + 1);
-            content_put(&inode->durable, pending->offset,
-                        bytes_of(pending_bytes(inode, pending).data, part));
+            sync_sectors(inode, i, part, 4, random);
         } else {
-            sync_sectors(inode, pending, quarters, random);
+            sync_sectors(inode, i, pending->len, quarters, random);
         }
     }
     forget_pending(inode);

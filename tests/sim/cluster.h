@@ -25,7 +25,7 @@ struct cluster_options {
     size_t node_count; /* 0: by the seed */
     enum climate climate;
     uint64_t deaf; /* checks that don't count: a bit for each */
-    FILE *trace; /* everything that happens; NULL: nothing */
+    FILE *trace;   /* everything that happens; NULL: nothing */
 };
 
 struct cluster_result {

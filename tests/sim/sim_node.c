@@ -82,6 +82,22 @@ static enum sim_loss draw_loss(struct random *random)
     return draw < 6 ? SIM_LOSE_SOME : draw < 9 ? SIM_LOSE_ALL : SIM_LOSE_NONE;
 }
 
+/* The bounds it has met. */
+static void count_life(struct sim_node *node)
+{
+    struct replica_status status;
+    uint64_t *counts = node->world->stats.counts;
+    if (node->core.replica == NULL) {
+        return; /* it has not got so far */
+    }
+    replica_status_get(node->core.replica, &status);
+    counts[STAT_EVICTED] += status.evicted_count;
+    counts[STAT_DROPPED] += status.dropped_count;
+    counts[STAT_SPLIT] += status.split_count;
+    counts[STAT_CUT_SHORT] += status.cut_count;
+    counts[STAT_PUT_OFF] += node->core.registrations_put_off;
+}
+
 static void close_core(struct sim_node *node)
 {
     struct error ignored; /* the store may not be able to close well: it has crashed */
@@ -90,6 +106,7 @@ static void close_core(struct sim_node *node)
         node->work = NULL;
     }
     if (node->core_is_open) {
+        count_life(node);
         core_close(&node->core, &ignored);
         node->core_is_open = false;
     }
@@ -168,6 +185,7 @@ void sim_node_stop(struct sim_node *node)
     }
     trace_note(&node->world->trace, node->number, TRACE_STOPPING, 0);
     world_count(node->world, STAT_STOPS);
+    count_life(node);
     bool closed = core_close(&node->core, &error);
     node->core_is_open = false;
     if (!closed && !node->state_is_faulty) {
@@ -198,6 +216,7 @@ static bool show_log(struct sim_node *node, struct error *error)
     if (read) {
         checks_log_found(node->checks, node->number, records, (size_t)count);
         node->log_asked = count;
+        node->log_found = count;
     }
     for (size_t i = 0; i < reads; i++) {
         buffer_free(&memories[i]);
@@ -235,6 +254,8 @@ static bool open_core(struct sim_node *node, struct error *error)
         .log_segment_bytes = node->plan->log_segment_bytes,
         .new_incarnation = node->incarnation,
         .seed = (uint32_t)random_next(random),
+        .replica_limits = node->plan->replica_limits,
+        .proposer_limits = node->plan->proposer_limits,
     };
     struct core_env env = node_env;
     env.context = node;
@@ -255,6 +276,7 @@ void sim_node_start(struct sim_node *node)
     }
     node->life++;
     node->led_term = 0;
+    node->group_index = 0;
     node->failures_seen = sim_disk_failures(node->disk);
     world_count(world, STAT_STARTS);
     trace_note(&world->trace, node->number, TRACE_STARTING, 0);

@@ -71,9 +71,13 @@ struct sim_node {
     struct pool_work *work;
     uint64_t stored_term; /* as the checks were told */
     uint64_t stored_vote;
-    uint64_t led_term;  /* the last one it led */
-    uint64_t log_asked; /* how far the log reaches that it asked for */
-    bool state_failed;  /* a commit */
+    uint64_t led_term;    /* the last one it led */
+    uint64_t log_asked;   /* how far the log reaches that it asked for */
+    uint64_t log_found;   /* and reached when it started */
+    uint64_t group_index; /* the last entry that proposals were applied from */
+    uint64_t group_count; /* and how many of them */
+    bool pool_refused;    /* the last work */
+    bool state_failed;    /* a commit */
 
     /* An end that is due, or under way. */
     uint64_t calls_to_end; /* at the n-th call outside from now; 0: none planned */
@@ -114,6 +118,9 @@ void sim_node_wipe(struct sim_node *node);
 void sim_node_mend(struct sim_node *node);
 bool sim_node_is_crashing(const struct sim_node *node);
 bool sim_node_leads(const struct sim_node *node);
+
+/* A proposal of a client's commands has been applied: counts how they gather in entries. */
+void sim_node_count_proposal(struct sim_node *node);
 
 /* Tells the checks what its disk and its replica have come to. */
 void sim_node_report(struct sim_node *node);

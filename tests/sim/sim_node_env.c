@@ -50,6 +50,20 @@ static void check_progress(struct sim_node *node, uint64_t peer_id,
     }
 }
 
+/* Entries of this life that the tail does not hold any more. */
+static void count_read_back(struct sim_node *node, const struct peer_message *message)
+{
+    struct replica_status status;
+    if (message->type != PEER_APPEND_ENTRIES || message->append_entries.entry_count == 0) {
+        return;
+    }
+    uint64_t first_index = message->append_entries.prev_log_index + 1;
+    replica_status_get(node->core.replica, &status);
+    if (first_index > node->log_found && first_index < status.tail_first_index) {
+        node->world->stats.counts[STAT_READ_BACK] += message->append_entries.entry_count;
+    }
+}
+
 static void send(void *context, uint64_t peer_id, const struct peer_message *message)
 {
     struct sim_node *node = context;
@@ -64,6 +78,7 @@ static void send(void *context, uint64_t peer_id, const struct peer_message *mes
     }
     sim_node_report(node);
     checks_sent(node->checks, node->number, to, message);
+    count_read_back(node, message);
     check_progress(node, peer_id, message);
     sim_net_send(node->net, node->number, to, message);
 }
@@ -125,12 +140,18 @@ static void work_in_pool(void *owner, void *object, uint64_t life)
 static bool run_in_pool(void *context, struct pool_work *work, struct error *error)
 {
     struct sim_node *node = context;
+    struct random *random = &node->world->random;
     if (node->work != NULL) {
         return error_set(error, "the pool is busy");
     }
+    node->pool_refused = sim_random_chance(random, node->plan->pool_refuses_permille);
+    if (node->pool_refused) {
+        world_count(node->world, STAT_POOL_REFUSALS);
+        return error_set(error, "the pool refuses");
+    }
     node->work = work;
-    world_after(node->world, sim_random_between(&node->world->random, 100, 100000), work_in_pool,
-                node, work, node->life);
+    world_after(node->world, sim_random_between(random, 100, 100000), work_in_pool, node, work,
+                node->life);
     return true;
 }
 

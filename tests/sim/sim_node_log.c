@@ -24,7 +24,8 @@ static void take_run(struct sim_node *node)
 bool node_log_push(struct sim_node *node, uint64_t generation, uint64_t first_index,
                    struct entry *const *entries, size_t count)
 {
-    if (!log_queue_push(&node->log_queue, generation, first_index, entries, count)) {
+    struct log_write write = log_write_make(generation, first_index, entries, count);
+    if (!log_queue_push(&node->log_queue, &write)) {
         return false;
     }
     if (!node->log_is_writing) {

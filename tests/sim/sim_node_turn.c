@@ -282,11 +282,30 @@ enum sim_net_hello sim_node_hello(struct sim_node *node, struct sim_node *peer)
 
 bool sim_node_propose(struct sim_node *node, struct proposal *proposal)
 {
-    if (!node->is_up || !core_propose(&node->core, proposal)) {
+    if (!node->is_up) {
+        return false;
+    }
+    if (!core_propose(&node->core, proposal)) {
+        if (core_leads(&node->core)) {
+            world_count(node->world, STAT_QUEUE_FULL);
+        }
         return false;
     }
     node_after_event(node);
     return true;
+}
+
+void sim_node_count_proposal(struct sim_node *node)
+{
+    uint64_t index = core_applied_index(&node->core);
+    node->group_count = index == node->group_index ? node->group_count + 1 : 1;
+    node->group_index = index;
+    world_count(node->world, STAT_PROPOSALS);
+    if (node->group_count == 1) {
+        world_count(node->world, STAT_PROPOSED_ENTRIES);
+    } else if (node->group_count == 2) {
+        world_count(node->world, STAT_GROUPS);
+    }
 }
 
 bool sim_node_change_members(struct sim_node *node, const struct replica_change *change)
@@ -351,7 +370,7 @@ void sim_node_audit(struct sim_node *node)
     audit->ended = audit_ended;
     if (!audit_start(audit, &node->core, &busy, &error)) {
         free(audit);
-        if (!busy) {
+        if (!busy && !node->pool_refused) {
             world_fail(node->world, CHECK_INVARIANTS, "node %zu can't be audited: %s",
                        node->number + 1, error.text);
         }

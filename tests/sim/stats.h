@@ -20,6 +20,11 @@
     X(REPLAYED, "retries found executed", true)                                                    \
     X(CANCELLED, "cancelled while they waited", true)                                              \
     X(AUDITS, "audits", true)                                                                      \
+    X(QUEUE_FULL, "proposals refused by a full queue", true)                                       \
+    X(PUT_OFF, "registrations put off by one", true)                                               \
+    X(PROPOSALS, "commands' proposals applied", true)                                              \
+    X(PROPOSED_ENTRIES, "in so many entries", true)                                                \
+    X(GROUPS, "of them with several", true)                                                        \
     /* replication */                                                                              \
     X(MESSAGES, "messages", true)                                                                  \
     X(ELECTIONS, "elections won", true)                                                            \
@@ -30,6 +35,11 @@
     X(CHANGES_REFUSED, "changes refused", true)                                                    \
     X(CHANGES_UNDONE, "changes undone by another leader", true)                                    \
     X(STRIKES, "leaders struck over a change", true)                                               \
+    X(EVICTED, "entries out of the tail", true)                                                    \
+    X(READ_BACK, "of them read from disk for a peer", true)                                        \
+    X(DROPPED, "appends a full backlog dropped", true)                                             \
+    X(SPLIT, "appends in several frames", true)                                                    \
+    X(CUT_SHORT, "appends cut short by a turn's bound", true)                                      \
     X(SEGMENTS, "log segments begun", true)                                                        \
     /* faults: nodes */                                                                            \
     X(POWER_CUTS, "power cuts", true)                                                              \
@@ -51,6 +61,7 @@
     X(FAIL_STOPS, "nodes stopped by their disk", true)                                             \
     X(REFUSED_STARTS, "starts refused by a disk", true)                                            \
     X(STATE_FAILURES, "state databases that failed", true)                                         \
+    X(POOL_REFUSALS, "audits the pool refused", true)                                              \
     /* faults: clocks */                                                                           \
     X(WALL_JUMPS, "jumps of a wall clock", true)                                                   \
     X(DRIFTS, "changes of a clock's rate", true)                                                   \

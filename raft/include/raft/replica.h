@@ -79,6 +79,24 @@ struct replica_env {
                           uint64_t leader_id);
 };
 
+/* Bounds; 0: that of base/limits.h, which also says what each is for. Smaller ones are for a
+ * simulation, which would hardly come to those. How they lie to each other is asserted. */
+struct replica_limits {
+    size_t tail_entries; /* LIMIT_LOG_TAIL_... */
+    size_t tail_bytes;
+    size_t unsynced_entries; /* LIMIT_UNSYNCED_... */
+    size_t unsynced_bytes;
+    size_t inflight_entries; /* LIMIT_INFLIGHT_... */
+    size_t inflight_bytes;
+    size_t append_entries; /* LIMIT_APPEND_... */
+    size_t append_bytes;
+    size_t append_turn_bytes;
+    size_t apply_turn_entries; /* LIMIT_APPLY_TURN_... */
+    size_t apply_turn_bytes;
+};
+/* These, with the defaults where there is a 0. */
+struct replica_limits replica_limits_complete(const struct replica_limits *given);
+
 struct replica_config {
     uint64_t id;
     const char *address;
@@ -88,6 +106,7 @@ struct replica_config {
     uint32_t election_timeout_ms; /* 0: DEFAULT_ELECTION_TIMEOUT_MS */
     uint32_t heartbeat_ms;        /* 0: a quarter of the timeout, the longest that is allowed */
     uint32_t seed;                /* unique per node: rule 1 */
+    struct replica_limits limits;
 };
 
 /* What was found on disk. entries: every entry of the log in order, beginning at 1; only term,
@@ -129,8 +148,7 @@ bool replica_tick(struct replica *replica, uint64_t now_ms, struct error *error)
 /* When replica_tick wants to be called next. */
 uint64_t replica_next_ms(const struct replica *replica);
 
-/* May an entry be submitted: leader, the term's barrier submitted, in-flight limits (base/limits.h)
- * not reached? */
+/* May an entry be submitted: leader, the term's barrier submitted, in-flight limits not reached? */
 bool replica_can_submit(const struct replica *replica);
 /* Submits one ENTRY_COMMAND; needs replica_can_submit. The index it will have, if it ever commits.
  * Takes over the reference. */
@@ -163,7 +181,13 @@ struct replica_status {
     uint64_t applied_index;
     uint64_t last_index;
     uint64_t durable_index;
-    uint64_t refused_count; /* messages that were malformed */
+    uint64_t refused_count;    /* messages that were malformed */
+    uint64_t tail_first_index; /* entries before it are read from disk */
+    /* How often a bound was met. */
+    uint64_t evicted_count; /* entries out of the tail */
+    uint64_t dropped_count; /* appends whose entries the full backlog did not take */
+    uint64_t split_count;   /* appends that left in several frames */
+    uint64_t cut_count;     /* appends that a turn's bound cut short */
     bool barrier_applied; /* leader whose own barrier is applied: reads and commands may be answered
                            */
 };

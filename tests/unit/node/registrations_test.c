@@ -39,19 +39,6 @@ static void the_first_registration_of_a_node_counts_until_it_is_applied(void **s
     assert_int_equal(registrations_find(&registrations, 2, 3), 22);
 }
 
-static void a_truncation_takes_them_back(void **state)
-{
-    (void)state;
-    struct registrations registrations = {0};
-    note(&registrations, 3, 1, 11);
-    note(&registrations, 4, 2, 22);
-    registrations_truncate(&registrations, 4);
-    assert_int_equal(registrations_find(&registrations, 1, 0), 11);
-    assert_int_equal(registrations_find(&registrations, 2, 0), 0);
-    note(&registrations, 4, 2, 33);
-    assert_int_equal(registrations_find(&registrations, 2, 0), 33);
-}
-
 static void what_is_no_entry_is_left_out(void **state)
 {
     (void)state;
@@ -69,7 +56,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_registration_of_a_node_counts_until_it_is_applied),
-        cmocka_unit_test(a_truncation_takes_them_back),
         cmocka_unit_test(what_is_no_entry_is_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

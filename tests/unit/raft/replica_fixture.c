@@ -200,6 +200,7 @@ bool fixture_start(struct fixture *fixture, uint64_t id, size_t member_count)
         .members = members,
         .member_count = member_count,
         .seed = (uint32_t)(77 * id),
+        .limits = fixture->limits,
     };
     struct replica_env env = {
         .context = fixture,

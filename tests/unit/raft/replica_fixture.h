@@ -40,6 +40,7 @@ struct fixture {
     struct replica *replica;
     struct error error;
     uint64_t now_ms;
+    struct replica_limits limits; /* set before the start; 0: the defaults */
 
     /* The disk. */
     uint64_t term;

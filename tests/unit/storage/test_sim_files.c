@@ -10,6 +10,8 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "sim_files.h"
 #include "sim_random.h"
@@ -135,6 +137,32 @@ static void test_torn_writes(void **state)
         torn += new_bytes != 0 && new_bytes != sizeof data;
     }
     assert_true(kept > 10 && lost > 10 && torn > 50);
+}
+
+/* Memory has one copy of a sector: whatever the last write adds to it, what the writes before had
+ * put there reaches the disk with it. So a process that was killed behind a write, and its next
+ * life that writes the same again, can't leave half of a sector between them. */
+static void test_a_sector_holds_what_earlier_writes_put_there(void **state)
+{
+    (void)state;
+    char same[2048];
+    memset(same, 'x', sizeof same);
+    for (uint64_t round = 0; round < 200; round++) {
+        char path[16];
+        snprintf(path, sizeof path, "/s%u", (unsigned)round);
+        struct file *file = must_open(path, true);
+        assert_true(files.allocate(file, sizeof same, &error));
+        assert_true(files.sync(file, &error));
+        assert_true(files.sync_directory(disk, "/", &error));
+        assert_true(files.write(file, 0, same, sizeof same, &error));
+        assert_true(files.write(file, 0, same, sizeof same, &error));
+        sim_disk_crash(disk, SIM_LOSE_SOME);
+        files.close(file);
+        struct bytes content = sim_disk_content(disk, path);
+        for (size_t i = 1; i < content.len; i++) {
+            assert_true(i % 512 == 0 || content.data[i] == content.data[i - 1]);
+        }
+    }
 }
 
 static void test_failed_sync_gives_the_bytes_up(void **state)
@@ -442,6 +470,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_unsynced_bytes_are_lost, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_unsynced_names_are_lost, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_torn_writes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_sector_holds_what_earlier_writes_put_there, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_failed_sync_gives_the_bytes_up, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_faults, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_failing_until_mended, set_up, tear_down),
