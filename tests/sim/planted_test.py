@@ -63,7 +63,7 @@ CAUGHT = {
     "late-rejection-counts": Planted(("progress",), 150, DISORDER),
     "pre-vote-not-mended": Planted(("said-durable", "vote"), 20, DISORDER),
     "append-not-split": Planted(("members", "liveness"), 60, MEMBERS),
-    "change-not-settled": Planted(("members",), 60, MEMBERS),
+    "change-not-settled": Planted(("members",), 120, MEMBERS),
     # By the replica, which holds libraft to its contract after each step.
     "commit-not-bounded": Planted(("fail-stop",), 200, ONE_WAY, "libraft's commit index went from"),
     "no-configuration-events": Planted(("liveness",), 20, MEMBERS),
@@ -93,7 +93,7 @@ BEHIND = {
     "ack-before-quorum": Planted(("acknowledged", "read", "committed", "members"), 20, ("--without", "applied")),
     "apply-before-durable": Planted(("acknowledged", "read", "digest"), 20, ("--without", "applied")),
     "applied-index-ahead": Planted(("acknowledged", "fail-stop", "read", "liveness"), 20, ("--without", "applied")),
-    "stale-append-fed": Planted(("liveness",), 600, ("--without", "said-durable", *DISORDER)),
+    "stale-append-fed": Planted(("liveness",), 1000, ("--without", "said-durable", *DISORDER)),
 }
 
 # docs/decisions/006-rules-that-nothing-misses.md says why.
@@ -132,7 +132,10 @@ def cases():
 def run(simulator, seed, options, bug=None):
     """The check that failed; None: none did. And what was printed of it."""
     command = [simulator, "--seed", str(seed), *options] + (["--plant", bug] if bug else [])
-    ran = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=SECONDS_PER_SEED, check=False)
+    try:
+        ran = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=SECONDS_PER_SEED, check=False)
+    except subprocess.TimeoutExpired:
+        return "hang", f"{' '.join(command)} has not ended after {SECONDS_PER_SEED} s"
     if ran.returncode == 0:
         return None, ""
     failed = re.search(r"^seed \d+ FAILED \([^)]*\): ([a-z-]+): (.*)", ran.stdout, re.MULTILINE)
