@@ -215,6 +215,14 @@ static bool set_times(struct request *request, const hf_call_options *options)
     return true;
 }
 
+/* What would be lost silently is refused. */
+static bool check_freshness(struct request *request, const hf_call_options *options)
+{
+    return options == NULL || request->takes_freshness ||
+           (options->consistency == HF_LINEARIZABLE && options->min_log_index == 0) ||
+           error_set(&request->error, "consistency and min_log_index are for reads of the ledger");
+}
+
 /* A place among the calls under way, or none. */
 static bool take_place(struct request *request)
 {
@@ -275,7 +283,7 @@ static bool hand_over(struct request *request, const char *path, const hf_call_o
     request->call->path = path;
     request->call->owner = request->client;
     request->call->ended = on_call_ended;
-    if (!set_times(request, options)) {
+    if (!set_times(request, options) || !check_freshness(request, options)) {
         return refuse(request, HF_INVALID_ARGUMENT);
     }
     if (!take_place(request)) {

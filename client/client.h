@@ -26,7 +26,8 @@ struct request {
     void *object;
     hf_verdict refusal; /* HF_OK: none so far */
     bool inside;
-    struct error error; /* the words of the refusal */
+    bool takes_freshness; /* its options may say how fresh the answer must be */
+    struct error error;   /* the words of the refusal */
 };
 
 enum request_mode { REQUEST_WAITS, REQUEST_SUBMITS };

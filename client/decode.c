@@ -49,6 +49,12 @@ static int64_t ms_of_timestamp(const Google__Protobuf__Timestamp *timestamp)
     return ms;
 }
 
+/* Rounded up: an age is the most that it can be. */
+static int64_t ms_of_duration(const Google__Protobuf__Duration *duration)
+{
+    return duration != NULL ? duration->seconds * 1000 + (duration->nanos + 999999) / 1000000 : 0;
+}
+
 /* Strings of replies are never NULL. */
 static const char *copy_text(struct arena *arena, const char *text)
 {
@@ -300,6 +306,7 @@ static bool decode_single_stock(hf_stock_list *list, struct bytes reply, uint32_
     bool good = message != NULL && fill_stock_item(stock_items_of(list), message, error);
     if (good) {
         list->log_index = message->log_index;
+        list->age_ms = ms_of_duration(message->age);
         list->attempts = attempts;
     }
     arena_free(&scratch.arena);
@@ -342,6 +349,7 @@ static bool fill_stocks(hf_stock_list *list, const Holdfast__V1__BatchGetStockRe
         }
     }
     list->log_index = reply->log_index;
+    list->age_ms = ms_of_duration(reply->age);
     list->attempts = attempts;
     return true;
 }
@@ -376,6 +384,7 @@ static hf_verdict decode_stock_page(void *object, struct bytes reply, uint32_t a
         list->count = message->n_stocks;
         list->next_page_token = copy_text(arena, message->next_page_token);
         list->log_index = message->log_index;
+        list->age_ms = ms_of_duration(message->age);
         list->attempts = attempts;
     }
     arena_free(&scratch.arena);
@@ -423,6 +432,7 @@ static hf_verdict fill_availability(hf_availability *availability, struct arena 
     availability->verdict = verdict;
     availability->message = hf_verdict_text(verdict);
     availability->log_index = reply->log_index;
+    availability->age_ms = ms_of_duration(reply->age);
     availability->failed_lines = failed_lines_of(arena, reply->failed_lines, reply->n_failed_lines);
     availability->failed_line_count = reply->n_failed_lines;
     return verdict;
@@ -505,6 +515,7 @@ static hf_verdict decode_order(void *object, struct bytes reply, uint32_t attemp
         order->message = hf_verdict_text(verdict);
         order->attempts = attempts;
         order->log_index = message->log_index;
+        order->age_ms = ms_of_duration(message->age);
     }
     arena_free(&scratch.arena);
     return verdict;
@@ -563,6 +574,7 @@ static hf_verdict decode_history(void *object, struct bytes reply, uint32_t atte
         history->message = hf_verdict_text(verdict);
         history->attempts = attempts;
         history->log_index = message->log_index;
+        history->age_ms = ms_of_duration(message->age);
         history->rows = rows;
         history->count = message->n_rows;
         history->next_page_token = copy_text(arena, message->next_page_token);

@@ -1,7 +1,8 @@
 /*
  * dispatch.c - see dispatch.h.
  *
- * The happy path: the preferred endpoint, which is the leader, answers the first attempt.
+ * The happy path: the preferred endpoint, which is the leader, answers the first attempt; of calls
+ * that any node can answer as well, one that was drawn.
  *
  * What can fail, and what then: no connection, a lost one, time that passes, a node that can't
  * serve or lost its leadership: the endpoint is suspect for a while, and the call goes to another
@@ -252,7 +253,12 @@ static void attempt(struct call *call)
         return;
     }
     if (call->only_endpoint == NULL) {
-        send_to(call, endpoints_choose(&dispatch->endpoints, now_ms), now_ms);
+        const struct endpoints *endpoints = &dispatch->endpoints;
+        send_to(call,
+                call->is_spread
+                    ? endpoints_choose_any(endpoints, random_next(&dispatch->random), now_ms)
+                    : endpoints_choose(endpoints, now_ms),
+                now_ms);
         return;
     }
     struct error error;

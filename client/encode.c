@@ -456,12 +456,23 @@ bool encode_batch(struct buffer *out, const hf_command *commands, size_t count,
 
 /* ---- reads ---- */
 
+_Static_assert((int)HF_LINEARIZABLE == HOLDFAST__V1__CONSISTENCY__LINEARIZABLE, "ledger.proto");
+_Static_assert((int)HF_STALE == HOLDFAST__V1__CONSISTENCY__STALE, "");
+
+/* The fields that every read has. */
+#define FILL_FRESHNESS(message)                                                                    \
+    do {                                                                                           \
+        (message)->consistency = (Holdfast__V1__Consistency)freshness->consistency;                \
+        (message)->min_log_index = freshness->min_log_index;                                       \
+    } while (0)
+
 static bool check_key(const hf_stock_key *key, struct error *error)
 {
     return key->sku != NULL || error_set(error, "sku is NULL");
 }
 
-bool encode_get_stock(struct buffer *out, const hf_stock_key *key, struct error *error)
+bool encode_get_stock(struct buffer *out, const hf_stock_key *key,
+                      const struct encode_freshness *freshness, struct error *error)
 {
     if (!check_key(key, error)) {
         return false;
@@ -469,11 +480,12 @@ bool encode_get_stock(struct buffer *out, const hf_stock_key *key, struct error 
     Holdfast__V1__GetStockRequest request = HOLDFAST__V1__GET_STOCK_REQUEST__INIT;
     request.sku = (char *)key->sku;
     request.warehouse = key->warehouse;
+    FILL_FRESHNESS(&request);
     return pack(out, &request.base, error);
 }
 
 bool encode_get_stocks(struct buffer *out, const hf_stock_key *keys, size_t count,
-                       struct error *error)
+                       const struct encode_freshness *freshness, struct error *error)
 {
     assert(count >= 1 && count <= LIMIT_QUERY_ITEMS && keys != NULL);
     struct scratch scratch;
@@ -492,13 +504,15 @@ bool encode_get_stocks(struct buffer *out, const hf_stock_key *keys, size_t coun
         Holdfast__V1__BatchGetStockRequest request = HOLDFAST__V1__BATCH_GET_STOCK_REQUEST__INIT;
         request.n_keys = count;
         request.keys = pointers;
+        FILL_FRESHNESS(&request);
         good = pack(out, &request.base, error);
     }
     arena_free(&scratch.arena);
     return good;
 }
 
-bool encode_check_stock(struct buffer *out, const hf_line *lines, size_t count, struct error *error)
+bool encode_check_stock(struct buffer *out, const hf_line *lines, size_t count,
+                        const struct encode_freshness *freshness, struct error *error)
 {
     if (count == 0) {
         return error_set(error, "no lines");
@@ -511,6 +525,7 @@ bool encode_check_stock(struct buffer *out, const hf_line *lines, size_t count, 
     Holdfast__V1__CheckStockRequest request = HOLDFAST__V1__CHECK_STOCK_REQUEST__INIT;
     request.n_lines = count;
     request.lines = new_lines(&scratch.arena, lines, count);
+    FILL_FRESHNESS(&request);
     bool packed = pack(out, &request.base, error);
     arena_free(&scratch.arena);
     return packed;
@@ -523,7 +538,7 @@ static bool check_page(uint32_t page_size, struct error *error)
 }
 
 bool encode_list_stock(struct buffer *out, uint32_t page_size, const char *page_token,
-                       struct error *error)
+                       const struct encode_freshness *freshness, struct error *error)
 {
     if (!check_page(page_size, error)) {
         return false;
@@ -531,21 +546,25 @@ bool encode_list_stock(struct buffer *out, uint32_t page_size, const char *page_
     Holdfast__V1__ListStockRequest request = HOLDFAST__V1__LIST_STOCK_REQUEST__INIT;
     request.page_size = (int32_t)page_size;
     request.page_token = (char *)page_token;
+    FILL_FRESHNESS(&request);
     return pack(out, &request.base, error);
 }
 
-bool encode_get_order(struct buffer *out, const char *order_id, struct error *error)
+bool encode_get_order(struct buffer *out, const char *order_id,
+                      const struct encode_freshness *freshness, struct error *error)
 {
     if (order_id == NULL) {
         return error_set(error, "order_id is NULL");
     }
     Holdfast__V1__GetOrderRequest request = HOLDFAST__V1__GET_ORDER_REQUEST__INIT;
     request.order_id = (char *)order_id;
+    FILL_FRESHNESS(&request);
     return pack(out, &request.base, error);
 }
 
 bool encode_list_history(struct buffer *out, const hf_stock_key *key, uint32_t page_size,
-                         const char *page_token, struct error *error)
+                         const char *page_token, const struct encode_freshness *freshness,
+                         struct error *error)
 {
     if (!check_key(key, error) || !check_page(page_size, error)) {
         return false;
@@ -555,5 +574,6 @@ bool encode_list_history(struct buffer *out, const hf_stock_key *key, uint32_t p
     request.warehouse = key->warehouse;
     request.page_size = (int32_t)page_size;
     request.page_token = (char *)page_token;
+    FILL_FRESHNESS(&request);
     return pack(out, &request.base, error);
 }

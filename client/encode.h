@@ -32,15 +32,22 @@ bool encode_batch(struct buffer *out, const hf_command *commands, size_t count,
                   struct error *error);
 
 /* Reads. */
-bool encode_get_stock(struct buffer *out, const hf_stock_key *key, struct error *error);
+struct encode_freshness {
+    hf_consistency consistency;
+    uint64_t min_log_index;
+};
+bool encode_get_stock(struct buffer *out, const hf_stock_key *key,
+                      const struct encode_freshness *freshness, struct error *error);
 bool encode_get_stocks(struct buffer *out, const hf_stock_key *keys, size_t count,
-                       struct error *error);
+                       const struct encode_freshness *freshness, struct error *error);
 bool encode_check_stock(struct buffer *out, const hf_line *lines, size_t count,
-                        struct error *error);
+                        const struct encode_freshness *freshness, struct error *error);
 bool encode_list_stock(struct buffer *out, uint32_t page_size, const char *page_token,
-                       struct error *error);
-bool encode_get_order(struct buffer *out, const char *order_id, struct error *error);
+                       const struct encode_freshness *freshness, struct error *error);
+bool encode_get_order(struct buffer *out, const char *order_id,
+                      const struct encode_freshness *freshness, struct error *error);
 bool encode_list_history(struct buffer *out, const hf_stock_key *key, uint32_t page_size,
-                         const char *page_token, struct error *error);
+                         const char *page_token, const struct encode_freshness *freshness,
+                         struct error *error);
 
 #endif

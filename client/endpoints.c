@@ -62,13 +62,13 @@ static bool is_suspect(const struct endpoint *entry, uint64_t now_ms)
     return entry->suspect_until_ms > now_ms;
 }
 
-/* The first entry from the preferred one on, round the table, that is fit and not suspect; where
- * all are suspect, the one whose time is over first. */
-size_t endpoints_choose(const struct endpoints *endpoints, uint64_t now_ms)
+/* The first entry from this one on, round the table, that is fit and not suspect; where all are
+ * suspect, the one whose time is over first. */
+static size_t choose_from(const struct endpoints *endpoints, size_t first, uint64_t now_ms)
 {
     size_t best = ENDPOINT_NONE;
     for (size_t step = 0; step < endpoints->count; step++) {
-        size_t index = (endpoints->preferred + step) % endpoints->count;
+        size_t index = (first + step) % endpoints->count;
         const struct endpoint *entry = &endpoints->items[index];
         if (entry->origin == ENDPOINT_ASKED) {
             continue;
@@ -83,6 +83,16 @@ size_t endpoints_choose(const struct endpoints *endpoints, uint64_t now_ms)
     }
     assert(best != ENDPOINT_NONE);
     return best;
+}
+
+size_t endpoints_choose(const struct endpoints *endpoints, uint64_t now_ms)
+{
+    return choose_from(endpoints, endpoints->preferred, now_ms);
+}
+
+size_t endpoints_choose_any(const struct endpoints *endpoints, uint64_t random, uint64_t now_ms)
+{
+    return choose_from(endpoints, (size_t)(random % endpoints->count), now_ms);
 }
 
 /* The idle entry that may go, unused for longest. The preferred one stays: `preferred` is an index.

@@ -52,6 +52,8 @@ bool endpoints_init(struct endpoints *endpoints, const char *list, uint64_t rand
 
 /* The endpoint for the next attempt. */
 size_t endpoints_choose(const struct endpoints *endpoints, uint64_t now_ms);
+/* For calls that need not go to the leader: beginning anywhere. */
+size_t endpoints_choose_any(const struct endpoints *endpoints, uint64_t random, uint64_t now_ms);
 
 /* The entry of an address; NONE: there is none. */
 size_t endpoints_lookup(const struct endpoints *endpoints, const char *address);

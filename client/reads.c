@@ -11,6 +11,25 @@
 #define LEDGER  "/holdfast.v1.Ledger/"
 #define CLUSTER "/holdfast.v1.Cluster/"
 
+/* How fresh the answer must be, as the options say. */
+static bool take_freshness(struct request *request, const hf_call_options *options,
+                           struct encode_freshness *freshness)
+{
+    *freshness = (struct encode_freshness){0};
+    request->takes_freshness = true;
+    if (options == NULL) {
+        return true;
+    }
+    if (options->consistency != HF_LINEARIZABLE && options->consistency != HF_STALE) {
+        return error_set(&request->error, "consistency is %d; HF_LINEARIZABLE or HF_STALE",
+                         (int)options->consistency);
+    }
+    request->call->is_spread = options->consistency == HF_STALE;
+    freshness->consistency = options->consistency;
+    freshness->min_log_index = options->min_log_index;
+    return true;
+}
+
 /* ---- stocks ---- */
 
 hf_verdict hf_get_stock(hf_client *client, const char *sku, uint32_t warehouse,
@@ -19,7 +38,9 @@ hf_verdict hf_get_stock(hf_client *client, const char *sku, uint32_t warehouse,
     hf_stock_key key = {sku, warehouse};
     struct request request;
     if (request_begin(&request, client, REQUEST_WAITS, &REPLY_STOCK, READ_ROOM_BYTES)) {
-        bool encoded = encode_get_stock(&request.call->request, &key, &request.error);
+        struct encode_freshness freshness;
+        bool encoded = take_freshness(&request, options, &freshness) &&
+                       encode_get_stock(&request.call->request, &key, &freshness, &request.error);
         request_check(&request, encoded);
         if (encoded) {
             decode_prepare_stocks(request.object, &key, 1);
@@ -42,12 +63,15 @@ static bool check_keys(const hf_stock_key *keys, size_t count, struct error *err
            error_set(error, "%zu keys; from 1 to %d", count, LIMIT_QUERY_ITEMS);
 }
 
-static const char *encode_keys(struct request *request, const hf_stock_key *keys, size_t count)
+static const char *encode_keys(struct request *request, const hf_stock_key *keys, size_t count,
+                               const hf_call_options *options)
 {
     struct buffer *out = &request->call->request;
+    struct encode_freshness freshness;
     bool encoded = check_keys(keys, count, &request->error) &&
-                   (count == 1 ? encode_get_stock(out, keys, &request->error)
-                               : encode_get_stocks(out, keys, count, &request->error));
+                   take_freshness(request, options, &freshness) &&
+                   (count == 1 ? encode_get_stock(out, keys, &freshness, &request->error)
+                               : encode_get_stocks(out, keys, count, &freshness, &request->error));
     request_check(request, encoded);
     if (encoded) {
         decode_prepare_stocks(request->object, keys, count);
@@ -66,7 +90,7 @@ hf_verdict hf_get_stocks(hf_client *client, const hf_stock_key *keys, size_t cou
     struct request request;
     const char *path = NULL;
     if (request_begin(&request, client, REQUEST_WAITS, shape_of(count), READ_ROOM_BYTES)) {
-        path = encode_keys(&request, keys, count);
+        path = encode_keys(&request, keys, count, options);
     }
     hf_verdict verdict = request_wait(&request, path, options);
     hf_stock_list *list = request_take(&request, out != NULL);
@@ -82,7 +106,7 @@ int hf_submit_get_stocks(hf_client *client, const hf_stock_key *keys, size_t cou
     struct request request;
     const char *path = NULL;
     if (request_begin(&request, client, REQUEST_SUBMITS, shape_of(count), READ_ROOM_BYTES)) {
-        path = encode_keys(&request, keys, count);
+        path = encode_keys(&request, keys, count, options);
     }
     return request_submit(&request, path, options, NULL, callback, user);
 }
@@ -92,8 +116,10 @@ hf_verdict hf_list_stock(hf_client *client, uint32_t page_size, const char *page
 {
     struct request request;
     if (request_begin(&request, client, REQUEST_WAITS, &REPLY_STOCK_PAGE, READ_ROOM_BYTES)) {
-        request_check(&request, encode_list_stock(&request.call->request, page_size, page_token,
-                                                  &request.error));
+        struct encode_freshness freshness;
+        request_check(&request, take_freshness(&request, options, &freshness) &&
+                                    encode_list_stock(&request.call->request, page_size, page_token,
+                                                      &freshness, &request.error));
     }
     hf_verdict verdict = request_wait(&request, LEDGER "ListStock", options);
     hf_stock_list *list = request_take(&request, out != NULL);
@@ -108,8 +134,10 @@ hf_verdict hf_check_stock(hf_client *client, const hf_line *lines, size_t line_c
 {
     struct request request;
     if (request_begin(&request, client, REQUEST_WAITS, &REPLY_AVAILABILITY, READ_ROOM_BYTES)) {
-        request_check(&request, encode_check_stock(&request.call->request, lines, line_count,
-                                                   &request.error));
+        struct encode_freshness freshness;
+        request_check(&request, take_freshness(&request, options, &freshness) &&
+                                    encode_check_stock(&request.call->request, lines, line_count,
+                                                       &freshness, &request.error));
     }
     hf_verdict verdict = request_wait(&request, LEDGER "CheckStock", options);
     hf_availability *availability = request_take(&request, out != NULL);
@@ -126,7 +154,10 @@ hf_verdict hf_get_order(hf_client *client, const char *order_id, const hf_call_o
 {
     struct request request;
     if (request_begin(&request, client, REQUEST_WAITS, &REPLY_ORDER, READ_ROOM_BYTES)) {
-        request_check(&request, encode_get_order(&request.call->request, order_id, &request.error));
+        struct encode_freshness freshness;
+        request_check(&request, take_freshness(&request, options, &freshness) &&
+                                    encode_get_order(&request.call->request, order_id, &freshness,
+                                                     &request.error));
     }
     hf_verdict verdict = request_wait(&request, LEDGER "GetOrder", options);
     hf_order *order = request_take(&request, out != NULL);
@@ -143,8 +174,10 @@ hf_verdict hf_list_history(hf_client *client, const char *sku, uint32_t warehous
     hf_stock_key key = {sku, warehouse};
     struct request request;
     if (request_begin(&request, client, REQUEST_WAITS, &REPLY_HISTORY, READ_ROOM_BYTES)) {
-        request_check(&request, encode_list_history(&request.call->request, &key, page_size,
-                                                    page_token, &request.error));
+        struct encode_freshness freshness;
+        request_check(&request, take_freshness(&request, options, &freshness) &&
+                                    encode_list_history(&request.call->request, &key, page_size,
+                                                        page_token, &freshness, &request.error));
     }
     hf_verdict verdict = request_wait(&request, LEDGER "ListHistory", options);
     hf_history *history = request_take(&request, out != NULL);

@@ -37,6 +37,7 @@ struct bench {
     int64_t sku_count;
     int64_t duration_ms;
     int64_t reads_percent;
+    bool reads_stale;
     int distribution_kind;
     struct distribution distribution;
     char (*skus)[SKU_BYTES];
@@ -134,8 +135,9 @@ static int submit_reads(struct caller *caller)
     for (size_t i = 0; i < count; i++) {
         caller->keys[i].sku = draw_sku(caller);
     }
-    return hf_submit_get_stocks(caller->bench->verb->client, caller->keys, count, NULL,
-                                on_reads_done, caller);
+    const hf_call_options stale = {.consistency = HF_STALE};
+    return hf_submit_get_stocks(caller->bench->verb->client, caller->keys, count,
+                                caller->bench->reads_stale ? &stale : NULL, on_reads_done, caller);
 }
 
 static int submit_reserves(struct caller *caller)
@@ -374,6 +376,10 @@ int verb_bench(int argc, char **argv)
          .min = 0,
          .max = 100,
          .help = "how many calls in a hundred read a stock (default: 0)"},
+        {.kind = OPTION_FLAG,
+         .name = "stale",
+         .target = &bench->reads_stale,
+         .help = "the reads are stale ones, from all nodes"},
         {.kind = OPTION_END},
     };
     struct command_syntax syntax = {

@@ -6,6 +6,7 @@
 
 #include "base/limits.h"
 #include "change.h"
+#include "reading.h"
 #include "render.h"
 
 #define LONGEST_TTL_MS (INT64_C(7) * 24 * 3600 * 1000)
@@ -118,11 +119,11 @@ int verb_order_release(int argc, char **argv)
     return run_order_command(&verb, &command);
 }
 
-static void print_order_json(const hf_order *order)
+static void print_order_json(const hf_order *order, bool with_age)
 {
     struct buffer line = {0};
     struct json json = json_into(&line);
-    render_order(&json, order);
+    render_order(&json, order, with_age);
     verb_print_line(&line);
     buffer_free(&line);
 }
@@ -171,7 +172,11 @@ static void print_order_table(const hf_order *order)
 int verb_order_get(int argc, char **argv)
 {
     struct verb verb = {0};
-    const struct command_option options[] = {{.kind = OPTION_END}};
+    struct reading reading = {0};
+    const struct command_option options[] = {
+        READING_OPTION_TABLE(reading),
+        {.kind = OPTION_END},
+    };
     struct command_syntax syntax = {
         .verb = "order get",
         .operands = "ORDER",
@@ -188,12 +193,19 @@ int verb_order_get(int argc, char **argv)
         return verb_end(&verb);
     }
     hf_order *order;
-    hf_verdict verdict = hf_get_order(verb.client, order_id, NULL, &order);
+    reading_begin(&reading);
+    hf_verdict verdict = hf_get_order(verb.client, order_id, &reading.options, &order);
     if (verdict < 0) {
         verb_fail_unanswered(&verb, verdict, order->message, NULL);
     } else {
         verb.exit_code = exit_code_of(verdict);
-        (verb.output == OUTPUT_JSON ? print_order_json : print_order_table)(order);
+        if (verb.output == OUTPUT_JSON) {
+            print_order_json(order, reading.stale);
+        } else {
+            print_order_table(order);
+            reading_note(&reading, order->log_index, order->age_ms);
+            reading_end(&verb, &reading);
+        }
     }
     hf_free(order);
     return verb_end(&verb);

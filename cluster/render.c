@@ -4,6 +4,9 @@
  */
 #include "render.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 static void field_time(struct json *json, const char *key, int64_t time_ms)
 {
     if (time_ms != 0) {
@@ -54,9 +57,20 @@ void render_stock(struct json *json, const hf_stock *stock)
     json_object_end(json);
 }
 
+/* A Duration, as protobuf writes it in JSON: "0.151s". */
+static void field_age(struct json *json, bool with_age, int64_t age_ms)
+{
+    char text[32];
+    if (with_age) {
+        snprintf(text, sizeof text, "%" PRId64 ".%03ds", age_ms / 1000, (int)(age_ms % 1000));
+        json_field_text(json, "age", text);
+    }
+}
+
 /* GetStockResponse. Of a SKU that isn't there the name is shown all the same: in a list of answers
  * a reader wants to know whose each is. */
-void render_stock_item(struct json *json, const hf_stock_item *item, uint64_t log_index)
+void render_stock_item(struct json *json, const hf_stock_item *item, const hf_stock_list *list,
+                       bool with_age)
 {
     json_object_begin(json);
     field_verdict(json, "verdict", item->verdict);
@@ -69,7 +83,8 @@ void render_stock_item(struct json *json, const hf_stock_item *item, uint64_t lo
         json_field_uint(json, "warehouse", item->stock.warehouse);
         json_object_end(json);
     }
-    json_field_uint(json, "log_index", log_index);
+    json_field_uint(json, "log_index", list->log_index);
+    field_age(json, with_age, list->age_ms);
     json_object_end(json);
 }
 
@@ -97,17 +112,18 @@ void render_result(struct json *json, const hf_result *result)
 }
 
 /* CheckStockResponse */
-void render_availability(struct json *json, const hf_availability *availability)
+void render_availability(struct json *json, const hf_availability *availability, bool with_age)
 {
     json_object_begin(json);
     json_field_bool(json, "available", availability->verdict == HF_OK);
     render_failed_lines(json, availability->failed_lines, availability->failed_line_count);
     json_field_uint(json, "log_index", availability->log_index);
+    field_age(json, with_age, availability->age_ms);
     json_object_end(json);
 }
 
 /* GetOrderResponse */
-void render_order(struct json *json, const hf_order *order)
+void render_order(struct json *json, const hf_order *order, bool with_age)
 {
     json_object_begin(json);
     field_verdict(json, "verdict", order->verdict);
@@ -140,6 +156,7 @@ void render_order(struct json *json, const hf_order *order)
         json_object_end(json);
     }
     json_field_uint(json, "log_index", order->log_index);
+    field_age(json, with_age, order->age_ms);
     json_object_end(json);
 }
 

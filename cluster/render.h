@@ -13,10 +13,12 @@
 
 /* A JSON object each; text NULL reads as "". */
 void render_stock(struct json *json, const hf_stock *stock);
-void render_stock_item(struct json *json, const hf_stock_item *item, uint64_t log_index);
+/* One of a list's. `with_age`: it was read as HF_STALE. */
+void render_stock_item(struct json *json, const hf_stock_item *item, const hf_stock_list *list,
+                       bool with_age);
 void render_result(struct json *json, const hf_result *result);
-void render_availability(struct json *json, const hf_availability *availability);
-void render_order(struct json *json, const hf_order *order);
+void render_availability(struct json *json, const hf_availability *availability, bool with_age);
+void render_order(struct json *json, const hf_order *order, bool with_age);
 void render_history_row(struct json *json, const hf_history_row *row);
 void render_status(struct json *json, const char *endpoint, const hf_status *status);
 void render_verification(struct json *json, const char *endpoint,

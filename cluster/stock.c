@@ -1,13 +1,15 @@
 /*
  * stock.c - `holdfast stock set|adjust|get|list|check|history`.
  *
- * Lists are read page by page to their end; each page is as the ledger stood when it was asked for.
+ * Lists are read page by page to their end; each page is as the ledger stood when it was asked for,
+ * and not older than the page before.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/limits.h"
 #include "change.h"
+#include "reading.h"
 #include "render.h"
 
 #define WAREHOUSE_OPTION(variable)                                                                 \
@@ -102,12 +104,12 @@ int verb_stock_adjust(int argc, char **argv)
 
 /* ---- get ---- */
 
-static void print_stocks_json(const hf_stock_list *list)
+static void print_stocks_json(const hf_stock_list *list, bool with_age)
 {
     struct buffer line = {0};
     for (size_t i = 0; i < list->count; i++) {
         struct json json = json_into(&line);
-        render_stock_item(&json, &list->items[i], list->log_index);
+        render_stock_item(&json, &list->items[i], list, with_age);
         verb_print_line(&line);
     }
     buffer_free(&line);
@@ -128,10 +130,11 @@ static void print_stocks_table(struct verb *verb, const hf_stock_list *list)
     table_end(&table);
 }
 
-static void get_stocks(struct verb *verb, const hf_stock_key *keys, size_t count)
+static void get_stocks(struct verb *verb, const hf_stock_key *keys, size_t count,
+                       struct reading *reading)
 {
     hf_stock_list *list;
-    hf_verdict verdict = hf_get_stocks(verb->client, keys, count, NULL, &list);
+    hf_verdict verdict = hf_get_stocks(verb->client, keys, count, &reading->options, &list);
     if (verdict < 0) {
         verb_fail_unanswered(verb, verdict, list->message, NULL);
         hf_free(list);
@@ -142,9 +145,11 @@ static void get_stocks(struct verb *verb, const hf_stock_key *keys, size_t count
         verb->exit_code = exit_code_of(list->items[i].verdict);
     }
     if (verb->output == OUTPUT_JSON) {
-        print_stocks_json(list);
+        print_stocks_json(list, reading->stale);
     } else {
         print_stocks_table(verb, list);
+        reading_note(reading, list->log_index, list->age_ms);
+        reading_end(verb, reading);
     }
     hf_free(list);
 }
@@ -153,7 +158,12 @@ int verb_stock_get(int argc, char **argv)
 {
     struct verb verb = {0};
     int64_t warehouse = 0;
-    const struct command_option options[] = {WAREHOUSE_OPTION(warehouse), {.kind = OPTION_END}};
+    struct reading reading = {0};
+    const struct command_option options[] = {
+        WAREHOUSE_OPTION(warehouse),
+        READING_OPTION_TABLE(reading),
+        {.kind = OPTION_END},
+    };
     struct command_syntax syntax = {
         .verb = "stock get",
         .operands = "SKU...",
@@ -173,7 +183,8 @@ int verb_stock_get(int argc, char **argv)
         good = take_sku(&verb, (int)i, &keys[i].sku);
     }
     if (good && verb_connect(&verb)) {
-        get_stocks(&verb, keys, count);
+        reading_begin(&reading);
+        get_stocks(&verb, keys, count, &reading);
     }
     free(keys);
     return verb_end(&verb);
@@ -184,10 +195,11 @@ int verb_stock_get(int argc, char **argv)
 /* One page of whatever is listed: prints it, and copies the next page's token; false at the end and
  * after a failure. */
 typedef bool (*page_printer)(struct verb *verb, const void *user, const char *token,
-                             struct table *table, struct buffer *next_token);
+                             struct reading *reading, struct table *table,
+                             struct buffer *next_token);
 
 static void print_pages(struct verb *verb, const char *const *headings, page_printer print_page,
-                        const void *user)
+                        const void *user, struct reading *reading)
 {
     struct table table;
     struct buffer token = {0};
@@ -195,8 +207,9 @@ static void print_pages(struct verb *verb, const char *const *headings, page_pri
     bool tabular = verb->output == OUTPUT_TABLE;
     table_begin(&table, stdout, headings);
     buffer_append(&token, "", 1);
+    reading_begin(reading);
     /* Whoever reads the list may have seen enough and closed the pipe. */
-    while (print_page(verb, user, (const char *)token.data, &table, &next_token) &&
+    while (print_page(verb, user, (const char *)token.data, reading, &table, &next_token) &&
            !ferror(stdout)) {
         struct buffer used = token;
         token = next_token;
@@ -209,6 +222,7 @@ static void print_pages(struct verb *verb, const char *const *headings, page_pri
     if (tabular && verb->exit_code == EXIT_CODE_DONE) {
         table_flush(&table);
     }
+    reading_end(verb, reading); /* the rows say nothing of it, as JSON either */
     buffer_free(&table.cells);
     buffer_free(&token);
     buffer_free(&next_token);
@@ -224,11 +238,13 @@ static bool keep_token(struct buffer *next_token, const char *token)
 }
 
 static bool print_stock_page(struct verb *verb, const void *user, const char *token,
-                             struct table *table, struct buffer *next_token)
+                             struct reading *reading, struct table *table,
+                             struct buffer *next_token)
 {
     (void)user;
     hf_stock_list *list;
-    hf_verdict verdict = hf_list_stock(verb->client, LIMIT_PAGE_ROWS, token, NULL, &list);
+    hf_verdict verdict =
+        hf_list_stock(verb->client, LIMIT_PAGE_ROWS, token, &reading->options, &list);
     bool more = false;
     if (verdict != HF_OK) {
         verb_fail_unanswered(verb, verdict, list->message, NULL);
@@ -244,6 +260,7 @@ static bool print_stock_page(struct verb *verb, const void *user, const char *to
             verb_print_line(&line);
         }
         buffer_free(&line);
+        reading_note(reading, list->log_index, list->age_ms);
         more = keep_token(next_token, list->next_page_token);
     }
     hf_free(list);
@@ -253,7 +270,11 @@ static bool print_stock_page(struct verb *verb, const void *user, const char *to
 int verb_stock_list(int argc, char **argv)
 {
     struct verb verb = {0};
-    const struct command_option options[] = {{.kind = OPTION_END}};
+    struct reading reading = {0};
+    const struct command_option options[] = {
+        READING_OPTION_TABLE(reading),
+        {.kind = OPTION_END},
+    };
     struct command_syntax syntax = {
         .verb = "stock list",
         .operands = "",
@@ -264,18 +285,19 @@ int verb_stock_list(int argc, char **argv)
         return verb.exit_code;
     }
     if (verb_connect(&verb)) {
-        print_pages(&verb, stock_headings, print_stock_page, NULL);
+        print_pages(&verb, stock_headings, print_stock_page, NULL, &reading);
     }
     return verb_end(&verb);
 }
 
 static bool print_history_page(struct verb *verb, const void *user, const char *token,
-                               struct table *table, struct buffer *next_token)
+                               struct reading *reading, struct table *table,
+                               struct buffer *next_token)
 {
     const hf_stock_key *key = user;
     hf_history *history;
     hf_verdict verdict = hf_list_history(verb->client, key->sku, key->warehouse, LIMIT_PAGE_ROWS,
-                                         token, NULL, &history);
+                                         token, &reading->options, &history);
     bool more = false;
     if (verdict < 0) {
         verb_fail_unanswered(verb, verdict, history->message, NULL);
@@ -294,6 +316,7 @@ static bool print_history_page(struct verb *verb, const void *user, const char *
             verb_print_line(&line);
         }
         buffer_free(&line);
+        reading_note(reading, history->log_index, history->age_ms);
         more = keep_token(next_token, history->next_page_token);
     }
     hf_free(history);
@@ -305,7 +328,12 @@ int verb_stock_history(int argc, char **argv)
     struct verb verb = {0};
     int64_t warehouse = 0;
     hf_stock_key key;
-    const struct command_option options[] = {WAREHOUSE_OPTION(warehouse), {.kind = OPTION_END}};
+    struct reading reading = {0};
+    const struct command_option options[] = {
+        WAREHOUSE_OPTION(warehouse),
+        READING_OPTION_TABLE(reading),
+        {.kind = OPTION_END},
+    };
     struct command_syntax syntax = {
         .verb = "stock history",
         .operands = "SKU",
@@ -319,19 +347,20 @@ int verb_stock_history(int argc, char **argv)
     }
     key.warehouse = (uint32_t)warehouse;
     if (take_sku(&verb, 0, &key.sku) && verb_connect(&verb)) {
-        print_pages(&verb, history_headings, print_history_page, &key);
+        print_pages(&verb, history_headings, print_history_page, &key, &reading);
     }
     return verb_end(&verb);
 }
 
 /* ---- check ---- */
 
-static void print_availability(const struct verb *verb, const hf_availability *availability)
+static void print_availability(const struct verb *verb, const hf_availability *availability,
+                               bool with_age)
 {
     if (verb->output == OUTPUT_JSON) {
         struct buffer line = {0};
         struct json json = json_into(&line);
-        render_availability(&json, availability);
+        render_availability(&json, availability, with_age);
         verb_print_line(&line);
         buffer_free(&line);
         return;
@@ -351,7 +380,11 @@ static void print_availability(const struct verb *verb, const hf_availability *a
 int verb_stock_check(int argc, char **argv)
 {
     struct verb verb = {0};
-    const struct command_option options[] = {{.kind = OPTION_END}};
+    struct reading reading = {0};
+    const struct command_option options[] = {
+        READING_OPTION_TABLE(reading),
+        {.kind = OPTION_END},
+    };
     struct command_syntax syntax = {
         .verb = "stock check",
         .operands = "SKU=QTY[@WAREHOUSE]...",
@@ -368,12 +401,18 @@ int verb_stock_check(int argc, char **argv)
     hf_line *lines = lines_of_operands(&verb, 0, &count);
     if (lines != NULL && verb_connect(&verb)) {
         hf_availability *availability;
-        hf_verdict verdict = hf_check_stock(verb.client, lines, count, NULL, &availability);
+        reading_begin(&reading);
+        hf_verdict verdict =
+            hf_check_stock(verb.client, lines, count, &reading.options, &availability);
         if (verdict < 0) {
             verb_fail_unanswered(&verb, verdict, availability->message, NULL);
         } else {
             verb.exit_code = exit_code_of(verdict);
-            print_availability(&verb, availability);
+            print_availability(&verb, availability, reading.stale);
+            if (verb.output == OUTPUT_TABLE) {
+                reading_note(&reading, availability->log_index, availability->age_ms);
+                reading_end(&verb, &reading);
+            }
         }
         hf_free(availability);
     }

@@ -1,26 +1,28 @@
 /*
  * ledger_service.c - the way in. A command: leader -> admission -> proposer; follower -> the
- * leader. A read: the same, with the query in place of admission. Each handler is a line; the way
- * is the same for all.
+ * leader. A read: query -> the reads, on any node; but a follower that is far behind takes a
+ * linearizable one to the leader. Each handler is a line; the way is the same for all.
  *
  * Possible failures, each answered at once: INVALID_ARGUMENT (form), RESOURCE_EXHAUSTED (queue
- * full), UNAVAILABLE (no leader known, or a forwarded call reached a node that does not lead).
+ * full), UNAVAILABLE (no leader known, or a forwarded call reached a node that can't answer it).
  */
 #include "node.h"
 #include "pending_call.h"
 #include "service.h"
 
-/* Takes the call to the leader if that is another node. True: taken care of. */
-static bool passed_on(struct node *node, struct rpc_call *call, struct bytes message, bool is_read)
+static void refuse_leaderless(struct rpc_call *call)
 {
-    if (core_leads(&node->core)) {
-        return false;
-    }
+    rpc_call_fail(call, RPC_UNAVAILABLE,
+                  "no leader is known: the cluster has no quorum, or is electing; nothing was "
+                  "executed, try again");
+}
+
+/* To the leader, which is another node; once at most. */
+static void pass_on(struct node *node, struct rpc_call *call, struct bytes message, bool is_read)
+{
     const char *leader = forwarder_leader(node->forwarder);
     if (leader == NULL) {
-        rpc_call_fail(call, RPC_UNAVAILABLE,
-                      "no leader is known: the cluster has no quorum, or is electing; nothing was "
-                      "executed, try again");
+        refuse_leaderless(call);
     } else if (rpc_call_metadata(call, METADATA_FORWARDED) != NULL) {
         rpc_call_set_metadata(call, METADATA_LEADER, leader);
         rpc_call_fail(call, RPC_UNAVAILABLE, "leadership has moved to %s; nothing was executed",
@@ -28,14 +30,23 @@ static bool passed_on(struct node *node, struct rpc_call *call, struct bytes mes
     } else {
         forwarder_forward(node->forwarder, call, message, is_read);
     }
+}
+
+/* True: another node leads, and the command is taken care of. */
+static bool passed_on(struct node *node, struct rpc_call *call, struct bytes message)
+{
+    if (core_leads(&node->core)) {
+        return false;
+    }
+    pass_on(node, call, message, false);
     return true;
 }
 
 static void command(struct node *node, struct rpc_call *call, enum ledger_command_kind kind,
                     struct bytes message)
 {
-    if (passed_on(node, call, message, false) ||
-        pending_call_refused_unread(node, call, message.len)) {
+    if (passed_on(node, call, message) ||
+        pending_call_refused_unread(node, call, message.len, false)) {
         return;
     }
     struct admitted admitted = {0};
@@ -51,15 +62,22 @@ static void command(struct node *node, struct rpc_call *call, enum ledger_comman
 static void query(struct node *node, struct rpc_call *call, enum query_kind kind,
                   struct bytes message)
 {
-    if (passed_on(node, call, message, true) ||
-        pending_call_refused_unread(node, call, message.len)) {
+    struct query_freshness freshness;
+    struct error error;
+    if (pending_call_refused_unread(node, call, message.len, true)) {
         return;
     }
-    struct error error;
-    if (!query_check(kind, &node->arena, message, &error)) {
+    if (!query_check(kind, &node->arena, message, &freshness, &error)) {
         rpc_call_fail(call, RPC_INVALID_ARGUMENT, "%s", error.text);
+    } else if (freshness.consistency == READ_STALE) {
+        pending_call_read(node, call, kind, &freshness, message);
+    } else if (!core_knows_leader(&node->core)) {
+        refuse_leaderless(call);
+    } else if (!core_leads(&node->core) && core_is_behind(&node->core) &&
+               forwarder_leader(node->forwarder) != NULL) {
+        pass_on(node, call, message, true);
     } else {
-        pending_call_read(node, call, kind, message);
+        pending_call_read(node, call, kind, &freshness, message);
     }
 }
 
@@ -91,8 +109,8 @@ void ledger_service_release(void *context, struct rpc_call *call, struct bytes m
 void ledger_service_execute(void *context, struct rpc_call *call, struct bytes message)
 {
     struct node *node = context;
-    if (passed_on(node, call, message, false) ||
-        pending_call_refused_unread(node, call, message.len)) {
+    if (passed_on(node, call, message) ||
+        pending_call_refused_unread(node, call, message.len, false)) {
         return;
     }
     struct admitted admitted = {0};

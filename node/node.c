@@ -437,7 +437,7 @@ static void close_parts(struct node *node)
     }
     enum { PARTS = 7 };
     node->closing = PARTS + node->core.audits;
-    proposer_abandon(node->core.proposer);
+    core_abandon(&node->core);
     rpc_server_close(node->server, part_closed, node);
     forwarder_close(node->forwarder, part_closed, node);
     transport_close(node->transport, part_closed, node);

@@ -62,8 +62,21 @@ static bool read_now(struct proposal *proposal, struct error *error)
 {
     struct pending_call *pending = (struct pending_call *)proposal;
     struct node *node = pending->node;
-    enum query_outcome outcome = query_run(pending->query, &node->arena, &node->replies,
-                                           node->core.ledger, core_applied_index(&node->core),
+    bool stale = proposal->consistency == READ_STALE;
+    uint64_t age_ms = 0;
+    if (stale && !core_state_age(&node->core, &age_ms)) {
+        rpc_call_fail(pending->call, RPC_UNAVAILABLE,
+                      "this node has heard of no leader since it started, and can't tell how old "
+                      "its state is: ask another one, or again later");
+        pending_call_free(pending);
+        return true;
+    }
+    const struct query_state state = {
+        .ledger = node->core.ledger,
+        .applied_index = core_applied_index(&node->core),
+        .age_ms = stale ? &age_ms : NULL,
+    };
+    enum query_outcome outcome = query_run(pending->query, &node->arena, &node->replies, &state,
                                            buffer_bytes(&proposal->data), &pending->reply, error);
     switch (outcome) {
     case QUERY_DONE:
@@ -119,10 +132,10 @@ static struct pending_call *pending_call_new(struct node *node, struct rpc_call 
 static void refuse_full(struct rpc_call *call)
 {
     rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED,
-                  "too many requests wait for the log; nothing was executed, try again later");
+                  "too many requests wait for an answer; nothing was executed, try again later");
 }
 
-/* The caller has seen that this node leads; nothing has happened since. */
+/* The caller has seen that the core may take it; nothing has happened since. */
 static void propose(struct pending_call *pending)
 {
     if (core_propose(&pending->node->core, &pending->proposal)) {
@@ -149,20 +162,24 @@ void pending_call_propose(struct node *node, struct rpc_call *call, struct admit
 }
 
 void pending_call_read(struct node *node, struct rpc_call *call, enum query_kind kind,
-                       struct bytes request)
+                       const struct query_freshness *freshness, struct bytes request)
 {
     struct pending_call *pending = pending_call_new(node, call);
     pending->query = kind;
     pending->proposal.is_read = true;
+    pending->proposal.consistency = freshness->consistency;
+    pending->proposal.min_index = freshness->min_index;
     buffer_append_bytes(&pending->proposal.data, request);
     propose(pending);
 }
 
-bool pending_call_refused_unread(struct node *node, struct rpc_call *call, size_t message_bytes)
+bool pending_call_refused_unread(struct node *node, struct rpc_call *call, size_t message_bytes,
+                                 bool is_read)
 {
-    if (!proposer_is_full(node->core.proposer, message_bytes)) {
-        return false;
+    bool full = is_read ? reads_is_full(node->core.reads, message_bytes)
+                        : proposer_is_full(node->core.proposer, message_bytes);
+    if (full) {
+        refuse_full(call);
     }
-    refuse_full(call);
-    return true;
+    return full;
 }

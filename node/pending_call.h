@@ -1,5 +1,5 @@
 /*
- * pending_call.h - a client's call while it is with the proposer (core/proposer.h): commands are
+ * pending_call.h - a client's call while it is with the core (core/proposal.h): commands are
  * answered with their results, a read with what query_run says.
  *
  * Ownership: a call that is taken ends by itself, with exactly one answer. Threads: the loop's.
@@ -20,9 +20,10 @@ enum pending_shape { PENDING_SINGLE, PENDING_BATCH };
 void pending_call_propose(struct node *node, struct rpc_call *call, struct admitted *admitted,
                           enum pending_shape shape);
 void pending_call_read(struct node *node, struct rpc_call *call, enum query_kind kind,
-                       struct bytes request);
+                       const struct query_freshness *freshness, struct bytes request);
 /* True, and the call is answered: the queue would not take so many bytes. Before anything is
  * decoded: under overload most requests come this far only. */
-bool pending_call_refused_unread(struct node *node, struct rpc_call *call, size_t message_bytes);
+bool pending_call_refused_unread(struct node *node, struct rpc_call *call, size_t message_bytes,
+                                 bool is_read);
 
 #endif

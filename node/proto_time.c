@@ -46,3 +46,11 @@ Google__Protobuf__Timestamp *proto_time_to(Google__Protobuf__Timestamp *time, in
     time->nanos = (int32_t)(ms % 1000) * NANOS_PER_MS;
     return time;
 }
+
+Google__Protobuf__Duration *proto_duration_to(Google__Protobuf__Duration *duration, uint64_t ms)
+{
+    *duration = (Google__Protobuf__Duration)GOOGLE__PROTOBUF__DURATION__INIT;
+    duration->seconds = (int64_t)(ms / 1000);
+    duration->nanos = (int32_t)(ms % 1000) * NANOS_PER_MS;
+    return duration;
+}

@@ -18,5 +18,7 @@ bool proto_duration_from(const Google__Protobuf__Duration *duration, const char 
                          struct error *error);
 /* Fills `time` and returns it; NULL for 0, so that the field is left out. */
 Google__Protobuf__Timestamp *proto_time_to(Google__Protobuf__Timestamp *time, int64_t ms);
+/* Fills `duration`; 0 is a duration too. */
+Google__Protobuf__Duration *proto_duration_to(Google__Protobuf__Duration *duration, uint64_t ms);
 
 #endif

@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "holdfast/v1/ledger.pb-c.h"
 #include "message_check.h"
+#include "proto_time.h"
 #include "reply.h"
 
 static const ProtobufCMessageDescriptor *descriptor_of(enum query_kind kind)
@@ -135,8 +136,56 @@ static bool check_keys(const Holdfast__V1__BatchGetStockRequest *request, struct
     return true;
 }
 
+static struct query_freshness freshness_of(Holdfast__V1__Consistency consistency,
+                                           uint64_t min_log_index)
+{
+    bool stale = consistency == HOLDFAST__V1__CONSISTENCY__STALE;
+    return (struct query_freshness){stale ? READ_STALE : READ_LINEARIZABLE, min_log_index};
+}
+
+static bool check_decoded(enum query_kind kind, struct arena *arena, void *decoded,
+                          struct query_freshness *freshness, struct error *error)
+{
+    struct bytes cursor;
+    switch (kind) {
+    case QUERY_GET_STOCK: {
+        const Holdfast__V1__GetStockRequest *get = decoded;
+        *freshness = freshness_of(get->consistency, get->min_log_index);
+        return check_id("sku", get->sku, error);
+    }
+    case QUERY_BATCH_GET_STOCK: {
+        const Holdfast__V1__BatchGetStockRequest *get = decoded;
+        *freshness = freshness_of(get->consistency, get->min_log_index);
+        return check_keys(get, error);
+    }
+    case QUERY_CHECK_STOCK: {
+        const Holdfast__V1__CheckStockRequest *check = decoded;
+        *freshness = freshness_of(check->consistency, check->min_log_index);
+        return check_lines(check, error);
+    }
+    case QUERY_LIST_STOCK: {
+        const Holdfast__V1__ListStockRequest *list = decoded;
+        *freshness = freshness_of(list->consistency, list->min_log_index);
+        return check_page_size(list->page_size, error) &&
+               token_decode(list->page_token, arena, &cursor, error);
+    }
+    case QUERY_GET_ORDER: {
+        const Holdfast__V1__GetOrderRequest *get = decoded;
+        *freshness = freshness_of(get->consistency, get->min_log_index);
+        return check_id("order_id", get->order_id, error);
+    }
+    case QUERY_LIST_HISTORY: {
+        const Holdfast__V1__ListHistoryRequest *list = decoded;
+        *freshness = freshness_of(list->consistency, list->min_log_index);
+        return check_id("sku", list->sku, error) && check_page_size(list->page_size, error) &&
+               token_decode(list->page_token, arena, &cursor, error);
+    }
+    }
+    return false;
+}
+
 bool query_check(enum query_kind kind, struct arena *arena, struct bytes request,
-                 struct error *error)
+                 struct query_freshness *freshness, struct error *error)
 {
     arena_reset(arena);
     if (!message_check(descriptor_of(kind), request, error)) {
@@ -146,28 +195,7 @@ bool query_check(enum query_kind kind, struct arena *arena, struct bytes request
     if (decoded == NULL) {
         return error_set(error, "%s can't be decoded", descriptor_of(kind)->short_name);
     }
-    struct bytes cursor;
-    switch (kind) {
-    case QUERY_GET_STOCK:
-        return check_id("sku", ((Holdfast__V1__GetStockRequest *)decoded)->sku, error);
-    case QUERY_BATCH_GET_STOCK:
-        return check_keys(decoded, error);
-    case QUERY_CHECK_STOCK:
-        return check_lines(decoded, error);
-    case QUERY_LIST_STOCK: {
-        const Holdfast__V1__ListStockRequest *list = decoded;
-        return check_page_size(list->page_size, error) &&
-               token_decode(list->page_token, arena, &cursor, error);
-    }
-    case QUERY_GET_ORDER:
-        return check_id("order_id", ((Holdfast__V1__GetOrderRequest *)decoded)->order_id, error);
-    case QUERY_LIST_HISTORY: {
-        const Holdfast__V1__ListHistoryRequest *list = decoded;
-        return check_id("sku", list->sku, error) && check_page_size(list->page_size, error) &&
-               token_decode(list->page_token, arena, &cursor, error);
-    }
-    }
-    return false;
+    return check_decoded(kind, arena, decoded, freshness, error);
 }
 
 /* ---- runs ---- */
@@ -176,6 +204,7 @@ struct run {
     struct arena *arena; /* for the answer */
     struct ledger *ledger;
     uint64_t applied_index;
+    Google__Protobuf__Duration *age; /* to be told; NULL: nobody asks */
     struct buffer *response;
     struct error *error;
 };
@@ -205,6 +234,7 @@ static enum query_outcome run_get_stock(struct run *run,
     if (!fill_stock(run, request->sku, request->warehouse, &response)) {
         return QUERY_FAILED;
     }
+    response.age = run->age;
     reply_pack(run->response, &response.base);
     return QUERY_DONE;
 }
@@ -214,6 +244,7 @@ static enum query_outcome run_batch_get_stock(struct run *run,
 {
     Holdfast__V1__BatchGetStockResponse response = HOLDFAST__V1__BATCH_GET_STOCK_RESPONSE__INIT;
     response.log_index = run->applied_index;
+    response.age = run->age;
     /* Packed one by one: no array of 10,000 pointers. */
     for (size_t i = 0; i < request->n_keys; i++) {
         Holdfast__V1__GetStockResponse one = HOLDFAST__V1__GET_STOCK_RESPONSE__INIT;
@@ -247,6 +278,7 @@ static enum query_outcome run_check_stock(struct run *run,
         response.n_failed_lines = failed_count;
         response.failed_lines = reply_failed_lines(run->arena, failed, failed_count);
         response.log_index = run->applied_index;
+        response.age = run->age;
         reply_pack(run->response, &response.base);
     }
     free(lines);
@@ -265,6 +297,7 @@ static enum query_outcome run_get_order(struct run *run,
     }
     response.verdict = found ? HOLDFAST__V1__VERDICT__OK : HOLDFAST__V1__VERDICT__ORDER_NOT_FOUND;
     response.log_index = run->applied_index;
+    response.age = run->age;
     if (found) {
         response.order = reply_order(run->arena, id, &order, ledger_credits_ms(run->ledger));
     }
@@ -343,6 +376,7 @@ static enum query_outcome run_list_stock(struct run *run,
     }
     Holdfast__V1__ListStockResponse response = HOLDFAST__V1__LIST_STOCK_RESPONSE__INIT;
     response.log_index = run->applied_index;
+    response.age = run->age;
     if (page.more) {
         response.next_page_token = page.next_token;
     }
@@ -367,6 +401,7 @@ static enum query_outcome run_list_history(struct run *run,
     }
     response.verdict = found ? HOLDFAST__V1__VERDICT__OK : HOLDFAST__V1__VERDICT__SKU_NOT_FOUND;
     response.log_index = run->applied_index;
+    response.age = run->age;
     if (found && !ledger_list_history(run->ledger, sku, request->warehouse, cursor, visit_history,
                                       &page, run->error)) {
         return list_failure(run->error);
@@ -379,12 +414,20 @@ static enum query_outcome run_list_history(struct run *run,
 }
 
 enum query_outcome query_run(enum query_kind kind, struct arena *arena, struct arena *replies,
-                             struct ledger *ledger, uint64_t applied_index, struct bytes request,
+                             const struct query_state *state, struct bytes request,
                              struct buffer *response, struct error *error)
 {
     arena_reset(arena);
     arena_reset(replies);
-    struct run run = {replies, ledger, applied_index, response, error};
+    Google__Protobuf__Duration age;
+    struct run run = {
+        .arena = replies,
+        .ledger = state->ledger,
+        .applied_index = state->applied_index,
+        .age = state->age_ms != NULL ? proto_duration_to(&age, *state->age_ms) : NULL,
+        .response = response,
+        .error = error,
+    };
     const void *decoded = decode(kind, arena, request);
     assert(decoded != NULL);
     switch (kind) {

@@ -1,6 +1,6 @@
 /*
- * query.h - the reads of the Ledger service, run on the node's own state once a barrier has been
- * applied.
+ * query.h - the reads of the Ledger service, run on the node's own state once it is as fresh as
+ * they ask for (core/reads.h).
  *
  * A request is checked when it comes (query_check), kept as bytes while it waits, and answered in
  * one go (query_run). Ownership: scratch memory is the runner's. Threads: one at a time.
@@ -11,7 +11,7 @@
 #include "arena.h"
 #include "base/bytes.h"
 #include "base/error.h"
-#include "ledger/ledger.h"
+#include "core/proposal.h"
 
 enum query_kind {
     QUERY_GET_STOCK,
@@ -22,9 +22,22 @@ enum query_kind {
     QUERY_LIST_HISTORY,
 };
 
+/* How fresh the state must be that a request is answered from. */
+struct query_freshness {
+    enum read_consistency consistency;
+    uint64_t min_index;
+};
+
 /* True if the request can be run; else why not: INVALID_ARGUMENT. */
 bool query_check(enum query_kind kind, struct arena *arena, struct bytes request,
-                 struct error *error);
+                 struct query_freshness *freshness, struct error *error);
+
+/* The state that a request is answered from. */
+struct query_state {
+    struct ledger *ledger;
+    uint64_t applied_index;
+    const uint64_t *age_ms; /* to be told; NULL: the request does not ask */
+};
 
 enum query_outcome {
     QUERY_DONE,
@@ -35,7 +48,7 @@ enum query_outcome {
  * seen it keep; `replies` takes what the answer is made of, so that a request which needs all of
  * its own can't leave too little for the answer. */
 enum query_outcome query_run(enum query_kind kind, struct arena *arena, struct arena *replies,
-                             struct ledger *ledger, uint64_t applied_index, struct bytes request,
+                             const struct query_state *state, struct bytes request,
                              struct buffer *response, struct error *error);
 
 #endif

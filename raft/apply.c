@@ -40,6 +40,7 @@ static bool apply_entry(struct replica *replica, const struct entry *entry, stru
         return error_wrap(error, "applying entry %" PRIu64, entry->index);
     }
     replica->applied_index = entry->index;
+    replica->applied_term = entry->term;
     replica->applied_entries++;
     replica->applied_bytes += entry->data.len;
     if (replica->state == REPLICA_LEADER && entry->index >= replica->own_first_index) {

@@ -145,6 +145,11 @@ static void report_state(struct replica *replica)
         replica->env.state_changed(replica->env.context, replica->state, replica->term,
                                    replica->leader_id);
     }
+    /* A leader that hands over names no leader, and is one still. */
+    bool same_leader = replica->state == REPLICA_LEADER || replica->leader_id == old_leader;
+    if (replica->state != old_state || replica->term != old_term || !same_leader) {
+        replica_reads_fail(replica);
+    }
 }
 
 static void truncate_from(struct replica *replica, uint64_t index)
@@ -215,11 +220,11 @@ static bool take_entries(struct replica *replica, const struct raft_update *upda
     uint64_t index = update->entries.index;
     unsigned count = update->entries.n;
     if (count == 0 || index == 0 || index > replica->last_index + 1 ||
-        index <= replica->raft_commit_index) {
+        index <= replica->commit_index) {
         return error_set(error,
                          "libraft gives %u entries from %" PRIu64 ", the log ends at %" PRIu64
                          " and is committed up to %" PRIu64,
-                         count, index, replica->last_index, replica->raft_commit_index);
+                         count, index, replica->last_index, replica->commit_index);
     }
     if (index <= replica->last_index) {
         truncate_from(replica, index);

@@ -111,6 +111,18 @@ static bool append_entries_result_is_sound(const struct peer_message *message, s
     return true;
 }
 
+/* Rounds are counted from 1; terms too, and nobody reads in none. */
+static bool read_is_sound(const struct peer_message *message, uint64_t round, uint64_t number,
+                          struct error *why)
+{
+    return (message->sent_term > 0 && is_plausible(message->sent_term) && round > 0 &&
+            is_plausible(number)) ||
+           error_set(why,
+                     "a message about reads that can't be: type %d, term %" PRIu64
+                     ", round %" PRIu64 ", number %" PRIu64,
+                     (int)message->type, message->sent_term, round, number);
+}
+
 bool filter_message_is_sound(uint64_t peer_id, const struct peer_message *message,
                              struct error *why)
 {
@@ -129,6 +141,15 @@ bool filter_message_is_sound(uint64_t peer_id, const struct peer_message *messag
                 is_plausible(message->timeout_now.term)) ||
                error_set(why, "a timeout-now of term %" PRIu64 " sent in term %" PRIu64,
                          message->timeout_now.term, message->sent_term);
+    case PEER_READ_INDEX:
+        return read_is_sound(message, message->read_index.round, 0, why);
+    case PEER_READ_INDEX_RESULT:
+        return read_is_sound(message, message->read_index_result.round,
+                             message->read_index_result.term, why);
+    case PEER_READ_ASK:
+        return read_is_sound(message, message->read_ask.round, 0, why);
+    case PEER_READ_ANSWER:
+        return read_is_sound(message, message->read_answer.round, message->read_answer.index, why);
     }
     return error_set(why, "unknown message type %d", (int)message->type);
 }

@@ -16,6 +16,9 @@
  * then on send it empty messages for ever (progress.c, progressMaybeDecrement; replication.c, the
  * unsigned difference in sendAppendEntries). And nothing counts that comes before we asked over the
  * present connection.
+ *
+ * What answers a question about reads brings the question's own number back (read_index.c): it may
+ * come over any connection.
  */
 #include <assert.h>
 
@@ -47,6 +50,12 @@ bool filter_reply_counts(const struct peer_message *reply, const struct filter_a
 {
     if (reply->sent_term != asked->current_term && !PLANTED(OLD_ECHO_COUNTS)) {
         return false;
+    }
+    if (reply->type == PEER_READ_INDEX_RESULT) {
+        return asked->state == REPLICA_LEADER;
+    }
+    if (reply->type == PEER_READ_ANSWER) {
+        return asked->state == REPLICA_FOLLOWER;
     }
     if (!asked->over_this_connection && !PLANTED(OLD_CONNECTION_COUNTS)) {
         return false;

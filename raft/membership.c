@@ -89,7 +89,7 @@ static bool remove_member(const struct replica *replica, struct replica_member *
 static bool may_change(const struct replica *replica, struct error *why)
 {
     if (!replica_can_submit(replica) ||
-        (replica->applied_index < replica->barrier_index && !PLANTED(CHANGE_BEFORE_BARRIER))) {
+        (!replica_barrier_is_applied(replica) && !PLANTED(CHANGE_BEFORE_BARRIER))) {
         return error_set(why, "this node does not lead, or not for long enough yet");
     }
     if ((replica->raft.configuration_uncommitted_index != 0 || replica->change_count > 0) &&

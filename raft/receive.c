@@ -84,6 +84,22 @@ static bool feed_append_part(struct replica *replica, uint64_t peer_id,
                         error);
 }
 
+/* What has the same index and term in two logs is the same, and so is everything before it
+ * (dissertation, section 3.5: Log Matching). */
+static void note_match(struct replica *replica, const struct peer_message *append)
+{
+    size_t count = append->append_entries.entry_count;
+    uint64_t index = append->append_entries.prev_log_index + count;
+    uint64_t term = count > 0 ? append->append_entries.entries[count - 1]->term
+                              : append->append_entries.prev_log_term;
+    const struct entry *ours = tail_get(&replica->tail, index);
+    bool is_news = replica->matched_term != replica->term || index > replica->matched_index;
+    if (ours != NULL && ours->term == term && is_news) {
+        replica->matched_index = index;
+        replica->matched_term = replica->term;
+    }
+}
+
 /* Rule 7. Our log is the leader's up to here: the part before was accepted. */
 static bool settle_before(struct replica *replica, const struct peer_message *append,
                           const struct filter_append_part *part, struct error *error)
@@ -112,6 +128,8 @@ static bool receive_append_entries(struct replica *replica, uint64_t peer_id,
     }
     struct filter_append_cursor cursor = {0};
     struct filter_append_part part;
+    /* Before it is fed: the result, which is sent meanwhile, echoes it. */
+    replica_peer_slot(replica, peer_id)->clock_ms = append->append_entries.clock.now_ms;
     replica->answering = append;
     replica->rejected = false;
     bool fed = true;
@@ -125,6 +143,10 @@ static bool receive_append_entries(struct replica *replica, uint64_t peer_id,
               replica_feed_configurations(replica, error);
     }
     replica->answering = NULL;
+    if (replica->leader_id == peer_id) {
+        note_match(replica, append);
+        replica_freshness_heard_leader(replica, append);
+    }
     return fed;
 }
 
@@ -150,15 +172,21 @@ static bool receive_request_vote(struct replica *replica, uint64_t peer_id,
     return fed;
 }
 
-static bool receive_reply(struct replica *replica, const struct replica_peer *peer,
-                          const struct peer_message *reply, struct error *error)
+static struct filter_asked what_was_asked(const struct replica *replica,
+                                          const struct replica_peer *peer)
 {
-    struct filter_asked asked = {
+    return (struct filter_asked){
         .state = replica->state,
         .current_term = replica->term,
         .over_this_connection = peer->asked,
         .match_index = replica_match_index(replica, peer->id),
     };
+}
+
+static bool receive_reply(struct replica *replica, struct replica_peer *peer,
+                          const struct peer_message *reply, struct error *error)
+{
+    struct filter_asked asked = what_was_asked(replica, peer);
     struct raft_message message = {0};
     if (!filter_reply_counts(reply, &asked)) {
         return true;
@@ -180,8 +208,26 @@ static bool receive_reply(struct replica *replica, const struct replica_peer *pe
             .last_log_index = reply->append_entries_result.last_log_index,
             .capacity = (unsigned short)reply->append_entries_result.capacity,
         };
+        if (reply->append_entries_result.term == replica->term) {
+            replica_freshness_heard_follower(replica, peer, reply);
+        }
     }
     return feed_message(replica, peer->id, &message, NULL, 0, error);
+}
+
+/* Nothing for libraft, which knows no reads. */
+static void receive_read_reply(struct replica *replica, const struct replica_peer *peer,
+                               const struct peer_message *reply)
+{
+    struct filter_asked asked = what_was_asked(replica, peer);
+    if (!filter_reply_counts(reply, &asked)) {
+        return;
+    }
+    if (reply->type == PEER_READ_INDEX_RESULT) {
+        replica_receive_read_index_result(replica, peer->id, reply);
+    } else {
+        replica_receive_read_answer(replica, peer->id, reply);
+    }
 }
 
 static bool receive_timeout_now(struct replica *replica, uint64_t peer_id,
@@ -223,6 +269,16 @@ bool replica_receive_message(struct replica *replica, uint64_t peer_id,
         return receive_reply(replica, peer, message, error);
     case PEER_TIMEOUT_NOW:
         return receive_timeout_now(replica, peer_id, message, error);
+    case PEER_READ_INDEX:
+        replica_receive_read_index(replica, peer_id, message);
+        return true;
+    case PEER_READ_INDEX_RESULT:
+    case PEER_READ_ANSWER:
+        receive_read_reply(replica, peer, message);
+        return true;
+    case PEER_READ_ASK:
+        replica_receive_read_ask(replica, peer, message);
+        return true;
     }
     return true;
 }

@@ -60,6 +60,7 @@ static bool turn_end(struct replica *replica, bool succeeded, struct error *erro
                 replica_feed_configurations(replica, error) &&
                 replica_apply_committed(replica, error);
     if (succeeded) {
+        replica_freshness_settle(replica);
         replica->evicted_count += tail_evict(&replica->tail, replica->durable_index);
     } else {
         replica->broken = true;
@@ -99,6 +100,7 @@ void replica_peer_connected(struct replica *replica, uint64_t peer_id)
     struct replica_peer *peer = replica_peer_slot(replica, peer_id);
     if (peer != NULL) {
         peer->asked = false;
+        peer->clock_ms = 0; /* it may have started anew, with its machine and its clock */
     }
 }
 
@@ -167,12 +169,24 @@ bool replica_tick(struct replica *replica, uint64_t now_ms, struct error *error)
     /* A new turn of the owner's loop: a new allowance for this call and the others. */
     replica->applied_entries = 0;
     replica->applied_bytes = 0;
-    return turn_begin(replica, now_ms, error) && turn_end(replica, tick(replica, error), error);
+    if (!turn_begin(replica, now_ms, error)) {
+        return false;
+    }
+    bool ticked = tick(replica, error);
+    if (ticked) {
+        replica_reads_tick(replica);
+        replica_freshness_tick(replica);
+    }
+    return turn_end(replica, ticked, error);
 }
 
 uint64_t replica_next_ms(const struct replica *replica)
 {
-    return replica_has_more_to_apply(replica) ? replica->now_ms : replica->timer_ms;
+    uint64_t reads_ms = replica_reads_next_ms(replica);
+    if (replica_has_more_to_apply(replica)) {
+        return replica->now_ms;
+    }
+    return reads_ms < replica->timer_ms ? reads_ms : replica->timer_ms;
 }
 
 static size_t inflight_entries(const struct replica *replica)
@@ -228,6 +242,12 @@ bool replica_submit(struct replica *replica, struct entry *entry, uint64_t now_m
     return replica_submit_in_turn(replica, entry, now_ms, index, error);
 }
 
+bool replica_barrier_is_applied(const struct replica *replica)
+{
+    return replica->state == REPLICA_LEADER && replica->barrier_term == replica->term &&
+           replica->applied_index >= replica->barrier_index;
+}
+
 void replica_status_get(const struct replica *replica, struct replica_status *status)
 {
     *status = (struct replica_status){
@@ -244,9 +264,7 @@ void replica_status_get(const struct replica *replica, struct replica_status *st
         .dropped_count = replica->dropped_count,
         .split_count = replica->split_count,
         .cut_count = replica->cut_count,
-        .barrier_applied = replica->state == REPLICA_LEADER &&
-                           replica->barrier_term == replica->term &&
-                           replica->applied_index >= replica->barrier_index,
+        .barrier_applied = replica_barrier_is_applied(replica),
     };
 }
 
@@ -267,4 +285,16 @@ size_t replica_members(const struct replica *replica, struct replica_member *mem
         members[i].address = server->address;
     }
     return configuration->n;
+}
+
+size_t replica_voters(const struct replica *replica, uint64_t *voters)
+{
+    const struct raft_configuration *configuration = &replica->raft.configuration;
+    size_t count = 0;
+    for (unsigned i = 0; i < configuration->n; i++) {
+        if (configuration->servers[i].role == RAFT_VOTER) {
+            voters[count++] = configuration->servers[i].id;
+        }
+    }
+    return count;
 }

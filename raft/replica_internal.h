@@ -8,6 +8,8 @@
  *   send.c      messages out: entries filled in, split into frames, echo and term put right
  *   vote.c      votes of those who have none (rule 11)
  *   membership.c  changes of members (rule 11)
+ *   read_index.c  reads without a write to the log
+ *   freshness.c   how old the state is
  *   apply.c     committed and durable entries to the owner (rule 9)
  *   limits.c    the bounds it goes by
  *
@@ -32,10 +34,48 @@ struct replica_write {
     uint64_t last_index;
 };
 
-/* Whether we have asked this peer anything since its connection was made (rule 5). */
 struct replica_peer {
     uint64_t id; /* 0: free */
-    bool asked;
+    bool asked;  /* anything since its connection was made (rule 5) */
+    /* As leader: the peer's question for an index that waits for the next round, and the one that
+     * is part of the round under way. 0: none. */
+    uint64_t read_waits;
+    uint64_t read_under_way;
+    /* Its clock, as it told it last; and the latest of our own that it has echoed in this term, in
+     * which it was heard (freshness.c). */
+    uint64_t clock_ms;
+    uint64_t heard_ms;
+    uint64_t heard_term;
+};
+
+/* Reads (read_index.c): one round is under way, what comes meanwhile collects for the next. */
+struct replica_reads {
+    uint64_t number;     /* of the question that was sent last */
+    uint64_t collecting; /* the owner's next round */
+    bool wanted;         /* somebody has joined it */
+    bool under_way;
+    uint64_t own_round; /* the owner's in the round under way; 0: it has no part in it */
+    uint64_t asked_ms;
+    /* As leader, of the round under way. */
+    uint64_t index; /* the commit index when it was sent */
+    uint64_t voters[LIMIT_NODES];
+    bool agreed[LIMIT_NODES];
+    size_t voter_count;
+};
+
+/* By this moment no more than this was committed, as a leader of this term knew. */
+struct replica_moment {
+    uint64_t ms;
+    uint64_t commit_index;
+    uint64_t term;
+};
+
+/* How old the state is (freshness.c). */
+struct replica_freshness {
+    uint64_t as_of_ms;                /* 0: not known */
+    struct replica_moment waiting[2]; /* for what must be applied first */
+    size_t waiting_count;
+    uint64_t commit_index; /* the highest that anybody has told */
 };
 
 struct replica {
@@ -64,6 +104,10 @@ struct replica {
     uint64_t leader_term;     /* the term in which a leader's entries were last accepted */
     uint64_t leader_heard_ms; /* and when */
 
+    /* As follower: up to here our log is known to be that of the leader of this term. */
+    uint64_t matched_index;
+    uint64_t matched_term;
+
     /* The log: last >= durable, last >= commit >= applied; libraft's commit index may lag behind
      * ours after a restart, when the owner has applied more than START can know of. */
     struct tail tail;
@@ -71,6 +115,7 @@ struct replica {
     uint64_t durable_index;
     uint64_t commit_index;
     uint64_t applied_index;
+    uint64_t applied_term; /* of the entry there */
     uint64_t raft_commit_index;
     size_t unsynced_bytes;                         /* of the entries in (durable, last] */
     uint64_t generation;                           /* rule 4: grows with each truncation */
@@ -94,6 +139,8 @@ struct replica {
     uint64_t last_append_ms; /* when an AppendEntries was last sent to anyone */
 
     struct replica_peer peers[LIMIT_PEERS_KNOWN];
+    struct replica_reads reads;
+    struct replica_freshness freshness;
 
     uint64_t refused_count; /* messages (rule 15) */
     uint64_t evicted_count; /* the others: struct replica_status */
@@ -169,7 +216,41 @@ bool replica_has_more_to_apply(const struct replica *replica);
 size_t replica_entries_get(struct replica *replica, uint64_t first, size_t max_count,
                            size_t max_bytes, struct entry **out, struct error *error);
 
+/* read_index.c */
+void replica_reads_open(struct replica *replica, uint32_t seed);
+/* Sends what is to be sent now; when that will be, at the latest. */
+void replica_reads_tick(struct replica *replica);
+uint64_t replica_reads_next_ms(const struct replica *replica);
+/* Nobody leads any more, or somebody else: all rounds fail. */
+void replica_reads_fail(struct replica *replica);
+void replica_receive_read_index(struct replica *replica, uint64_t peer_id,
+                                const struct peer_message *question);
+void replica_receive_read_index_result(struct replica *replica, uint64_t peer_id,
+                                       const struct peer_message *result);
+void replica_receive_read_ask(struct replica *replica, struct replica_peer *peer,
+                              const struct peer_message *ask);
+void replica_receive_read_answer(struct replica *replica, uint64_t peer_id,
+                                 const struct peer_message *answer);
+
+/* freshness.c */
+/* What goes with a message to the peer; and one that came from it, in the present term. */
+struct peer_clock replica_freshness_for_append(const struct replica *replica,
+                                               const struct replica_peer *peer);
+struct peer_clock replica_freshness_for_result(const struct replica *replica,
+                                               const struct replica_peer *peer);
+void replica_freshness_heard_leader(struct replica *replica, const struct peer_message *append);
+void replica_freshness_heard_follower(struct replica *replica, struct replica_peer *peer,
+                                      const struct peer_message *result);
+/* Of a leader: time has passed. */
+void replica_freshness_tick(struct replica *replica);
+/* Something was applied. */
+void replica_freshness_settle(struct replica *replica);
+
 /* replica.c */
+/* The voters of the latest configuration; room for LIMIT_NODES. */
+size_t replica_voters(const struct replica *replica, uint64_t *voters);
+/* Leader, and an entry of this leadership is applied (rule 10). */
+bool replica_barrier_is_applied(const struct replica *replica);
 /* A whole turn that submits the entry; needs replica_can_submit. */
 bool replica_submit_in_turn(struct replica *replica, struct entry *entry, uint64_t now_ms,
                             uint64_t *index, struct error *error);

@@ -122,6 +122,8 @@ static bool send_append_entries(struct replica *replica, uint64_t peer_id,
     uint64_t end = append->prev_log_index + append->n_entries;
     size_t turn_bytes = 0;
     size_t frames = 0;
+    const struct peer_clock clock =
+        replica_freshness_for_append(replica, replica_peer_slot(replica, peer_id));
     if (append->term != replica->term || end > replica->last_index) {
         return error_set(error,
                          "libraft sends entries up to %" PRIu64 " of term %llu, our log ends at "
@@ -149,6 +151,7 @@ static bool send_append_entries(struct replica *replica, uint64_t peer_id,
                     .prev_log_index = prev_index,
                     .prev_log_term = prev_term,
                     .leader_commit = append->leader_commit,
+                    .clock = clock,
                     .entries = entries,
                     .entry_count = count,
                 },
@@ -185,6 +188,8 @@ bool replica_send(struct replica *replica, const struct raft_message *message, s
         out.append_entries_result.rejected = message->append_entries_result.rejected;
         out.append_entries_result.last_log_index = message->append_entries_result.last_log_index;
         out.append_entries_result.capacity = message->append_entries_result.capacity;
+        out.append_entries_result.clock =
+            replica_freshness_for_result(replica, replica_peer_slot(replica, message->server_id));
         replica->rejected = replica->rejected || message->append_entries_result.rejected > 0;
         break;
     case RAFT_REQUEST_VOTE:

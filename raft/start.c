@@ -66,6 +66,7 @@ struct replica *replica_open(const struct replica_config *config, const struct r
     replica->limits = replica_limits_complete(&config->limits);
     replica->state = REPLICA_FOLLOWER;
     replica->generation = 1;
+    replica_reads_open(replica, config->seed);
     return replica;
 
 err:
@@ -228,6 +229,7 @@ static bool start_log(struct replica *replica, struct entry *const *entries, siz
         }
     }
     replica->applied_index = applied_index;
+    replica->applied_term = applied_index > 0 ? entries[applied_index - 1]->term : 0;
     replica->commit_index = applied_index;
     replica->last_timeout_ms = replica->now_ms;
     return feed_start(replica, entries, count, error);

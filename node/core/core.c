@@ -3,7 +3,8 @@
  *
  * The happy path of a command: core_propose puts it into the proposer; at the end of the turn
  * core_flush submits one entry; replica -> write_log and send; a majority -> replica_apply: ledger,
- * state store, proposer, the proposal's owner.
+ * state store, proposer, the proposal's owner. Of a read: core_propose -> reads -> core_tick ->
+ * replica_read_confirmed -> core_answer_read -> the proposal's owner.
  *
  * Possible failures: at the open each is one clear line; later a failed disk, a broken contract of
  * libraft, or a state that can't be read or written: the call returns false and so does every later
@@ -49,6 +50,23 @@ bool core_leads(const struct core *core)
 uint64_t core_applied_index(const struct core *core)
 {
     return core->state_store.ops->applied_index(core->state_store.state);
+}
+
+bool core_knows_leader(const struct core *core)
+{
+    return core_leads(core) || core->leader_id != 0;
+}
+
+bool core_is_behind(const struct core *core)
+{
+    struct replica_status status;
+    replica_status_get(core->replica, &status);
+    return status.last_index > status.applied_index + LIMIT_READ_LAG;
+}
+
+bool core_state_age(const struct core *core, uint64_t *age_ms)
+{
+    return replica_state_age(core->replica, monotonic_ms(core), age_ms);
 }
 
 /* ---- what the replica asks of its node (raft/replica.h) ---- */
@@ -161,6 +179,26 @@ static void replica_state_changed(void *context, enum replica_state state, uint6
     }
 }
 
+static void replica_read_confirmed(void *context, uint64_t round, uint64_t index)
+{
+    struct core *core = context;
+    reads_confirmed(core->reads, round, index);
+}
+
+static void replica_read_failed(void *context, uint64_t round)
+{
+    struct core *core = context;
+    reads_failed(core->reads, round);
+}
+
+/* ---- what the reads ask ---- */
+
+static bool reads_join(void *context, uint64_t *round)
+{
+    struct core *core = context;
+    return replica_read_join(core->replica, round);
+}
+
 /* ---- what the proposer asks ---- */
 
 static bool proposer_can_submit(void *context)
@@ -213,6 +251,7 @@ bool core_log_written(struct core *core, uint64_t generation, uint64_t last_inde
 
 bool core_upkeep(struct core *core, struct error *error)
 {
+    reads_sweep(core->reads);
     if (!core_leads(core)) {
         return true;
     }
@@ -239,7 +278,7 @@ bool core_tick(struct core *core, struct error *error)
 
 bool core_answer_read(struct core *core, bool *answered, struct error *error)
 {
-    return proposer_answer_read(core->proposer, answered, error);
+    return reads_answer(core->reads, core_applied_index(core), answered, error);
 }
 
 bool core_flush(struct core *core, struct error *error)
@@ -249,12 +288,31 @@ bool core_flush(struct core *core, struct error *error)
 
 uint64_t core_next_ms(const struct core *core)
 {
-    return proposer_has_answers(core->proposer) ? monotonic_ms(core)
-                                                : replica_next_ms(core->replica);
+    return reads_has_answers(core->reads, core_applied_index(core))
+               ? monotonic_ms(core)
+               : replica_next_ms(core->replica);
+}
+
+static bool propose_read(struct core *core, struct proposal *read)
+{
+    uint64_t round;
+    if (!reads_add(core->reads, read)) {
+        return false;
+    }
+    /* A follower may have what the read waits for, and not know yet that it is committed: its
+     * leader's answer will tell, sooner than the next heartbeat. Who else asks does not matter. */
+    if (read->consistency == READ_STALE && read->min_index > core_applied_index(core) &&
+        !core_leads(core)) {
+        replica_read_join(core->replica, &round);
+    }
+    return true;
 }
 
 bool core_propose(struct core *core, struct proposal *proposal)
 {
+    if (proposal->is_read) {
+        return propose_read(core, proposal);
+    }
     return core_leads(core) && proposer_add(core->proposer, proposal);
 }
 
@@ -304,6 +362,8 @@ bool core_start(struct core *core, struct error *error)
         .submit = proposer_submit,
     };
     core->proposer = proposer_new(&proposer, &core->config.proposer_limits);
+    const struct reads_env reads = {.context = core, .join = reads_join};
+    core->reads = reads_new(&reads);
     const struct replica_env env = {
         .context = core,
         .store_hard_state = replica_store_hard_state,
@@ -313,6 +373,8 @@ bool core_start(struct core *core, struct error *error)
         .apply = replica_apply,
         .make_barrier = replica_make_barrier,
         .state_changed = replica_state_changed,
+        .read_confirmed = replica_read_confirmed,
+        .read_failed = replica_read_failed,
     };
     const struct replica_config config = {
         .id = core->config.id,
@@ -341,13 +403,20 @@ bool core_start(struct core *core, struct error *error)
     return checked(core, started, error);
 }
 
+void core_abandon(struct core *core)
+{
+    proposer_abandon(core->proposer);
+    reads_abandon(core->reads);
+}
+
 bool core_close(struct core *core, struct error *error)
 {
     bool flushed = true;
     assert(core->audits == 0);
     if (core->proposer != NULL) {
-        proposer_abandon(core->proposer);
+        core_abandon(core);
         proposer_free(core->proposer);
+        reads_free(core->reads);
     }
     replica_close(core->replica);
     core_found_free(core->found);

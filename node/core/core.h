@@ -9,9 +9,10 @@
  * the log's thread and the pool.
  *
  * Life: core_open (disk: nothing runs yet) -> core_start (the replica) -> events, each a call ->
- * core_close. The way of a command: core_propose; at the end of the turn core_turn submits one
+ * core_close. The way of a command: core_propose; at the end of the turn core_flush submits one
  * entry; env.write_log and env.send; a majority -> apply: ledger, state, and the proposal's owner
- * hears.
+ * hears. The way of a read: core_propose; at the end of the turn core_tick sends a round; a
+ * majority, or the leader, vouches for an index; core_answer_read.
  *
  * Errors: a call that returns false has met what can't be survived: a failed disk, libraft breaking
  * a contract, a state that can't be written. The process must stop with the error's text; nothing
@@ -24,6 +25,7 @@
 #include "ledger_clock.h"
 #include "proposer.h"
 #include "raft/replica.h"
+#include "reads.h"
 #include "registrations.h"
 #include "storage/data_directory.h"
 #include "storage/file.h"
@@ -89,6 +91,7 @@ struct core {
     struct ledger *ledger;
     struct replica *replica;
     struct proposer *proposer;
+    struct reads *reads;
     struct ledger_clock clock;
 
     enum replica_state state;
@@ -115,6 +118,8 @@ bool core_open(struct core *core, const struct core_config *config, const struct
                struct error *error);
 /* Starts the replica: from here on the env is called. */
 bool core_start(struct core *core, struct error *error);
+/* Ends all proposals: nothing that waits will be answered. core_close does it too. */
+void core_abandon(struct core *core);
 /* Ends all proposals; no audit may be running. False: the state could not be flushed, and the log
  * has it. Closes in any case; also right behind core_open. */
 bool core_close(struct core *core, struct error *error);
@@ -159,8 +164,14 @@ bool core_change_members(struct core *core, const struct replica_change *change,
 
 bool core_leads(const struct core *core);
 uint64_t core_applied_index(const struct core *core);
-/* Takes a command or a read, if this node leads and its queue is not full (else false): proposer.h.
- */
+/* Leads, or knows who does: a linearizable read may be proposed. */
+bool core_knows_leader(const struct core *core);
+/* A linearizable read would wait for long: much of the log is still to be applied. */
+bool core_is_behind(const struct core *core);
+/* How old the applied state is (raft/replica.h). False: not known. */
+bool core_state_age(const struct core *core, uint64_t *age_ms);
+/* Takes a command, if this node leads; a linearizable read, if it leads or knows who does; a stale
+ * one. False: it can't, or the queue is full. proposer.h, reads.h. */
 bool core_propose(struct core *core, struct proposal *proposal);
 
 #endif

@@ -1,7 +1,6 @@
 /*
- * proposer.c - three queues. `waiting` holds proposals in the order they came; `flights` holds one
- * record per submitted entry, in index order, with its proposals; `ready` holds the reads whose
- * barrier is applied.
+ * proposer.c - two queues. `waiting` holds proposals in the order they came; `flights` holds one
+ * record per submitted entry, in index order, with its proposals.
  *
  * Invariants: flights are consecutive in submission order and all of one term (leadership lost
  * empties them); a flight's proposals hold as many commands as its entry; a cancelled proposal
@@ -15,17 +14,11 @@
 #include "base/limits.h"
 #include "base/planted.h"
 
-struct proposal_queue {
-    struct proposal *first;
-    struct proposal *last;
-};
-
 struct flight {
     uint64_t index;
     uint64_t term;
-    struct proposal_queue commands;
+    struct proposal_queue proposals;
     struct proposal *current; /* whose results come next */
-    struct proposal_queue reads;
 };
 
 struct proposer {
@@ -34,44 +27,17 @@ struct proposer {
     struct proposal_queue waiting;
     size_t waiting_commands;
     size_t waiting_bytes;
-    size_t waiting_reads;
     bool tick_wanted;
     struct flight flights[LIMIT_INFLIGHT_ENTRIES]; /* a ring */
     size_t flight_head;
     size_t flight_count;
-    struct proposal_queue ready;
     struct buffer entry;
 };
-
-static void queue_push(struct proposal_queue *queue, struct proposal *proposal)
-{
-    proposal->next = NULL;
-    if (queue->last != NULL) {
-        queue->last->next = proposal;
-    } else {
-        queue->first = proposal;
-    }
-    queue->last = proposal;
-}
-
-static struct proposal *queue_pop(struct proposal_queue *queue)
-{
-    struct proposal *proposal = queue->first;
-    if (proposal != NULL) {
-        queue->first = proposal->next;
-        if (queue->first == NULL) {
-            queue->last = NULL;
-        }
-    }
-    return proposal;
-}
 
 /* The proposal is its owner's again, and may be gone when this returns. */
 static void end_failed(struct proposal *proposal, enum proposal_failure failure)
 {
-    if (!proposal->is_read) {
-        buffer_free(&proposal->data);
-    }
+    buffer_free(&proposal->data);
     proposal->ops->failed(proposal, failure);
 }
 
@@ -85,7 +51,6 @@ struct proposer_limits proposer_limits_complete(const struct proposer_limits *gi
     const struct proposer_limits limits = {
         .waiting_commands = limit_or(given->waiting_commands, LIMIT_WAITING_COMMANDS),
         .waiting_bytes = limit_or(given->waiting_bytes, LIMIT_WAITING_BYTES),
-        .waiting_reads = limit_or(given->waiting_reads, LIMIT_WAITING_READS),
         .entry_bytes = limit_or(given->entry_bytes, TARGET_ENTRY_BYTES),
         .entry_lines = limit_or(given->entry_lines, TARGET_ENTRY_LINES),
         .inflight_entries = limit_or(given->inflight_entries, TARGET_INFLIGHT_ENTRIES),
@@ -105,8 +70,7 @@ struct proposer *proposer_new(const struct proposer_env *env, const struct propo
 
 void proposer_free(struct proposer *proposer)
 {
-    assert(proposer->waiting.first == NULL && proposer->flight_count == 0 &&
-           proposer->ready.first == NULL);
+    assert(proposer->waiting.first == NULL && proposer->flight_count == 0);
     buffer_free(&proposer->entry);
     free(proposer);
 }
@@ -119,39 +83,26 @@ void proposer_want_tick(struct proposer *proposer)
 bool proposer_is_full(const struct proposer *proposer, size_t bytes)
 {
     return proposer->waiting_commands >= proposer->limits.waiting_commands ||
-           proposer->waiting_reads >= proposer->limits.waiting_reads ||
            proposer->waiting_bytes + bytes > proposer->limits.waiting_bytes;
 }
 
 bool proposer_add(struct proposer *proposer, struct proposal *proposal)
 {
-    assert(proposal->is_read || proposal->command_count > 0);
+    assert(!proposal->is_read && proposal->command_count > 0);
     if (proposer_is_full(proposer, proposal->data.len)) {
         return false;
     }
-    if (PLANTED(STALE_READ) && proposal->is_read) {
-        queue_push(&proposer->ready, proposal);
-        return true;
-    }
     proposer->waiting_bytes += proposal->data.len;
-    if (proposal->is_read) {
-        proposer->waiting_reads++;
-    } else {
-        proposer->waiting_commands += proposal->command_count;
-    }
+    proposer->waiting_commands += proposal->command_count;
     proposal->results = 0;
-    queue_push(&proposer->waiting, proposal);
+    proposal_queue_push(&proposer->waiting, proposal);
     return true;
 }
 
 static void waiting_forget(struct proposer *proposer, const struct proposal *proposal)
 {
     proposer->waiting_bytes -= proposal->data.len;
-    if (proposal->is_read) {
-        proposer->waiting_reads--;
-    } else {
-        proposer->waiting_commands -= proposal->command_count;
-    }
+    proposer->waiting_commands -= proposal->command_count;
 }
 
 /* ---- submitting ---- */
@@ -167,21 +118,19 @@ static uint32_t gather(struct proposer *proposer, struct flight *flight)
         bool fits = commands == 0 ||
                     (lines + proposal->line_count <= proposer->limits.entry_lines &&
                      proposer->entry.len + proposal->data.len <= proposer->limits.entry_bytes);
-        if (!proposal->is_read && !proposal->cancelled && !fits) {
+        if (!proposal->cancelled && !fits) {
             break;
         }
-        queue_pop(&proposer->waiting);
+        proposal_queue_pop(&proposer->waiting);
         waiting_forget(proposer, proposal);
         if (proposal->cancelled) {
             end_failed(proposal, PROPOSAL_CANCELLED);
-        } else if (proposal->is_read) {
-            queue_push(&flight->reads, proposal);
         } else {
             ledger_entry_append_encoded(&proposer->entry, buffer_bytes(&proposal->data));
             buffer_free(&proposal->data);
             commands += proposal->command_count;
             lines += proposal->line_count;
-            queue_push(&flight->commands, proposal);
+            proposal_queue_push(&flight->proposals, proposal);
         }
     }
     return commands;
@@ -197,12 +146,12 @@ static bool submit_one(struct proposer *proposer, struct error *error)
 
     struct flight flight = {0};
     uint32_t commands = gather(proposer, &flight);
-    if (commands == 0 && flight.reads.first == NULL && !proposer->tick_wanted) {
+    if (commands == 0 && !proposer->tick_wanted) {
         return true; /* everything that waited was cancelled */
     }
     proposer->tick_wanted = false;
     ledger_entry_finish(&proposer->entry, commands);
-    flight.current = flight.commands.first;
+    flight.current = flight.proposals.first;
     struct entry *entry = entry_new_take(ENTRY_COMMAND, &proposer->entry);
     /* Nothing is applied inside the submit: an entry must be written first, and that is the log
      * thread's work. */
@@ -263,36 +212,14 @@ void proposer_applied(struct proposer *proposer, uint64_t index, uint64_t term)
     assert(flight.current == NULL);
     proposer->flight_head = (proposer->flight_head + 1) % LIMIT_INFLIGHT_ENTRIES;
     proposer->flight_count--;
-    for (struct proposal *proposal; (proposal = queue_pop(&flight.commands)) != NULL;) {
+    for (struct proposal *proposal; (proposal = proposal_queue_pop(&flight.proposals)) != NULL;) {
         proposal->ops->applied(proposal);
     }
-    for (struct proposal *read; (read = queue_pop(&flight.reads)) != NULL;) {
-        queue_push(&proposer->ready, read);
-    }
-}
-
-bool proposer_answer_read(struct proposer *proposer, bool *answered, struct error *error)
-{
-    struct proposal *read = queue_pop(&proposer->ready);
-    *answered = read != NULL;
-    if (read == NULL) {
-        return true;
-    }
-    if (read->cancelled) {
-        end_failed(read, PROPOSAL_CANCELLED);
-        return true;
-    }
-    return read->ops->read(read, error);
-}
-
-bool proposer_has_answers(const struct proposer *proposer)
-{
-    return proposer->ready.first != NULL;
 }
 
 static void fail_queue(struct proposal_queue *queue, enum proposal_failure failure)
 {
-    for (struct proposal *proposal; (proposal = queue_pop(queue)) != NULL;) {
+    for (struct proposal *proposal; (proposal = proposal_queue_pop(queue)) != NULL;) {
         end_failed(proposal, failure);
     }
 }
@@ -301,16 +228,13 @@ void proposer_abandon(struct proposer *proposer)
 {
     while (proposer->flight_count > 0) {
         struct flight *flight = &proposer->flights[proposer->flight_head];
-        fail_queue(&flight->commands,
+        fail_queue(&flight->proposals,
                    PLANTED(UNKNOWN_AS_FAILED) ? PROPOSAL_NOT_EXECUTED : PROPOSAL_OUTCOME_UNKNOWN);
-        fail_queue(&flight->reads, PROPOSAL_NOT_EXECUTED);
         proposer->flight_head = (proposer->flight_head + 1) % LIMIT_INFLIGHT_ENTRIES;
         proposer->flight_count--;
     }
-    fail_queue(&proposer->ready, PROPOSAL_NOT_EXECUTED);
     fail_queue(&proposer->waiting, PROPOSAL_NOT_EXECUTED);
     proposer->waiting_commands = 0;
     proposer->waiting_bytes = 0;
-    proposer->waiting_reads = 0;
     proposer->tick_wanted = false;
 }

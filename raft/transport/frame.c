@@ -31,11 +31,16 @@ typedef Holdfast__Peer__V1__Header Header;
 typedef Holdfast__Peer__V1__Hello Hello;
 typedef Holdfast__Peer__V1__Answer Answer;
 typedef Holdfast__Peer__V1__Entry Entry;
+typedef Holdfast__Peer__V1__Clock Clock;
 typedef Holdfast__Peer__V1__RequestVote RequestVote;
 typedef Holdfast__Peer__V1__RequestVoteResult RequestVoteResult;
 typedef Holdfast__Peer__V1__AppendEntries AppendEntries;
 typedef Holdfast__Peer__V1__AppendEntriesResult AppendEntriesResult;
 typedef Holdfast__Peer__V1__TimeoutNow TimeoutNow;
+typedef Holdfast__Peer__V1__ReadIndex ReadIndex;
+typedef Holdfast__Peer__V1__ReadIndexResult ReadIndexResult;
+typedef Holdfast__Peer__V1__ReadAsk ReadAsk;
+typedef Holdfast__Peer__V1__ReadAnswer ReadAnswer;
 
 /* ---- encoding ---- */
 
@@ -110,6 +115,15 @@ struct frame *frame_of_answer(const struct hello *hello, const char *refusal)
     return build(&header, NULL, 0);
 }
 
+static Clock clock_to_proto(const struct peer_clock *clock)
+{
+    Clock proto = HOLDFAST__PEER__V1__CLOCK__INIT;
+    proto.now_ms = clock->now_ms;
+    proto.echo_ms = clock->echo_ms;
+    proto.confirmed_ago_ms = clock->confirmed_ago_ms;
+    return proto;
+}
+
 static struct frame *build_append_entries(Header *header, const struct peer_message *message)
 {
     size_t count = message->append_entries.entry_count;
@@ -131,6 +145,8 @@ static struct frame *build_append_entries(Header *header, const struct peer_mess
     append.prev_log_index = message->append_entries.prev_log_index;
     append.prev_log_term = message->append_entries.prev_log_term;
     append.leader_commit = message->append_entries.leader_commit;
+    Clock clock = clock_to_proto(&message->append_entries.clock);
+    append.clock = &clock;
     append.n_entries = count;
     append.entries = pointers;
     header->body_case = HOLDFAST__PEER__V1__HEADER__BODY_APPEND_ENTRIES;
@@ -173,6 +189,8 @@ static struct frame *build_append_entries_result(Header *header, const struct pe
     result.rejected = message->append_entries_result.rejected;
     result.last_log_index = message->append_entries_result.last_log_index;
     result.capacity = message->append_entries_result.capacity;
+    Clock clock = clock_to_proto(&message->append_entries_result.clock);
+    result.clock = &clock;
     header->body_case = HOLDFAST__PEER__V1__HEADER__BODY_APPEND_ENTRIES_RESULT;
     header->append_entries_result = &result;
     return build(header, NULL, 0);
@@ -186,6 +204,44 @@ static struct frame *build_timeout_now(Header *header, const struct peer_message
     now.last_log_term = message->timeout_now.last_log_term;
     header->body_case = HOLDFAST__PEER__V1__HEADER__BODY_TIMEOUT_NOW;
     header->timeout_now = &now;
+    return build(header, NULL, 0);
+}
+
+static struct frame *build_read_index(Header *header, const struct peer_message *message)
+{
+    ReadIndex read = HOLDFAST__PEER__V1__READ_INDEX__INIT;
+    read.round = message->read_index.round;
+    header->body_case = HOLDFAST__PEER__V1__HEADER__BODY_READ_INDEX;
+    header->read_index = &read;
+    return build(header, NULL, 0);
+}
+
+static struct frame *build_read_index_result(Header *header, const struct peer_message *message)
+{
+    ReadIndexResult result = HOLDFAST__PEER__V1__READ_INDEX_RESULT__INIT;
+    result.round = message->read_index_result.round;
+    result.term = message->read_index_result.term;
+    header->body_case = HOLDFAST__PEER__V1__HEADER__BODY_READ_INDEX_RESULT;
+    header->read_index_result = &result;
+    return build(header, NULL, 0);
+}
+
+static struct frame *build_read_ask(Header *header, const struct peer_message *message)
+{
+    ReadAsk ask = HOLDFAST__PEER__V1__READ_ASK__INIT;
+    ask.round = message->read_ask.round;
+    header->body_case = HOLDFAST__PEER__V1__HEADER__BODY_READ_ASK;
+    header->read_ask = &ask;
+    return build(header, NULL, 0);
+}
+
+static struct frame *build_read_answer(Header *header, const struct peer_message *message)
+{
+    ReadAnswer answer = HOLDFAST__PEER__V1__READ_ANSWER__INIT;
+    answer.round = message->read_answer.round;
+    answer.index = message->read_answer.index;
+    header->body_case = HOLDFAST__PEER__V1__HEADER__BODY_READ_ANSWER;
+    header->read_answer = &answer;
     return build(header, NULL, 0);
 }
 
@@ -204,8 +260,16 @@ struct frame *frame_of_message(const struct peer_message *message)
         return build_append_entries_result(&header, message);
     case PEER_TIMEOUT_NOW:
         return build_timeout_now(&header, message);
+    case PEER_READ_INDEX:
+        return build_read_index(&header, message);
+    case PEER_READ_INDEX_RESULT:
+        return build_read_index_result(&header, message);
+    case PEER_READ_ASK:
+        return build_read_ask(&header, message);
+    case PEER_READ_ANSWER:
+        return build_read_answer(&header, message);
     }
-    assert(false && "a message has one of the five types");
+    assert(false && "a message has one of the types above");
     abort();
 }
 
@@ -295,6 +359,19 @@ static bool knows_all(const ProtobufCMessage *message)
     return message->n_unknown_fields == 0;
 }
 
+static bool decode_clock(const Clock *proto, struct peer_clock *clock, struct error *error)
+{
+    if (proto == NULL || !knows_all(&proto->base)) {
+        return error_set(error, "a message has no clock, or one this release does not know");
+    }
+    *clock = (struct peer_clock){
+        .now_ms = proto->now_ms,
+        .echo_ms = proto->echo_ms,
+        .confirmed_ago_ms = proto->confirmed_ago_ms,
+    };
+    return true;
+}
+
 static bool check_entries(const AppendEntries *append, struct bytes body, struct error *error)
 {
     if (append->n_entries > LIMIT_APPEND_ENTRIES) {
@@ -338,7 +415,8 @@ static bool check_entries(const AppendEntries *append, struct bytes body, struct
 static bool decode_append_entries(const AppendEntries *proto, struct bytes body,
                                   struct peer_message *message, struct error *error)
 {
-    if (!check_entries(proto, body, error)) {
+    if (!check_entries(proto, body, error) ||
+        !decode_clock(proto->clock, &message->append_entries.clock, error)) {
         return false;
     }
     message->type = PEER_APPEND_ENTRIES;
@@ -406,6 +484,28 @@ static bool decode_message(const Header *header, struct bytes body, struct peer_
         message->timeout_now.last_log_index = header->timeout_now->last_log_index;
         message->timeout_now.last_log_term = header->timeout_now->last_log_term;
         break;
+    case HOLDFAST__PEER__V1__HEADER__BODY_READ_INDEX:
+        inner = &header->read_index->base;
+        message->type = PEER_READ_INDEX;
+        message->read_index.round = header->read_index->round;
+        break;
+    case HOLDFAST__PEER__V1__HEADER__BODY_READ_INDEX_RESULT:
+        inner = &header->read_index_result->base;
+        message->type = PEER_READ_INDEX_RESULT;
+        message->read_index_result.round = header->read_index_result->round;
+        message->read_index_result.term = header->read_index_result->term;
+        break;
+    case HOLDFAST__PEER__V1__HEADER__BODY_READ_ASK:
+        inner = &header->read_ask->base;
+        message->type = PEER_READ_ASK;
+        message->read_ask.round = header->read_ask->round;
+        break;
+    case HOLDFAST__PEER__V1__HEADER__BODY_READ_ANSWER:
+        inner = &header->read_answer->base;
+        message->type = PEER_READ_ANSWER;
+        message->read_answer.round = header->read_answer->round;
+        message->read_answer.index = header->read_answer->index;
+        break;
     default:
         return error_set(error, "a frame is of a kind this release does not know");
     }
@@ -414,6 +514,11 @@ static bool decode_message(const Header *header, struct bytes body, struct peer_
     }
     if (header->body_case == HOLDFAST__PEER__V1__HEADER__BODY_APPEND_ENTRIES) {
         return decode_append_entries(header->append_entries, body, message, error);
+    }
+    if (header->body_case == HOLDFAST__PEER__V1__HEADER__BODY_APPEND_ENTRIES_RESULT &&
+        !decode_clock(header->append_entries_result->clock, &message->append_entries_result.clock,
+                      error)) {
+        return false;
     }
     return body.len == 0 ||
            error_set(error, "%zu bytes follow a message without entries", body.len);

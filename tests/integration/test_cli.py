@@ -106,6 +106,16 @@ class Verbs(CommandCase):
             out = self.holdfast("stock", *verb).stdout
             self.assertIn("cli-apple" if verb[0] != "history" else "RECEIVE", out)
 
+    def test_stale_reads(self):
+        index = self.json_line("stock", "set", "cli-stale", "7")["log_index"]
+        answer = self.json_line("stock", "get", "cli-stale", "--stale", "--min-index", index)
+        self.assertEqual(answer["stock"]["on_hand"], 7)
+        self.assertGreaterEqual(answer["log_index"], index)
+        self.assertRegex(answer["age"], r"^\d+\.\d{3}s$")
+        self.assertNotIn("age", self.json_line("stock", "get", "cli-stale", "--min-index", index))
+        said = self.holdfast("stock", "history", "cli-stale", "--stale", "--min-index", index).stderr
+        self.assertRegex(said, r"^holdfast stock history: as of log index \d+, at most \d+\.\d{3} s old\n$")
+
     def test_stock_list_goes_to_the_end(self):
         leader = self.cluster.leader().stubs.ledger
         from cluster import execute, set_stock

@@ -25,6 +25,12 @@ static uint64_t term_of(const struct peer_message *message)
         return message->append_entries_result.term;
     case PEER_TIMEOUT_NOW:
         return message->timeout_now.term;
+    case PEER_READ_INDEX:
+    case PEER_READ_ASK:
+    case PEER_READ_ANSWER: /* the echo of a term in which it led, and leads */
+        return message->sent_term;
+    case PEER_READ_INDEX_RESULT:
+        return message->read_index_result.term;
     }
     return 0;
 }
@@ -216,6 +222,16 @@ static void check_append_result(struct checks *checks, size_t node, size_t to,
     }
 }
 
+/* The index that a leader vouches for is committed. That it is high enough is what reads show. */
+static void check_read_answer(struct checks *checks, size_t node,
+                              const struct peer_message *message)
+{
+    checks_leads(checks, node, message->sent_term);
+    if (message->read_answer.index > checks->nodes[node].commit_index) {
+        checks_commits(checks, node, message->read_answer.index);
+    }
+}
+
 void checks_sent(struct checks *checks, size_t node, size_t to, const struct peer_message *message)
 {
     if (checks->world->failed) {
@@ -241,6 +257,15 @@ void checks_sent(struct checks *checks, size_t node, size_t to, const struct pee
         break;
     case PEER_TIMEOUT_NOW:
         checks_leads(checks, node, message->timeout_now.term);
+        break;
+    case PEER_READ_INDEX:
+        checks_leads(checks, node, message->sent_term);
+        break;
+    case PEER_READ_ANSWER:
+        check_read_answer(checks, node, message);
+        break;
+    case PEER_READ_INDEX_RESULT:
+    case PEER_READ_ASK:
         break;
     }
 }

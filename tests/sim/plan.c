@@ -179,7 +179,6 @@ static void draw_limits(struct plan *plan, struct random *random)
     proposer->entry_bytes = between_magnitudes(random, 128, 65536);
     proposer->entry_lines = between_magnitudes(random, 1, 256);
     proposer->waiting_commands = between_magnitudes(random, 1, 64);
-    proposer->waiting_reads = between_magnitudes(random, 1, 16);
     /* A whole request fits. */
     proposer->waiting_bytes =
         plan->batch_most * REQUEST_COMMAND_BYTES + between_magnitudes(random, 1, 16384);

@@ -113,7 +113,8 @@ void trace_note_numbers(struct trace *trace, size_t node, enum trace_event event
 
 /* The events of messages sent come in the order of those received. */
 #define RECEIVED_BEHIND_SENT (TRACE_RECEIVED_REQUEST_VOTE - TRACE_SENT_REQUEST_VOTE)
-_Static_assert(TRACE_RECEIVED_TIMEOUT_NOW - TRACE_SENT_TIMEOUT_NOW == RECEIVED_BEHIND_SENT &&
+_Static_assert(TRACE_RECEIVED_READ_ANSWER - TRACE_SENT_READ_ANSWER == RECEIVED_BEHIND_SENT &&
+                   TRACE_RECEIVED_TIMEOUT_NOW - TRACE_SENT_TIMEOUT_NOW == RECEIVED_BEHIND_SENT &&
                    TRACE_RECEIVED_APPEND - TRACE_SENT_APPEND == RECEIVED_BEHIND_SENT,
                "one list of messages, told from both ends");
 
@@ -135,6 +136,13 @@ static void mix_entries(struct trace *trace, struct entry *const *entries, size_
     }
 }
 
+static void mix_clock(struct trace *trace, const struct peer_clock *clock)
+{
+    mix_in(trace, clock->now_ms);
+    mix_in(trace, clock->echo_ms);
+    mix_in(trace, clock->confirmed_ago_ms);
+}
+
 static void mix_message(struct trace *trace, const struct peer_message *message)
 {
     mix_in(trace, message->sent_term);
@@ -149,15 +157,22 @@ static void mix_message(struct trace *trace, const struct peer_message *message)
     case PEER_APPEND_ENTRIES:
         mix_in(trace, message->append_entries.term);
         mix_in(trace, message->append_entries.prev_log_term);
+        mix_clock(trace, &message->append_entries.clock);
         mix_entries(trace, message->append_entries.entries, message->append_entries.entry_count);
         break;
     case PEER_APPEND_ENTRIES_RESULT:
         mix_in(trace, message->append_entries_result.capacity);
+        mix_clock(trace, &message->append_entries_result.clock);
         break;
     case PEER_TIMEOUT_NOW:
         mix_in(trace, message->timeout_now.last_log_index);
         mix_in(trace, message->timeout_now.last_log_term);
         break;
+    case PEER_READ_INDEX:
+    case PEER_READ_INDEX_RESULT:
+    case PEER_READ_ASK:
+    case PEER_READ_ANSWER:
+        break; /* the note has all of it */
     }
 }
 
@@ -200,6 +215,26 @@ static void note_message(struct trace *trace, size_t node, size_t other, int shi
     case PEER_TIMEOUT_NOW:
         event = TRACE_SENT_TIMEOUT_NOW;
         v[1] = message->timeout_now.term;
+        break;
+    case PEER_READ_INDEX:
+        event = TRACE_SENT_READ_INDEX;
+        v[1] = message->sent_term;
+        v[2] = message->read_index.round;
+        break;
+    case PEER_READ_INDEX_RESULT:
+        event = TRACE_SENT_READ_INDEX_RESULT;
+        v[1] = message->read_index_result.term;
+        v[2] = message->read_index_result.round;
+        break;
+    case PEER_READ_ASK:
+        event = TRACE_SENT_READ_ASK;
+        v[1] = message->sent_term;
+        v[2] = message->read_ask.round;
+        break;
+    case PEER_READ_ANSWER:
+        event = TRACE_SENT_READ_ANSWER;
+        v[1] = message->read_answer.index;
+        v[2] = message->read_answer.round;
         break;
     }
     if (event != TRACE_EVENT_COUNT) {

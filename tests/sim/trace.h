@@ -71,6 +71,14 @@ struct peer_message;
       ("-> n" TRACE_U " rejects what follows " TRACE_U ", log ends at " TRACE_U ", term " TRACE_U, \
        v[0], v[1], v[2], v[3]))                                                                    \
     X(SENT_TIMEOUT_NOW, ("-> n" TRACE_U " shall lead, term " TRACE_U, v[0], v[1]))                 \
+    X(SENT_READ_INDEX,                                                                             \
+      ("-> n" TRACE_U " do we lead still, term " TRACE_U ", round " TRACE_U, v[0], v[1], v[2]))    \
+    X(SENT_READ_INDEX_RESULT,                                                                      \
+      ("-> n" TRACE_U " we are in term " TRACE_U ", round " TRACE_U, v[0], v[1], v[2]))            \
+    X(SENT_READ_ASK,                                                                               \
+      ("-> n" TRACE_U " where may we read, term " TRACE_U ", round " TRACE_U, v[0], v[1], v[2]))   \
+    X(SENT_READ_ANSWER,                                                                            \
+      ("-> n" TRACE_U " reads may show " TRACE_U ", round " TRACE_U, v[0], v[1], v[2]))            \
     X(RECEIVED_REQUEST_VOTE,                                                                       \
       ("<- n" TRACE_U " asks for %s in term " TRACE_U ", log ends at " TRACE_U, v[0],              \
        v[1] != 0 ? "a pre-vote" : "our vote", v[2], v[3]))                                         \
@@ -85,6 +93,16 @@ struct peer_message;
       ("<- n" TRACE_U " rejects what follows " TRACE_U ", log ends at " TRACE_U ", term " TRACE_U, \
        v[0], v[1], v[2], v[3]))                                                                    \
     X(RECEIVED_TIMEOUT_NOW, ("<- n" TRACE_U " wants us to lead, term " TRACE_U, v[0], v[1]))       \
+    X(RECEIVED_READ_INDEX,                                                                         \
+      ("<- n" TRACE_U " asks whether it leads, term " TRACE_U ", round " TRACE_U, v[0], v[1],      \
+       v[2]))                                                                                      \
+    X(RECEIVED_READ_INDEX_RESULT,                                                                  \
+      ("<- n" TRACE_U " is in term " TRACE_U ", round " TRACE_U, v[0], v[1], v[2]))                \
+    X(RECEIVED_READ_ASK,                                                                           \
+      ("<- n" TRACE_U " asks where it may read, term " TRACE_U ", round " TRACE_U, v[0], v[1],     \
+       v[2]))                                                                                      \
+    X(RECEIVED_READ_ANSWER,                                                                        \
+      ("<- n" TRACE_U " reads may show " TRACE_U ", round " TRACE_U, v[0], v[1], v[2]))            \
     /* ---- a node's life ---- */                                                                  \
     X(STARTING, ("is started"))                                                                    \
     X(STOPPING, ("is stopped in order"))                                                           \

@@ -107,12 +107,18 @@
  * largest has 10,000 rows of about 600 bytes, ids of 255 included. */
 #define LIMIT_REPLY_ARENA_BYTES (32u << 20)
 
-/* Commands, reads and bytes that wait for a place in the log. While one of them is reached every
- * request is refused at once, unread, with RESOURCE_EXHAUSTED; one request may go beyond the number
- * of commands. */
-#define LIMIT_WAITING_COMMANDS 16384
-#define LIMIT_WAITING_BYTES    (32u << 20)
-#define LIMIT_WAITING_READS    16384
+/* Commands that wait for a place in the log, and their bytes; reads that have not been answered,
+ * and theirs. While one of them is reached every request of the kind is refused at once, unread,
+ * with RESOURCE_EXHAUSTED; one request may go beyond the number of commands. */
+#define LIMIT_WAITING_COMMANDS   16384
+#define LIMIT_WAITING_BYTES      (32u << 20)
+#define LIMIT_WAITING_READS      16384
+#define LIMIT_WAITING_READ_BYTES (32u << 20)
+
+/* Entries of its log that a follower may still have to apply and yet answer linearizable reads
+ * itself: more than a leader has in flight, and about a turn's worth (LIMIT_APPLY_TURN_ENTRIES).
+ * One that catches up after a restart takes them to the leader. */
+#define LIMIT_READ_LAG 256
 
 /* ---- replication ---- */
 
@@ -275,7 +281,9 @@ _Static_assert(PEER_BACKOFF_LAST_MS <= PEER_STABLE_MS, "what lasts is not dialle
 _Static_assert(LIMIT_ENTRY_BYTES < LIMIT_LOG_BATCH_BYTES, "an entry must fit a batch");
 _Static_assert(LIMIT_LOG_BATCH_BYTES < LOG_SEGMENT_BYTES, "a batch must fit a segment");
 _Static_assert(LOG_SEGMENT_BYTES <= LIMIT_LOG_SEGMENT_BYTES, "our own segments must be readable");
-_Static_assert(LIMIT_MESSAGE_BYTES < LIMIT_WAITING_BYTES, "a request must fit the queue");
+_Static_assert(LIMIT_MESSAGE_BYTES < LIMIT_WAITING_BYTES &&
+                   LIMIT_MESSAGE_BYTES < LIMIT_WAITING_READ_BYTES,
+               "a request must fit the queue");
 _Static_assert(LIMIT_REPLY_BYTES < LIMIT_CALL_BYTES, "a reply must fit what is held");
 _Static_assert(LIMIT_MESSAGE_BYTES < LIMIT_CLIENT_CALL_BYTES, "a request must fit what is held");
 _Static_assert(LIMIT_CALLS <= LIMIT_STREAM_RESETS_BURST, "all calls may expire at once");

@@ -175,9 +175,25 @@ HF_API void hf_free(void *object);
 /* The version of the library, "0.1.0". */
 HF_API const char *hf_version(void);
 
+/* How fresh the answer to a read must be; the numbers are those of Consistency in ledger.proto. */
+typedef enum hf_consistency {
+    /* It holds everything that was acknowledged to anybody before the call. Goes to the leader,
+     * where one is known, but every node answers. */
+    HF_LINEARIZABLE = 0,
+    /* What the node that answers has applied; `age_ms` tells the most that this can lag behind. Any
+     * node will do, so the calls are spread, and are answered without a majority too. */
+    HF_STALE = 1
+} hf_consistency;
+
 typedef struct hf_call_options {
     uint32_t timeout_ms;         /* 0: the client's */
     uint32_t attempt_timeout_ms; /* 0: the client's rule */
+    /* Of reads; 0 elsewhere. */
+    hf_consistency consistency;
+    /* The answer must hold this index at least; the node waits for it. Give the log_index of a
+     * result or of an earlier answer: with HF_STALE a program so reads its own writes, and never
+     * sees time run back from one call to the next, or from one page of a list to the next. */
+    uint64_t min_log_index;
 } hf_call_options;
 /* Wherever a `const hf_call_options *` is asked for, NULL means all defaults. */
 
@@ -335,7 +351,7 @@ HF_API HF_MUST_CHECK int hf_submit(hf_client *client, const hf_command *commands
                                    const hf_call_options *options, hf_results_callback callback,
                                    void *user);
 
-/* ---- reads: linearizable, from whichever node answers ---- */
+/* ---- reads: linearizable unless options->consistency says otherwise ---- */
 
 typedef struct hf_stock_key {
     const char *sku;
@@ -352,6 +368,7 @@ typedef struct hf_stock_list {
     const char *message; /* never NULL */
     uint32_t attempts;
     uint64_t log_index; /* all items are as they were at this index */
+    int64_t age_ms;     /* HF_STALE: everything acknowledged so long ago is in the answer; else 0 */
     size_t count;
     const hf_stock_item *items;
     const char *next_page_token; /* hf_list_stock: what the next page begins with; "": no more */
@@ -383,6 +400,7 @@ typedef struct hf_availability {
     const char *message;
     uint32_t attempts;
     uint64_t log_index;
+    int64_t age_ms; /* as in hf_stock_list */
     size_t failed_line_count;
     const hf_failed_line *failed_lines;
 } hf_availability;
@@ -409,6 +427,7 @@ typedef struct hf_order {
     const char *message;
     uint32_t attempts;
     uint64_t log_index;
+    int64_t age_ms; /* as in hf_stock_list */
     /* with HF_OK */
     const char *order_id;
     hf_order_state state;
@@ -461,6 +480,7 @@ typedef struct hf_history {
     const char *message;
     uint32_t attempts;
     uint64_t log_index;
+    int64_t age_ms; /* as in hf_stock_list */
     size_t count;
     const hf_history_row *rows; /* oldest first */
     const char *next_page_token;

@@ -17,6 +17,17 @@ enum peer_message_type {
     PEER_APPEND_ENTRIES_RESULT = 4,
     PEER_TIMEOUT_NOW = 5,
     /* 6: InstallSnapshot, with snapshots */
+    PEER_READ_INDEX = 7, /* a leader to the voters: is your term still mine? */
+    PEER_READ_INDEX_RESULT = 8,
+    PEER_READ_ASK = 9, /* a follower to its leader: at which index may I read? */
+    PEER_READ_ANSWER = 10,
+};
+
+/* By the sender's own clock, and what it has heard of the receiver's (freshness.c). 0: nothing. */
+struct peer_clock {
+    uint64_t now_ms;
+    uint64_t echo_ms;          /* the receiver's, as it came last */
+    uint64_t confirmed_ago_ms; /* append: when a majority was last known to follow the sender */
 };
 
 struct peer_message {
@@ -42,6 +53,7 @@ struct peer_message {
             uint64_t prev_log_index;
             uint64_t prev_log_term;
             uint64_t leader_commit;
+            struct peer_clock clock;
             struct entry *
                 *entries; /* references; array and references owned by the message's owner */
             size_t entry_count;
@@ -51,12 +63,29 @@ struct peer_message {
             uint64_t rejected; /* 0: success */
             uint64_t last_log_index;
             uint32_t capacity;
+            struct peer_clock clock;
         } append_entries_result;
         struct {
             uint64_t term;
             uint64_t last_log_index;
             uint64_t last_log_term;
         } timeout_now;
+        /* `round` names the question among all that its asker has asked in this term, in this life
+         * and in earlier ones: the answer brings it back. */
+        struct {
+            uint64_t round;
+        } read_index;
+        struct {
+            uint64_t round;
+            uint64_t term; /* of the voter, when it answered */
+        } read_index_result;
+        struct {
+            uint64_t round;
+        } read_ask;
+        struct {
+            uint64_t round;
+            uint64_t index;
+        } read_answer;
     };
 };
 

@@ -77,6 +77,13 @@ struct replica_env {
      * not applied have an unknown outcome. */
     void (*state_changed)(void *context, enum replica_state state, uint64_t term,
                           uint64_t leader_id);
+
+    /* The end of a round of reads, one of the two for each (replica_read_join): whoever joined it
+     * may be answered once `index` is applied. */
+    void (*read_confirmed)(void *context, uint64_t round, uint64_t index);
+    /* Leadership was lost, or there is another leader now: nobody has vouched for an index. Called
+     * behind state_changed. */
+    void (*read_failed)(void *context, uint64_t round);
 };
 
 /* Bounds; 0: that of base/limits.h, which also says what each is for. Smaller ones are for a
@@ -105,7 +112,8 @@ struct replica_config {
     size_t member_count;
     uint32_t election_timeout_ms; /* 0: DEFAULT_ELECTION_TIMEOUT_MS */
     uint32_t heartbeat_ms;        /* 0: a quarter of the timeout, the longest that is allowed */
-    uint32_t seed;                /* unique per node: rule 1 */
+    uint32_t seed; /* random, and another one in each life: spreads elections (rule 1), and tells
+                      what this life asks from what an earlier one did (read_index.c) */
     struct replica_limits limits;
 };
 
@@ -154,6 +162,17 @@ bool replica_can_submit(const struct replica *replica);
  * Takes over the reference. */
 bool replica_submit(struct replica *replica, struct entry *entry, uint64_t now_ms, uint64_t *index,
                     struct error *error);
+
+/* A linearizable read without a write to the log (read_index.c): on the leader, and on a follower
+ * that knows one. Joins the round that is sent next, at the latest in the next replica_tick, and
+ * ends with read_confirmed or read_failed of this round; any number of reads may join one. False:
+ * no leader is known. */
+bool replica_read_join(struct replica *replica, uint64_t *round);
+
+/* How old the applied state is: it holds everything that was committed so long ago, as far as who
+ * led then knew (freshness.c says what is not counted). False: no leader has been heard of in this
+ * life. */
+bool replica_state_age(const struct replica *replica, uint64_t now_ms, uint64_t *age_ms);
 
 /* A change of members: one server, one at a time. */
 enum replica_change_kind {

@@ -29,7 +29,8 @@
 
 struct transport;
 
-#define PEER_PROTOCOL_VERSION 1
+/* 2: with READ_INDEX and READ_ASK. */
+#define PEER_PROTOCOL_VERSION 2
 
 /* Copied by transport_open. */
 struct transport_config {

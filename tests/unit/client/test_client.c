@@ -583,11 +583,74 @@ static void wrong_arguments_never_leave_the_process(void **state)
     assert_int_equal(hf_get_order(client, NULL, NULL, NULL), HF_INVALID_ARGUMENT);
     assert_int_equal(hf_submit(client, &command, 1, NULL, NULL, NULL), HF_INVALID_ARGUMENT);
     assert_string_equal(hf_last_error(), "callback is NULL");
+    /* How fresh an answer must be is asked of reads. */
+    options = (hf_call_options){.consistency = HF_STALE};
+    assert_int_equal(hf_call(client, &command, &options, &result), HF_INVALID_ARGUMENT);
+    assert_non_null(strstr(result->message, "consistency and min_log_index are for reads"));
+    hf_free(result);
+    options = (hf_call_options){.min_log_index = 1};
+    assert_int_equal(hf_execute(client, &command, 1, &options, NULL), HF_INVALID_ARGUMENT);
+    assert_int_equal(hf_get_status(client, fake_cluster_address(fixture->nodes, 0), &options, NULL),
+                     HF_INVALID_ARGUMENT);
+    options = (hf_call_options){.consistency = (hf_consistency)2};
+    assert_int_equal(hf_get_stock(client, "A", 1, &options, NULL), HF_INVALID_ARGUMENT);
+    assert_int_equal(hf_get_stocks(client, &key, 1, &options, NULL), HF_INVALID_ARGUMENT);
+    assert_int_equal(hf_list_stock(client, 1, NULL, &options, NULL), HF_INVALID_ARGUMENT);
+    assert_int_equal(hf_check_stock(client, LINES, 2, &options, NULL), HF_INVALID_ARGUMENT);
+    assert_int_equal(hf_get_order(client, "o", &options, NULL), HF_INVALID_ARGUMENT);
+    assert_int_equal(hf_list_history(client, "A", 1, 1, NULL, &options, NULL), HF_INVALID_ARGUMENT);
     assert_int_equal(fake_cluster_count(fixture->nodes), 0);
 
     assert_int_equal(hf_reserve(NULL, "o", LINES, 2, 0, &result), HF_CLOSED);
     assert_non_null(strstr(result->message, "client is NULL"));
     hf_free(result);
+}
+
+/* ---- where reads go ---- */
+
+/* To one node while it answers; a stale one to any. */
+static void stale_reads_are_spread(void **state)
+{
+    struct fixture *fixture = *state;
+    reopen(fixture, fake_cluster_endpoints(fixture->nodes));
+    for (int i = 0; i < 30; i++) {
+        assert_int_equal(hf_get_stock(fixture->client, "A", 1, NULL, NULL), HF_OK);
+    }
+    size_t before[FAKE_NODES];
+    size_t asked = 0;
+    for (int i = 0; i < FAKE_NODES; i++) {
+        before[i] = fake_cluster_count_of(fixture->nodes, i);
+        asked += before[i] > 0;
+    }
+    assert_int_equal(asked, 1);
+    const hf_call_options stale = {.consistency = HF_STALE, .min_log_index = 9};
+    for (int i = 0; i < 300; i++) {
+        assert_int_equal(hf_get_stock(fixture->client, "A", 1, &stale, NULL), HF_OK);
+    }
+    for (int i = 0; i < FAKE_NODES; i++) {
+        assert_true(fake_cluster_count_of(fixture->nodes, i) > before[i] + 50);
+    }
+    const struct fake_request *last =
+        fake_cluster_request(fixture->nodes, fake_cluster_count(fixture->nodes) - 1);
+    Holdfast__V1__GetStockRequest *request =
+        holdfast__v1__get_stock_request__unpack(NULL, last->message.len, last->message.data);
+    assert_int_equal(request->consistency, HOLDFAST__V1__CONSISTENCY__STALE);
+    assert_int_equal(request->min_log_index, 9);
+    holdfast__v1__get_stock_request__free_unpacked(request, NULL);
+}
+
+/* One that has not heard of a leader yet, say. */
+static void a_stale_read_goes_on_to_a_node_that_can_answer(void **state)
+{
+    struct fixture *fixture = *state;
+    fake_cluster_always(fixture->nodes, 0, UNAVAILABLE);
+    fake_cluster_always(fixture->nodes, 2, UNAVAILABLE);
+    reopen(fixture, fake_cluster_endpoints(fixture->nodes));
+    const hf_call_options stale = {.consistency = HF_STALE};
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(hf_get_stock(fixture->client, "A", 1, &stale, NULL), HF_OK);
+    }
+    assert_true(fake_cluster_count_of(fixture->nodes, 1) == 20);
 }
 
 /* ---- without waiting ---- */
@@ -949,6 +1012,8 @@ int main(void)
         TEST(one_node_is_asked_about_itself),
         TEST(wrong_options_are_refused_with_a_reason),
         TEST(wrong_arguments_never_leave_the_process),
+        TEST(stale_reads_are_spread),
+        TEST(a_stale_read_goes_on_to_a_node_that_can_answer),
         TEST(every_submission_is_called_back_once),
         TEST(many_calls_wait_out_an_outage),
         TEST(reads_can_be_submitted_too),

@@ -238,6 +238,16 @@ static void a_batch_tells_its_first_refusal(void **state)
     hf_free(results);
 }
 
+#define SOME_AGE_MS 61003
+
+static Google__Protobuf__Duration some_age(void)
+{
+    Google__Protobuf__Duration age = GOOGLE__PROTOBUF__DURATION__INIT;
+    age.seconds = 61;
+    age.nanos = 2000001; /* never younger than it was told */
+    return age;
+}
+
 static void stocks_keep_their_keys(void **state)
 {
     (void)state;
@@ -255,10 +265,13 @@ static void stocks_keep_their_keys(void **state)
     reply.n_stocks = 2;
     reply.stocks = pointers;
     reply.log_index = 5;
+    Google__Protobuf__Duration age = some_age();
+    reply.age = &age;
     hf_stock_list *list = object_new(REPLY_STOCKS.size, 0);
     decode_prepare_stocks(list, keys, 2);
     assert_int_equal(decode(&REPLY_STOCKS, list, &reply.base), HF_OK);
     assert_int_equal(list->log_index, 5);
+    assert_int_equal(list->age_ms, SOME_AGE_MS);
     assert_int_equal(list->items[0].verdict, HF_OK);
     assert_some_stock(&list->items[0].stock, "A");
     assert_int_equal(list->items[1].verdict, HF_SKU_NOT_FOUND);
@@ -270,7 +283,10 @@ static void stocks_keep_their_keys(void **state)
     list = object_new(REPLY_STOCK.size, 0);
     decode_prepare_stocks(list, &keys[1], 1);
     assert_int_equal(decode(&REPLY_STOCK, list, &items[1].base), HF_SKU_NOT_FOUND);
+    assert_int_equal(list->age_ms, 0);
+    items[1].age = &age;
     assert_int_equal(decode(&REPLY_STOCKS_OF_ONE, list, &items[1].base), HF_OK);
+    assert_int_equal(list->age_ms, SOME_AGE_MS);
     assert_int_equal(list->items[0].verdict, HF_SKU_NOT_FOUND);
     items[0].stock = NULL; /* OK without what was asked for */
     assert_int_equal(decode(&REPLY_STOCK, list, &items[0].base), HF_VERDICT_UNSPECIFIED);
@@ -291,12 +307,15 @@ static void a_page_has_its_token(void **state)
     reply.stocks = pointers;
     reply.next_page_token = "next";
     reply.log_index = 9;
+    Google__Protobuf__Duration age = some_age();
+    reply.age = &age;
     hf_stock_list *list = object_new(REPLY_STOCK_PAGE.size, 0);
     assert_int_equal(decode(&REPLY_STOCK_PAGE, list, &reply.base), HF_OK);
     assert_int_equal(list->count, 1);
     assert_some_stock(&list->items[0].stock, "A");
     assert_string_equal(list->next_page_token, "next");
     assert_int_equal(list->log_index, 9);
+    assert_int_equal(list->age_ms, SOME_AGE_MS);
     hf_free(list);
 }
 
@@ -306,9 +325,12 @@ static void availability_is_the_first_failing_reason(void **state)
     Holdfast__V1__CheckStockResponse reply = HOLDFAST__V1__CHECK_STOCK_RESPONSE__INIT;
     reply.available = true;
     reply.log_index = 3;
+    Google__Protobuf__Duration age = some_age();
+    reply.age = &age;
     hf_availability *availability = object_new(REPLY_AVAILABILITY.size, 0);
     assert_int_equal(decode(&REPLY_AVAILABILITY, availability, &reply.base), HF_OK);
     assert_int_equal(availability->log_index, 3);
+    assert_int_equal(availability->age_ms, SOME_AGE_MS);
 
     Holdfast__V1__FailedLine line = HOLDFAST__V1__FAILED_LINE__INIT;
     Holdfast__V1__FailedLine *pointers[] = {&line};
@@ -355,6 +377,8 @@ static void an_order_has_every_field(void **state)
     reply.verdict = HOLDFAST__V1__VERDICT__OK;
     reply.order = &order;
     reply.log_index = 12;
+    Google__Protobuf__Duration age = some_age();
+    reply.age = &age;
     hf_order *out = object_new(REPLY_ORDER.size, 0);
     assert_int_equal(decode(&REPLY_ORDER, out, &reply.base), HF_OK);
     assert_string_equal(out->order_id, "o");
@@ -372,6 +396,7 @@ static void an_order_has_every_field(void **state)
     assert_string_equal(out->actor, "shop");
     assert_string_equal(out->reason, "");
     assert_int_equal(out->log_index, 12);
+    assert_int_equal(out->age_ms, SOME_AGE_MS);
     reply.order = NULL;
     assert_int_equal(decode(&REPLY_ORDER, out, &reply.base), HF_VERDICT_UNSPECIFIED);
     reply.verdict = HOLDFAST__V1__VERDICT__ORDER_NOT_FOUND;
@@ -403,9 +428,12 @@ static void history_has_every_field(void **state)
     reply.n_rows = 1;
     reply.rows = rows;
     reply.next_page_token = "n";
+    Google__Protobuf__Duration age = some_age();
+    reply.age = &age;
     hf_history *history = object_new(REPLY_HISTORY.size, 0);
     assert_int_equal(decode(&REPLY_HISTORY, history, &reply.base), HF_OK);
     assert_int_equal(history->count, 1);
+    assert_int_equal(history->age_ms, SOME_AGE_MS);
     const hf_history_row *out = &history->rows[0];
     assert_int_equal(out->log_index, 1);
     assert_int_equal(out->sub, 2);

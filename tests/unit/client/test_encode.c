@@ -354,6 +354,15 @@ static void a_batch_is_refused_whole(void **state)
     free(lines);
 }
 
+static const struct encode_freshness LINEARIZABLE = {.consistency = HF_LINEARIZABLE};
+static const struct encode_freshness STALE = {HF_STALE, UINT64_MAX};
+
+#define ASSERT_STALE(request)                                                                      \
+    do {                                                                                           \
+        assert_int_equal((request)->consistency, HOLDFAST__V1__CONSISTENCY__STALE);                \
+        assert_true((request)->min_log_index == UINT64_MAX);                                       \
+    } while (0)
+
 static void reads_have_every_field(void **state)
 {
     struct fixture *fixture = *state;
@@ -361,53 +370,65 @@ static void reads_have_every_field(void **state)
     struct error *error = &fixture->error;
     const hf_stock_key keys[] = {{"A", 2}, {"B", 0}};
 
-    assert_true(encode_get_stock(out, &keys[0], error));
+    assert_true(encode_get_stock(out, &keys[0], &LINEARIZABLE, error));
     Holdfast__V1__GetStockRequest *stock =
         holdfast__v1__get_stock_request__unpack(NULL, out->len, out->data);
     assert_string_equal(stock->sku, "A");
     assert_int_equal(stock->warehouse, 2);
     assert_int_equal(stock->consistency, HOLDFAST__V1__CONSISTENCY__LINEARIZABLE);
+    assert_int_equal(stock->min_log_index, 0);
     holdfast__v1__get_stock_request__free_unpacked(stock, NULL);
 
     buffer_clear(out);
-    assert_true(encode_get_stocks(out, keys, 2, error));
+    assert_true(encode_get_stock(out, &keys[0], &STALE, error));
+    stock = holdfast__v1__get_stock_request__unpack(NULL, out->len, out->data);
+    ASSERT_STALE(stock);
+    holdfast__v1__get_stock_request__free_unpacked(stock, NULL);
+
+    buffer_clear(out);
+    assert_true(encode_get_stocks(out, keys, 2, &STALE, error));
     Holdfast__V1__BatchGetStockRequest *stocks =
         holdfast__v1__batch_get_stock_request__unpack(NULL, out->len, out->data);
     assert_int_equal(stocks->n_keys, 2);
     assert_string_equal(stocks->keys[1]->sku, "B");
+    ASSERT_STALE(stocks);
     holdfast__v1__batch_get_stock_request__free_unpacked(stocks, NULL);
 
     buffer_clear(out);
-    assert_true(encode_check_stock(out, LINES, 2, error));
+    assert_true(encode_check_stock(out, LINES, 2, &STALE, error));
     Holdfast__V1__CheckStockRequest *check =
         holdfast__v1__check_stock_request__unpack(NULL, out->len, out->data);
     assert_int_equal(check->n_lines, 2);
     assert_int_equal(check->lines[0]->quantity, 2);
+    ASSERT_STALE(check);
     holdfast__v1__check_stock_request__free_unpacked(check, NULL);
 
     buffer_clear(out);
-    assert_true(encode_list_stock(out, 1000, "token", error));
+    assert_true(encode_list_stock(out, 1000, "token", &STALE, error));
     Holdfast__V1__ListStockRequest *list =
         holdfast__v1__list_stock_request__unpack(NULL, out->len, out->data);
     assert_int_equal(list->page_size, 1000);
     assert_string_equal(list->page_token, "token");
+    ASSERT_STALE(list);
     holdfast__v1__list_stock_request__free_unpacked(list, NULL);
 
     buffer_clear(out);
-    assert_true(encode_get_order(out, "o", error));
+    assert_true(encode_get_order(out, "o", &STALE, error));
     Holdfast__V1__GetOrderRequest *order =
         holdfast__v1__get_order_request__unpack(NULL, out->len, out->data);
     assert_string_equal(order->order_id, "o");
+    ASSERT_STALE(order);
     holdfast__v1__get_order_request__free_unpacked(order, NULL);
 
     buffer_clear(out);
-    assert_true(encode_list_history(out, &keys[0], 5, NULL, error));
+    assert_true(encode_list_history(out, &keys[0], 5, NULL, &STALE, error));
     Holdfast__V1__ListHistoryRequest *history =
         holdfast__v1__list_history_request__unpack(NULL, out->len, out->data);
     assert_string_equal(history->sku, "A");
     assert_int_equal(history->warehouse, 2);
     assert_int_equal(history->page_size, 5);
     assert_string_equal(history->page_token, "");
+    ASSERT_STALE(history);
     holdfast__v1__list_history_request__free_unpacked(history, NULL);
 }
 
@@ -417,15 +438,15 @@ static void reads_without_what_they_need_are_refused(void **state)
     struct buffer *out = &fixture->out;
     struct error *error = &fixture->error;
     const hf_stock_key keys[] = {{"A", 2}, {NULL, 0}};
-    assert_false(encode_get_stock(out, &keys[1], error));
-    assert_false(encode_get_stocks(out, keys, 2, error));
+    assert_false(encode_get_stock(out, &keys[1], &STALE, error));
+    assert_false(encode_get_stocks(out, keys, 2, &STALE, error));
     assert_string_equal(error->text, "keys[1]: sku is NULL");
-    assert_false(encode_check_stock(out, LINES, 0, error));
-    assert_false(encode_check_stock(out, NULL, 1, error));
-    assert_false(encode_list_stock(out, LIMIT_PAGE_ROWS + 1, NULL, error));
-    assert_false(encode_get_order(out, NULL, error));
-    assert_false(encode_list_history(out, &keys[1], 0, NULL, error));
-    assert_false(encode_list_history(out, &keys[0], LIMIT_PAGE_ROWS + 1, NULL, error));
+    assert_false(encode_check_stock(out, LINES, 0, &STALE, error));
+    assert_false(encode_check_stock(out, NULL, 1, &STALE, error));
+    assert_false(encode_list_stock(out, LIMIT_PAGE_ROWS + 1, NULL, &STALE, error));
+    assert_false(encode_get_order(out, NULL, &STALE, error));
+    assert_false(encode_list_history(out, &keys[1], 0, NULL, &STALE, error));
+    assert_false(encode_list_history(out, &keys[0], LIMIT_PAGE_ROWS + 1, NULL, &STALE, error));
     assert_int_equal(out->len, 0);
 }
 

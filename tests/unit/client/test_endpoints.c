@@ -94,6 +94,18 @@ static void the_preferred_one_stays_while_it_answers(void **state)
     }
 }
 
+static void any_one_may_be_drawn_that_is_not_suspect(void **state)
+{
+    (void)state;
+    for (uint64_t random = 0; random < 6; random++) {
+        assert_int_equal(endpoints_choose_any(&endpoints, random, 0), random % 3);
+    }
+    fail_at("b:2", 10, 10);
+    assert_int_equal(endpoints_choose_any(&endpoints, 4, 10), 2);
+    assert_int_equal(endpoints_choose_any(&endpoints, 4, 10 + CLIENT_SUSPECT_MIN_MS), 1);
+    assert_string_equal(chosen(0), "a:1"); /* it is the preferred one still */
+}
+
 static void a_failure_moves_on_round_the_table(void **state)
 {
     (void)state;
@@ -235,6 +247,7 @@ int main(void)
         cmocka_unit_test(a_malformed_list_is_refused),
         cmocka_unit_test(seventeen_endpoints_are_too_many),
         cmocka_unit_test_setup(the_preferred_one_stays_while_it_answers, three_endpoints),
+        cmocka_unit_test_setup(any_one_may_be_drawn_that_is_not_suspect, three_endpoints),
         cmocka_unit_test_setup(a_failure_moves_on_round_the_table, three_endpoints),
         cmocka_unit_test_setup(where_all_fail_the_first_to_recover_is_tried, three_endpoints),
         cmocka_unit_test_setup(one_failure_that_ends_many_calls_counts_once, three_endpoints),

@@ -13,6 +13,9 @@
  *   STAND_IN_STOCKS=N       N stocks are there at the start
  *   STAND_IN_STATE=FILE     at the end every stock is written there: SKU on_hand reserved
  *
+ * Stale reads are answered at log index 100, or at the index that they ask for, and are 1.234 s
+ * old; of the pages of a history the second is younger.
+ *
  * It checks what the header asks of a caller, and aborts where that is broken.
  */
 #include <assert.h>
@@ -75,6 +78,27 @@ struct hf_client {
 };
 
 static __thread char last_error[256];
+
+/* ---- how fresh ---- */
+
+#define STALE_INDEX 100
+
+static bool is_stale(const hf_call_options *options)
+{
+    return options != NULL && options->consistency == HF_STALE;
+}
+
+static int64_t age_ms_of(const hf_call_options *options)
+{
+    return is_stale(options) ? 1234 : 0;
+}
+
+static uint64_t index_of(const hf_call_options *options)
+{
+    uint64_t least = options != NULL ? options->min_log_index : 0;
+    uint64_t index = is_stale(options) ? STALE_INDEX : 0;
+    return index > least ? index : least;
+}
 
 /* ---- names ---- */
 
@@ -549,19 +573,21 @@ hf_verdict hf_call(hf_client *client, const hf_command *command, const hf_call_o
 hf_verdict hf_get_stocks(hf_client *client, const hf_stock_key *keys, size_t count,
                          const hf_call_options *options, hf_stock_list **out)
 {
-    (void)options;
     pthread_mutex_lock(&client->lock);
     *out = read_stocks(client, keys, count);
     pthread_mutex_unlock(&client->lock);
+    (*out)->age_ms = age_ms_of(options);
+    (*out)->log_index = index_of(options);
     return HF_OK;
 }
 
 hf_verdict hf_list_stock(hf_client *client, uint32_t page_size, const char *page_token,
                          const hf_call_options *options, hf_stock_list **out)
 {
-    (void)options;
     static char token[32];
     uint32_t first = page_token != NULL ? (uint32_t)atoi(page_token) : 0;
+    /* A page is no older than the one before. */
+    assert(first == 0 || !is_stale(options) || options->min_log_index >= STALE_INDEX);
     uint32_t left = client->skus.count - first;
     uint32_t count = left < page_size ? left : page_size;
     hf_stock_key *keys = memory_alloc(count * sizeof *keys);
@@ -571,6 +597,8 @@ hf_verdict hf_list_stock(hf_client *client, uint32_t page_size, const char *page
     *out = read_stocks(client, keys, count);
     snprintf(token, sizeof token, "%u", first + count);
     (*out)->next_page_token = count < left ? token : "";
+    (*out)->age_ms = age_ms_of(options);
+    (*out)->log_index = index_of(options);
     free(keys);
     return HF_OK;
 }
@@ -581,8 +609,9 @@ hf_verdict hf_check_stock(hf_client *client, const hf_line *lines, size_t line_c
     (void)client;
     (void)lines;
     (void)line_count;
-    (void)options;
     *out = memory_zalloc(sizeof **out);
+    (*out)->age_ms = age_ms_of(options);
+    (*out)->log_index = index_of(options);
     (*out)->verdict = HF_OK;
     (*out)->message = "done";
     return HF_OK;
@@ -593,8 +622,9 @@ hf_verdict hf_get_order(hf_client *client, const char *order_id, const hf_call_o
 {
     (void)client;
     (void)order_id;
-    (void)options;
     *out = memory_zalloc(sizeof **out);
+    (*out)->age_ms = age_ms_of(options);
+    (*out)->log_index = index_of(options);
     (*out)->verdict = HF_ORDER_NOT_FOUND;
     (*out)->message = "no such order";
     return HF_ORDER_NOT_FOUND;
@@ -608,7 +638,8 @@ hf_verdict hf_list_history(hf_client *client, const char *sku, uint32_t warehous
     (void)sku;
     (void)warehouse;
     (void)page_size;
-    (void)options;
+    bool is_first = *page_token == '\0';
+    assert(is_first || !is_stale(options) || options->min_log_index >= STALE_INDEX);
     static const hf_history_row row = {.log_index = 7,
                                        .op = HF_OP_SET,
                                        .on_hand_change = -3,
@@ -624,7 +655,9 @@ hf_verdict hf_list_history(hf_client *client, const char *sku, uint32_t warehous
                          .message = "done",
                          .count = 1,
                          .rows = &row,
-                         .next_page_token = *page_token == '\0' ? "second" : ""};
+                         .log_index = index_of(options),
+                         .age_ms = is_first ? age_ms_of(options) : age_ms_of(options) / 2,
+                         .next_page_token = is_first ? "second" : ""};
     return HF_OK;
 }
 

@@ -313,6 +313,36 @@ class Reads(unittest.TestCase):
         result = holdfast("order", "get", "o", "-o", "json")
         self.assertEqual((result.returncode, lines_of(result)), (1, [{"verdict": "ORDER_NOT_FOUND", "log_index": 0}]))
 
+    ONE_ANSWER = (("stock", "get", "sku-000001"), ("stock", "check", "x=1"), ("order", "get", "o"))
+    ROWS = (("stock", "list"), ("stock", "history", "x"))
+
+    def test_stale_answers_tell_their_age(self):
+        old = b": as of log index 100, at most 1.234 s old\n"
+        for verb in self.ONE_ANSWER:
+            result = holdfast(*verb, "--stale", "-o", "json", STAND_IN_STOCKS="2")
+            answer = lines_of(result)[0]
+            self.assertEqual((answer["log_index"], answer["age"], result.stderr), (100, "1.234s", b""))
+            result = holdfast(*verb, "--stale", STAND_IN_STOCKS="2")
+            self.assertEqual(result.stderr, f"holdfast {verb[0]} {verb[1]}".encode() + old)
+        for verb in self.ROWS:  # the oldest page's, and no word of it in the rows
+            for form in ("json", "table"):
+                result = holdfast(*verb, "--stale", "-o", form, STAND_IN_STOCKS="2500")
+                self.assertEqual(result.stderr, f"holdfast {verb[0]} {verb[1]}".encode() + old)
+
+    def test_answers_that_are_not_stale_tell_none(self):
+        for verb in self.ONE_ANSWER:
+            result = holdfast(*verb, "--min-index", "70", "-o", "json", STAND_IN_STOCKS="2")
+            self.assertEqual((lines_of(result)[0]["log_index"], result.stderr), (70, b""))
+            self.assertNotIn("age", lines_of(result)[0])
+        for verb in self.ONE_ANSWER + self.ROWS:
+            self.assertEqual(holdfast(*verb, "--min-index", "70", STAND_IN_STOCKS="2").stderr, b"")
+            self.assertEqual(holdfast(*verb, "--min-index", "-1").returncode, 2)
+
+    def test_a_stale_answer_waits_for_its_index(self):
+        for verb in self.ONE_ANSWER:
+            result = holdfast(*verb, "--stale", "--min-index", "700", "-o", "json", STAND_IN_STOCKS="2")
+            self.assertEqual(lines_of(result)[0]["log_index"], 700)
+
 
 class Cluster(unittest.TestCase):
     def run_on(self, verb, *ports, form="json"):

@@ -1,6 +1,6 @@
 /*
  * The proposer alone: the proposals, the log and the ledger are this file's. What it holds to: each
- * proposal ends exactly once, reads not before their barrier is applied and not all at once.
+ * proposal ends exactly once, and only what may have been submitted has an unknown outcome.
  */
 #include "cmocka_test.h"
 
@@ -37,19 +37,12 @@ static void applied(struct proposal *proposal)
     ended(proposal, ANSWERED);
 }
 
-static bool read_now(struct proposal *proposal, struct error *error)
-{
-    (void)error;
-    ended(proposal, ANSWERED);
-    return true;
-}
-
 static void failed(struct proposal *proposal, enum proposal_failure failure)
 {
     ended(proposal, (int)failure);
 }
 
-static const struct proposal_ops ops = {result, applied, read_now, failed};
+static const struct proposal_ops ops = {.result = result, .applied = applied, .failed = failed};
 
 static void assert_ended(const struct call *call, int end)
 {
@@ -103,96 +96,6 @@ static void flush(struct proposer *proposer)
 {
     struct error error;
     assert_true(proposer_flush(proposer, &error));
-}
-
-static bool answer_read(struct proposer *proposer)
-{
-    struct error error;
-    bool answered;
-    assert_true(proposer_answer_read(proposer, &answered, &error));
-    return answered;
-}
-
-static void read_with(struct proposer *proposer, struct call *call)
-{
-    *call = (struct call){.proposal = {.ops = &ops, .is_read = true}};
-    assert_true(proposer_add(proposer, &call->proposal));
-}
-
-static void reads_are_answered_one_by_one_behind_their_barrier(void **state)
-{
-    (void)state;
-    struct proposer *proposer = setup();
-    struct call calls[3];
-    for (size_t i = 0; i < 3; i++) {
-        read_with(proposer, &calls[i]);
-    }
-    assert_false(answer_read(proposer));
-    flush(proposer);
-    assert_int_equal(last_index, 1); /* one barrier for all */
-    assert_false(proposer_has_answers(proposer));
-    assert_false(answer_read(proposer));
-    proposer_applied(proposer, 1, 1);
-    for (size_t i = 0; i < 3; i++) {
-        assert_int_equal(calls[i].ends, 0);
-        assert_true(proposer_has_answers(proposer));
-        assert_true(answer_read(proposer));
-        assert_ended(&calls[i], ANSWERED);
-    }
-    assert_false(proposer_has_answers(proposer));
-    assert_false(answer_read(proposer));
-    proposer_free(proposer);
-}
-
-/* What comes while earlier reads are still being answered waits for a barrier of its own. */
-static void a_late_read_has_its_own_barrier(void **state)
-{
-    (void)state;
-    struct proposer *proposer = setup();
-    struct call early[2];
-    struct call late;
-    read_with(proposer, &early[0]);
-    read_with(proposer, &early[1]);
-    flush(proposer);
-    proposer_applied(proposer, 1, 1);
-    assert_true(answer_read(proposer));
-    read_with(proposer, &late);
-    flush(proposer);
-    assert_int_equal(last_index, 2);
-    assert_true(answer_read(proposer));
-    assert_false(answer_read(proposer));
-    assert_int_equal(late.ends, 0);
-    proposer_applied(proposer, 2, 1);
-    assert_true(answer_read(proposer));
-    assert_ended(&late, ANSWERED);
-    proposer_free(proposer);
-}
-
-static void cancelled_reads_end_wherever_they_are(void **state)
-{
-    (void)state;
-    struct proposer *proposer = setup();
-    struct call waiting;
-    struct call in_flight;
-    struct call ready;
-    read_with(proposer, &ready);
-    flush(proposer);
-    proposer_applied(proposer, 1, 1);
-    read_with(proposer, &in_flight);
-    flush(proposer);
-    read_with(proposer, &waiting);
-    waiting.proposal.cancelled = true;
-    in_flight.proposal.cancelled = true;
-    ready.proposal.cancelled = true;
-    flush(proposer);
-    assert_int_equal(last_index, 2); /* nobody waits: no entry */
-    assert_ended(&waiting, PROPOSAL_CANCELLED);
-    proposer_applied(proposer, 2, 1);
-    while (answer_read(proposer)) {
-    }
-    assert_ended(&in_flight, PROPOSAL_CANCELLED);
-    assert_ended(&ready, PROPOSAL_CANCELLED);
-    proposer_free(proposer);
 }
 
 static bool adds_command(struct proposer *proposer, struct call *call)
@@ -270,45 +173,70 @@ static void bytes_that_wait_are_bounded(void **state)
     proposer_free(proposer);
 }
 
+/* What waits leaves together. */
+static void an_entry_answers_its_commands(void **state)
+{
+    (void)state;
+    struct proposer *proposer = setup();
+    struct call calls[3];
+    for (size_t i = 0; i < 3; i++) {
+        commands_with(proposer, &calls[i]);
+    }
+    flush(proposer);
+    assert_int_equal(last_index, 1);
+    const struct ledger_result none = {0};
+    for (size_t i = 0; i < 3; i++) {
+        proposer_result(proposer, 1, 1, &none);
+        assert_int_equal(calls[i].ends, 0);
+    }
+    proposer_applied(proposer, 1, 1);
+    for (size_t i = 0; i < 3; i++) {
+        assert_ended(&calls[i], ANSWERED);
+    }
+    flush(proposer);
+    assert_int_equal(last_index, 1); /* nothing waits: no entry */
+    proposer_free(proposer);
+}
+
+static void a_command_that_was_cancelled_in_time_is_not_submitted(void **state)
+{
+    (void)state;
+    struct proposer *proposer = setup();
+    struct call waiting;
+    commands_with(proposer, &waiting);
+    waiting.proposal.cancelled = true;
+    flush(proposer);
+    assert_int_equal(last_index, 0);
+    assert_ended(&waiting, PROPOSAL_CANCELLED);
+    proposer_free(proposer);
+}
+
 /* A command that may commit has an unknown outcome; whatever else waits has surely done nothing. */
 static void lost_leadership_answers_everything(void **state)
 {
     (void)state;
     struct proposer *proposer = setup();
-    struct call ready;
     struct call sent;
-    struct call sent_read;
     struct call waiting;
-    struct call waiting_read;
-    read_with(proposer, &ready);
-    flush(proposer);
-    proposer_applied(proposer, 1, 1);
     commands_with(proposer, &sent);
-    read_with(proposer, &sent_read);
     flush(proposer);
     taking = false;
     commands_with(proposer, &waiting);
-    read_with(proposer, &waiting_read);
     flush(proposer);
     proposer_abandon(proposer);
-    assert_ended(&ready, PROPOSAL_NOT_EXECUTED);
     assert_ended(&sent, PROPOSAL_OUTCOME_UNKNOWN);
-    assert_ended(&sent_read, PROPOSAL_NOT_EXECUTED);
     assert_ended(&waiting, PROPOSAL_NOT_EXECUTED);
-    assert_ended(&waiting_read, PROPOSAL_NOT_EXECUTED);
-    proposer_applied(proposer, 2, 1); /* it commits after all: nobody is told twice */
-    assert_false(answer_read(proposer));
+    proposer_applied(proposer, 1, 1); /* it commits after all: nobody is told twice */
     proposer_free(proposer);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_are_answered_one_by_one_behind_their_barrier),
-        cmocka_unit_test(a_late_read_has_its_own_barrier),
-        cmocka_unit_test(cancelled_reads_end_wherever_they_are),
         cmocka_unit_test(commands_gather_within_bounds),
         cmocka_unit_test(bytes_that_wait_are_bounded),
+        cmocka_unit_test(an_entry_answers_its_commands),
+        cmocka_unit_test(a_command_that_was_cancelled_in_time_is_not_submitted),
         cmocka_unit_test(lost_leadership_answers_everything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

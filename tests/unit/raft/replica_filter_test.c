@@ -50,6 +50,27 @@ static void only_replies_to_open_questions_count(void **state)
     assert_false(filter_reply_counts(&vote, &candidate));
 }
 
+/* Their numbers say what they answer, so that the connection need not. */
+static void only_who_asks_about_reads_hears_the_answer(void **state)
+{
+    (void)state;
+    struct filter_asked leader = {REPLICA_LEADER, 5, false, 0};
+    struct filter_asked candidate = {REPLICA_CANDIDATE, 5, true, 0};
+    struct filter_asked follower = {REPLICA_FOLLOWER, 5, false, 0};
+    struct peer_message result = fixture_read_index_result(5, 1, 5);
+    struct peer_message answer = fixture_read_answer(5, 1, 10);
+    assert_true(filter_reply_counts(&result, &leader));
+    assert_false(filter_reply_counts(&result, &candidate));
+    assert_false(filter_reply_counts(&result, &follower));
+    assert_false(filter_reply_counts(&answer, &leader));
+    assert_false(filter_reply_counts(&answer, &candidate));
+    assert_true(filter_reply_counts(&answer, &follower));
+    leader.current_term = 6;
+    follower.current_term = 6;
+    assert_false(filter_reply_counts(&result, &leader));
+    assert_false(filter_reply_counts(&answer, &follower));
+}
+
 static void a_rejection_of_what_matches_is_stale(void **state)
 {
     (void)state;
@@ -160,6 +181,10 @@ static void sound_messages_pass(void **state)
         fixture_append_success(5, 10),
         fixture_append_rejection(5, 10, 0),
         {.type = PEER_TIMEOUT_NOW, .sent_term = 5, .timeout_now = {.term = 5}},
+        fixture_read_index(5, UINT64_MAX),
+        fixture_read_index_result(5, 1, 4), /* of a voter that is behind */
+        fixture_read_ask(5, 1),
+        fixture_read_answer(5, 1, 10),
     };
     for (size_t i = 0; i < sizeof messages / sizeof messages[0]; i++) {
         assert_true(filter_message_is_sound(2, &messages[i], &why));
@@ -242,6 +267,15 @@ static void malformed_others_are_refused(void **state)
     refuse((struct peer_message){
         .type = PEER_TIMEOUT_NOW, .sent_term = 5, .timeout_now = {.term = 6}});
     refuse((struct peer_message){.type = (enum peer_message_type)6});
+    refuse(fixture_read_index(0, 1));
+    refuse(fixture_read_index(UINT64_MAX, 1));
+    refuse(fixture_read_index(5, 0));
+    refuse(fixture_read_index_result(5, 0, 5));
+    refuse(fixture_read_index_result(5, 1, UINT64_MAX));
+    refuse(fixture_read_ask(5, 0));
+    refuse(fixture_read_answer(0, 1, 10));
+    refuse(fixture_read_answer(5, 0, 10));
+    refuse(fixture_read_answer(5, 1, UINT64_MAX));
 }
 
 int main(void)
@@ -249,6 +283,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stale_appends_are_rejected_in_our_term),
         cmocka_unit_test(only_replies_to_open_questions_count),
+        cmocka_unit_test(only_who_asks_about_reads_hears_the_answer),
         cmocka_unit_test(a_rejection_of_what_matches_is_stale),
         cmocka_unit_test(denied_pre_votes_carry_our_term),
         cmocka_unit_test(each_change_begins_a_part_behind_another),

@@ -127,6 +127,23 @@ static void state_changed(void *context, enum replica_state state, uint64_t term
     fixture->could_submit = replica_can_submit(fixture->replica);
 }
 
+static void read_ended(struct fixture *fixture, uint64_t round, uint64_t index)
+{
+    assert_true(fixture->reads_ended_count < FIXTURE_READS);
+    fixture->reads_ended[fixture->reads_ended_count++] = (struct fixture_read){round, index};
+}
+
+static void read_confirmed(void *context, uint64_t round, uint64_t index)
+{
+    assert_int_not_equal(index, 0);
+    read_ended(context, round, index);
+}
+
+static void read_failed(void *context, uint64_t round)
+{
+    read_ended(context, round, 0);
+}
+
 struct fixture *fixture_new(void)
 {
     struct fixture *fixture = memory_zalloc(sizeof *fixture);
@@ -199,7 +216,7 @@ bool fixture_start(struct fixture *fixture, uint64_t id, size_t member_count)
         .address = addresses[id - 1],
         .members = members,
         .member_count = member_count,
-        .seed = (uint32_t)(77 * id),
+        .seed = fixture->seed != 0 ? fixture->seed : (uint32_t)(77 * id),
         .limits = fixture->limits,
     };
     struct replica_env env = {
@@ -211,6 +228,8 @@ bool fixture_start(struct fixture *fixture, uint64_t id, size_t member_count)
         .apply = apply,
         .make_barrier = make_barrier,
         .state_changed = state_changed,
+        .read_confirmed = read_confirmed,
+        .read_failed = read_failed,
     };
     struct replica_disk disk = {
         .term = fixture->term,
@@ -389,5 +408,35 @@ struct peer_message fixture_vote_result(uint64_t sent_term, uint64_t term, bool 
         .type = PEER_REQUEST_VOTE_RESULT,
         .sent_term = sent_term,
         .request_vote_result = {.term = term, .vote_granted = granted, .pre_vote = pre_vote},
+    };
+}
+
+struct peer_message fixture_read_index(uint64_t term, uint64_t round)
+{
+    return (struct peer_message){
+        .type = PEER_READ_INDEX, .sent_term = term, .read_index = {.round = round}};
+}
+
+struct peer_message fixture_read_index_result(uint64_t sent_term, uint64_t round, uint64_t term)
+{
+    return (struct peer_message){
+        .type = PEER_READ_INDEX_RESULT,
+        .sent_term = sent_term,
+        .read_index_result = {.round = round, .term = term},
+    };
+}
+
+struct peer_message fixture_read_ask(uint64_t term, uint64_t round)
+{
+    return (struct peer_message){
+        .type = PEER_READ_ASK, .sent_term = term, .read_ask = {.round = round}};
+}
+
+struct peer_message fixture_read_answer(uint64_t sent_term, uint64_t round, uint64_t index)
+{
+    return (struct peer_message){
+        .type = PEER_READ_ANSWER,
+        .sent_term = sent_term,
+        .read_answer = {.round = round, .index = index},
     };
 }

@@ -23,6 +23,7 @@
 #define FIXTURE_LOG   16384
 #define FIXTURE_SENT  4096
 #define FIXTURE_TRACE 65536
+#define FIXTURE_READS 64
 
 struct fixture_write {
     uint64_t generation;
@@ -36,11 +37,18 @@ struct fixture_sent {
     struct peer_message message; /* its entries are references of ours */
 };
 
+/* The end of a round of reads. */
+struct fixture_read {
+    uint64_t round;
+    uint64_t index; /* 0: it failed */
+};
+
 struct fixture {
     struct replica *replica;
     struct error error;
     uint64_t now_ms;
     struct replica_limits limits; /* set before the start; 0: the defaults */
+    uint32_t seed;                /* 0: one for each member */
 
     /* The disk. */
     uint64_t term;
@@ -55,6 +63,9 @@ struct fixture {
 
     struct fixture_sent sent[FIXTURE_SENT];
     size_t sent_count;
+
+    struct fixture_read reads_ended[FIXTURE_READS];
+    size_t reads_ended_count;
 
     /* What the replica did, in order: H hard state, S state, W write, M message, A apply. */
     char trace[FIXTURE_TRACE];
@@ -119,5 +130,9 @@ struct peer_message fixture_vote(uint64_t term, uint64_t candidate, uint64_t las
                                  uint64_t last_term, bool pre_vote);
 struct peer_message fixture_vote_result(uint64_t sent_term, uint64_t term, bool granted,
                                         bool pre_vote);
+struct peer_message fixture_read_index(uint64_t term, uint64_t round);
+struct peer_message fixture_read_index_result(uint64_t sent_term, uint64_t round, uint64_t term);
+struct peer_message fixture_read_ask(uint64_t term, uint64_t round);
+struct peer_message fixture_read_answer(uint64_t sent_term, uint64_t round, uint64_t index);
 
 #endif

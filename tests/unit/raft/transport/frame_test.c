@@ -21,6 +21,8 @@
 typedef Holdfast__Peer__V1__Header Header;
 typedef Holdfast__Peer__V1__Entry Entry;
 typedef Holdfast__Peer__V1__AppendEntries AppendEntries;
+typedef Holdfast__Peer__V1__AppendEntriesResult AppendEntriesResult;
+typedef Holdfast__Peer__V1__Clock Clock;
 
 #define FUZZ_ROUNDS 20000
 
@@ -130,6 +132,7 @@ static struct peer_message append(size_t count, uint64_t prev_index)
     message.append_entries.prev_log_index = prev_index;
     message.append_entries.prev_log_term = 3;
     message.append_entries.leader_commit = 41;
+    message.append_entries.clock = (struct peer_clock){UINT64_MAX, 12, 13};
     message.append_entries.entries = memory_alloc(count * sizeof *message.append_entries.entries);
     message.append_entries.entry_count = count;
     for (size_t i = 0; i < count; i++) {
@@ -204,11 +207,14 @@ static void results_and_timeout_now_come_back(void **state)
     result.append_entries_result.rejected = 6;
     result.append_entries_result.last_log_index = UINT64_MAX;
     result.append_entries_result.capacity = UINT32_MAX;
+    result.append_entries_result.clock = (struct peer_clock){21, UINT64_MAX, 0};
     round_trip(&result, &out);
     assert_int_equal(out.append_entries_result.term, 5);
     assert_int_equal(out.append_entries_result.rejected, 6);
     assert_int_equal(out.append_entries_result.last_log_index, UINT64_MAX);
     assert_int_equal(out.append_entries_result.capacity, UINT32_MAX);
+    assert_int_equal(out.append_entries_result.clock.now_ms, 21);
+    assert_int_equal(out.append_entries_result.clock.echo_ms, UINT64_MAX);
 
     struct peer_message now = {.type = PEER_TIMEOUT_NOW, .sent_term = 4};
     now.timeout_now.term = 4;
@@ -220,6 +226,35 @@ static void results_and_timeout_now_come_back(void **state)
     assert_int_equal(out.timeout_now.last_log_term, 3);
 }
 
+static void questions_about_reads_come_back(void **state)
+{
+    (void)state;
+    struct peer_message out;
+    struct peer_message question = {.type = PEER_READ_INDEX, .sent_term = 4};
+    question.read_index.round = UINT64_MAX;
+    round_trip(&question, &out);
+    assert_int_equal(out.read_index.round, UINT64_MAX);
+
+    struct peer_message result = {.type = PEER_READ_INDEX_RESULT, .sent_term = 4};
+    result.read_index_result.round = UINT64_MAX - 1;
+    result.read_index_result.term = 5;
+    round_trip(&result, &out);
+    assert_int_equal(out.read_index_result.round, UINT64_MAX - 1);
+    assert_int_equal(out.read_index_result.term, 5);
+
+    struct peer_message ask = {.type = PEER_READ_ASK, .sent_term = 6};
+    ask.read_ask.round = 7;
+    round_trip(&ask, &out);
+    assert_int_equal(out.read_ask.round, 7);
+
+    struct peer_message answer = {.type = PEER_READ_ANSWER, .sent_term = 8};
+    answer.read_answer.round = 9;
+    answer.read_answer.index = UINT64_MAX;
+    round_trip(&answer, &out);
+    assert_int_equal(out.read_answer.round, 9);
+    assert_int_equal(out.read_answer.index, UINT64_MAX);
+}
+
 static void entries_come_back(size_t count, uint64_t prev_index)
 {
     struct peer_message message = append(count, prev_index);
@@ -229,6 +264,9 @@ static void entries_come_back(size_t count, uint64_t prev_index)
     assert_int_equal(out.append_entries.prev_log_index, prev_index);
     assert_int_equal(out.append_entries.prev_log_term, 3);
     assert_int_equal(out.append_entries.leader_commit, 41);
+    assert_int_equal(out.append_entries.clock.now_ms, UINT64_MAX);
+    assert_int_equal(out.append_entries.clock.echo_ms, 12);
+    assert_int_equal(out.append_entries.clock.confirmed_ago_ms, 13);
     assert_int_equal(out.append_entries.entry_count, count);
     for (size_t i = 0; i < count; i++) {
         const struct entry *in = message.append_entries.entries[i];
@@ -434,6 +472,7 @@ static void lengths_beyond_the_limit_are_refused_at_the_prefix(void **state)
 struct forged {
     Header header;
     AppendEntries append;
+    Clock clock;
     Entry entries[FORGED_ENTRIES];
     Entry *pointers[FORGED_ENTRIES];
 };
@@ -454,6 +493,8 @@ static void forge_append(struct forged *forged)
     forged->append.prev_log_term = 4;
     forged->append.n_entries = FORGED_ENTRIES;
     forged->append.entries = forged->pointers;
+    forged->clock = (Clock)HOLDFAST__PEER__V1__CLOCK__INIT;
+    forged->append.clock = &forged->clock;
     forged->header.body_case = HOLDFAST__PEER__V1__HEADER__BODY_APPEND_ENTRIES;
     forged->header.append_entries = &forged->append;
 }
@@ -478,6 +519,23 @@ static void entries_that_do_not_fit_their_frame_are_refused(void **state)
     forge_append(&forged);
     forged.append.n_entries = 0;
     refused(forge_proto(&forged.header, 12), "12 bytes follow");
+}
+
+static void messages_without_their_clock_are_refused(void **state)
+{
+    (void)state;
+    struct forged forged;
+    forge_append(&forged);
+    forged.append.clock = NULL;
+    refused(forge_proto(&forged.header, 12), "no clock");
+    AppendEntriesResult result = HOLDFAST__PEER__V1__APPEND_ENTRIES_RESULT__INIT;
+    Header header = HOLDFAST__PEER__V1__HEADER__INIT;
+    header.body_case = HOLDFAST__PEER__V1__HEADER__BODY_APPEND_ENTRIES_RESULT;
+    header.append_entries_result = &result;
+    refused(forge_proto(&header, 0), "no clock");
+    /* header field 7, the result's field 5, an unknown field in it */
+    static const uint8_t unknown[] = {0x3a, 4, 0x2a, 2, 0x78, 1};
+    refused(forge(bytes_of(unknown, sizeof unknown), (struct bytes){0}), "one this release does");
 }
 
 static void impossible_entries_are_refused(void **state)
@@ -551,6 +609,10 @@ static void unknown_fields_are_refused_in_messages(void **state)
     static const uint8_t nested[] = {0x42, 2, 0x78, 0x01};
     refused(forge(bytes_of(nested, sizeof nested), (struct bytes){0}),
             "fields this release does not know");
+    /* of a question about reads: header field 10, length 2 */
+    static const uint8_t read[] = {0x52, 2, 0x78, 0x01};
+    refused(forge(bytes_of(read, sizeof read), (struct bytes){0}),
+            "fields this release does not know");
     /* of an entry: header field 6, AppendEntries' field 5 */
     static const uint8_t entry[] = {0x32, 10, 0x08, 1, 0x2a, 6, 0x08, 1, 0x10, 1, 0x78, 1};
     refused(forge(bytes_of(entry, sizeof entry), (struct bytes){0}), "entry 1 of an AppendEntries");
@@ -614,7 +676,7 @@ static void check_content(struct frame_content *content)
         return;
     }
     struct peer_message *message = &content->message;
-    assert_in_range(message->type, PEER_REQUEST_VOTE, PEER_TIMEOUT_NOW);
+    assert_in_range(message->type, PEER_REQUEST_VOTE, PEER_READ_ANSWER);
     if (message->type == PEER_APPEND_ENTRIES) {
         uint64_t term = message->append_entries.prev_log_term;
         assert_true(message->append_entries.entry_count <= LIMIT_APPEND_ENTRIES);
@@ -698,6 +760,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(votes_come_back),
         cmocka_unit_test(results_and_timeout_now_come_back),
+        cmocka_unit_test(questions_about_reads_come_back),
         cmocka_unit_test(append_entries_come_back),
         cmocka_unit_test(the_largest_entry_fits),
         cmocka_unit_test(entries_are_referenced_not_copied),
@@ -708,6 +771,7 @@ int main(void)
         cmocka_unit_test(every_flipped_bit_is_refused),
         cmocka_unit_test(lengths_beyond_the_limit_are_refused_at_the_prefix),
         cmocka_unit_test(entries_that_do_not_fit_their_frame_are_refused),
+        cmocka_unit_test(messages_without_their_clock_are_refused),
         cmocka_unit_test(impossible_entries_are_refused),
         cmocka_unit_test(too_many_entries_are_refused),
         cmocka_unit_test(bodies_without_entries_are_refused),

@@ -52,7 +52,7 @@ static void another_protocol_is_refused(void **state)
     members(fixture, 2);
     node_open(fixture, 1);
     node_open(fixture, 2)->transport->self.protocol_version = PEER_PROTOCOL_VERSION + 1;
-    both_are_told(fixture, "node 2 speaks peer protocol 2, node 1 speaks 1");
+    both_are_told(fixture, "node 2 speaks peer protocol 3, node 1 speaks 2");
 }
 
 static void an_unknown_id_is_refused(void **state)
