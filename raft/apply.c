@@ -52,18 +52,19 @@ static bool apply_entry(struct replica *replica, const struct entry *entry, stru
 
 bool replica_apply_committed(struct replica *replica, struct error *error)
 {
+    const struct replica_limits *limits = &replica->limits;
     struct entry *entries[APPLY_READ_ENTRIES];
     while (replica_has_more_to_apply(replica) &&
-           replica->applied_entries < LIMIT_APPLY_TURN_ENTRIES &&
-           replica->applied_bytes < LIMIT_APPLY_TURN_BYTES) {
+           replica->applied_entries < limits->apply_turn_entries &&
+           replica->applied_bytes < limits->apply_turn_bytes) {
         uint64_t first = replica->applied_index + 1;
         uint64_t left = may_apply_up_to(replica) - first + 1;
-        size_t wanted = LIMIT_APPLY_TURN_ENTRIES - replica->applied_entries;
+        size_t wanted = limits->apply_turn_entries - replica->applied_entries;
         wanted = wanted < APPLY_READ_ENTRIES ? wanted : APPLY_READ_ENTRIES;
         wanted = left < wanted ? (size_t)left : wanted;
         size_t count =
             replica_entries_get(replica, first, wanted,
-                                LIMIT_APPLY_TURN_BYTES - replica->applied_bytes, entries, error);
+                                limits->apply_turn_bytes - replica->applied_bytes, entries, error);
         if (count == 0) {
             return false;
         }

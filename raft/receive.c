@@ -26,8 +26,8 @@ _Static_assert(WRITES_KEPT_FREE < LIMIT_LOG_WRITES, "a follower must be able to 
 
 bool replica_backlog_is_full(const struct replica *replica)
 {
-    return replica->unsynced_bytes > LIMIT_UNSYNCED_BYTES ||
-           replica->last_index - replica->durable_index > LIMIT_UNSYNCED_ENTRIES ||
+    return replica->unsynced_bytes > replica->limits.unsynced_bytes ||
+           replica->last_index - replica->durable_index > replica->limits.unsynced_entries ||
            replica->write_count >= LIMIT_LOG_WRITES - WRITES_KEPT_FREE;
 }
 
@@ -125,7 +125,9 @@ static bool receive_append_entries(struct replica *replica, uint64_t peer_id,
     }
     filter_append_skip_trimmed(append, replica->first_index, replica->snapshot.index,
                                replica->snapshot.term);
-    if (replica->install.under_way || replica_backlog_is_full(replica)) {
+    bool full = replica_backlog_is_full(replica);
+    if ((replica->install.under_way || full) && append->append_entries.entry_count > 0) {
+        replica->dropped_count += full ? 1 : 0;
         filter_append_drop_entries(append);
     }
     struct filter_append_cursor cursor = {0};
@@ -137,6 +139,7 @@ static bool receive_append_entries(struct replica *replica, uint64_t peer_id,
     bool fed = true;
     while (fed && !replica->rejected && filter_append_next(append, &cursor, &part)) {
         if (part.first > 0 && replica_backlog_is_full(replica)) {
+            replica->dropped_count++;
             break;
         }
         fed = settle_before(replica, append, &part, error) &&

@@ -62,7 +62,7 @@ bool replica_turn_end(struct replica *replica, bool succeeded, struct error *err
     if (succeeded) {
         replica_install_when_quiet(replica);
         replica_freshness_settle(replica);
-        tail_evict(&replica->tail, replica->durable_index);
+        replica->evicted_count += tail_evict(&replica->tail, replica->durable_index);
     } else {
         replica->broken = true;
         replica->failure = *error;
@@ -202,8 +202,8 @@ bool replica_can_submit(const struct replica *replica)
 {
     return replica->started && !replica->broken && replica->state == REPLICA_LEADER &&
            replica->barrier_term == replica->term && replica->transfer.to == 0 &&
-           inflight_entries(replica) < LIMIT_INFLIGHT_ENTRIES &&
-           replica->inflight_bytes < LIMIT_INFLIGHT_BYTES &&
+           inflight_entries(replica) < replica->limits.inflight_entries &&
+           replica->inflight_bytes < replica->limits.inflight_bytes &&
            /* What earlier leaderships wrote may still wait for a slow disk. */
            replica->write_count < LIMIT_LOG_WRITES / 2;
 }
@@ -264,6 +264,11 @@ void replica_status_get(const struct replica *replica, struct replica_status *st
         .installing = replica->install.under_way,
         .transferring_to = replica->transfer.to,
         .refused_count = replica->refused_count,
+        .tail_first_index = replica->tail.first_index,
+        .evicted_count = replica->evicted_count,
+        .dropped_count = replica->dropped_count,
+        .split_count = replica->split_count,
+        .cut_count = replica->cut_count,
         .barrier_applied = replica_barrier_is_applied(replica),
     };
 }

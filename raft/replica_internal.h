@@ -13,6 +13,7 @@
  *   read_index.c  reads without a write to the log
  *   freshness.c   how old the state is
  *   apply.c     committed and durable entries to the owner (rule 9)
+ *   limits.c    the bounds it goes by
  *
  * Tests that drive a single replica look inside through this header too.
  */
@@ -108,6 +109,7 @@ struct replica {
     uint32_t election_timeout_ms;
     uint32_t heartbeat_ms;
     struct buffer bootstrap; /* the bytes of entry 1 */
+    struct replica_limits limits;
 
     bool started;
     bool in_turn; /* rule 1: no re-entrancy */
@@ -158,7 +160,6 @@ struct replica {
     size_t settled_count;
     size_t settled_capacity;
     struct replica_point snapshot;
-    uint32_t trailing_entries;
     struct peer_message offer; /* an InstallSnapshot that the owner fetches; term 0: none */
     uint64_t offer_peer;
     struct replica_install install;
@@ -179,6 +180,10 @@ struct replica {
     struct replica_freshness freshness;
 
     uint64_t refused_count; /* messages (rule 15) */
+    uint64_t evicted_count; /* the others: struct replica_status */
+    uint64_t dropped_count;
+    uint64_t split_count;
+    uint64_t cut_count;
 
     /* During one turn. */
     const struct peer_message *answering; /* the request that is being fed: its echo */

@@ -116,11 +116,13 @@ size_t replica_entries_get(struct replica *replica, uint64_t first, size_t max_c
 static bool send_append_entries(struct replica *replica, uint64_t peer_id,
                                 const struct raft_append_entries *append, struct error *error)
 {
+    const struct replica_limits *limits = &replica->limits;
     struct entry *entries[LIMIT_APPEND_ENTRIES];
     uint64_t prev_index = append->prev_log_index;
     uint64_t prev_term = append->prev_log_term;
     uint64_t end = append->prev_log_index + append->n_entries;
     size_t turn_bytes = 0;
+    size_t frames = 0;
     const struct peer_clock clock =
         replica_freshness_for_append(replica, replica_peer_slot(replica, peer_id));
     if (append->term != replica->term || end > replica->last_index) {
@@ -133,10 +135,10 @@ static bool send_append_entries(struct replica *replica, uint64_t peer_id,
         size_t count = 0;
         if (end > prev_index) {
             size_t wanted = (size_t)(end - prev_index);
-            count =
-                replica_entries_get(replica, prev_index + 1,
-                                    wanted < LIMIT_APPEND_ENTRIES ? wanted : LIMIT_APPEND_ENTRIES,
-                                    LIMIT_APPEND_BYTES, entries, error);
+            count = replica_entries_get(replica, prev_index + 1,
+                                        wanted < limits->append_entries ? wanted
+                                                                        : limits->append_entries,
+                                        limits->append_bytes, entries, error);
             if (count == 0) {
                 return false;
             }
@@ -156,13 +158,16 @@ static bool send_append_entries(struct replica *replica, uint64_t peer_id,
                 },
         };
         replica_send_message(replica, peer_id, &message);
+        frames++;
         for (size_t i = 0; i < count; i++) {
             turn_bytes += entries[i]->data.len;
             prev_term = entries[i]->term;
             entry_release(entries[i]);
         }
         prev_index += count;
-    } while (prev_index < end && turn_bytes < LIMIT_APPEND_TURN_BYTES);
+    } while (prev_index < end && turn_bytes < limits->append_turn_bytes);
+    replica->split_count += frames > 1;
+    replica->cut_count += prev_index < end;
     return true;
 }
 

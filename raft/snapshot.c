@@ -135,7 +135,7 @@ static bool feed_snapshot(struct replica *replica, const struct replica_snapshot
 {
     size_t place = settled_at(replica, snapshot->index);
     struct entry *configuration = replica->settled[place];
-    uint64_t kept = replica->trailing_entries;
+    uint64_t kept = replica->limits.trailing_entries;
     struct raft_event event = {
         .type = RAFT_SNAPSHOT,
         .snapshot = {.metadata = {.index = snapshot->index,

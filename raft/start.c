@@ -68,10 +68,9 @@ struct replica *replica_open(const struct replica_config *config, const struct r
     raft_set_heartbeat_timeout(&replica->raft, replica->heartbeat_ms);
     raft_set_max_inflight_entries(&replica->raft, LIMIT_RAFT_INFLIGHT_ENTRIES);
     raft_set_pre_vote(&replica->raft, true);
+    replica->limits = replica_limits_complete(&config->limits);
     raft_set_install_snapshot_timeout(&replica->raft,
                                       replica->election_timeout_ms * OFFER_ELECTION_TIMEOUTS);
-    replica->trailing_entries =
-        config->trailing_entries != 0 ? config->trailing_entries : SNAPSHOT_TRAILING_ENTRIES;
     replica->state = REPLICA_FOLLOWER;
     replica->generation = 1;
     replica->offer.type = PEER_INSTALL_SNAPSHOT;
@@ -357,7 +356,7 @@ static bool start_log(struct replica *replica, const struct replica_disk *disk, 
     /* The log after the hard state: a log whose terms are above the stored one counts as damaged.
      */
     uint64_t found = is_new ? 0 : last_index_of(disk);
-    tail_init(&replica->tail, found + 1, LIMIT_LOG_TAIL_ENTRIES, LIMIT_LOG_TAIL_BYTES);
+    tail_init(&replica->tail, found + 1, replica->limits.tail_entries, replica->limits.tail_bytes);
     replica->first_index = first_index_of(disk);
     replica->last_index = found;
     replica->durable_index = found;

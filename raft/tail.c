@@ -74,8 +74,9 @@ struct entry *tail_get(const struct tail *tail, uint64_t index)
     return *slot(tail, (size_t)(index - tail->first_index));
 }
 
-void tail_evict(struct tail *tail, uint64_t durable_index)
+size_t tail_evict(struct tail *tail, uint64_t durable_index)
 {
+    size_t evicted = 0;
     while (tail->count > 0 && tail->first_index <= durable_index &&
            (tail->count > tail->max_entries || tail->bytes > tail->max_bytes)) {
         struct entry *first = *slot(tail, 0);
@@ -84,5 +85,7 @@ void tail_evict(struct tail *tail, uint64_t durable_index)
         tail->count--;
         tail->first_index++;
         entry_release(first);
+        evicted++;
     }
+    return evicted;
 }

@@ -31,8 +31,9 @@ void tail_append(struct tail *tail, struct entry *entry);
 void tail_truncate(struct tail *tail, uint64_t from_index);
 /* NULL if the entry is not in memory. The reference stays the tail's. */
 struct entry *tail_get(const struct tail *tail, uint64_t index);
-/* Evicts from the front while a bound is exceeded, but nothing behind durable_index. */
-void tail_evict(struct tail *tail, uint64_t durable_index);
+/* Evicts from the front while a bound is exceeded, but nothing behind durable_index; returns how
+ * many. */
+size_t tail_evict(struct tail *tail, uint64_t durable_index);
 
 static inline uint64_t tail_next_index(const struct tail *tail)
 {

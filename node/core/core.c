@@ -450,10 +450,19 @@ static void set_defaults(struct core_config *config)
     }
 }
 
+/* Between the bounds of the parts, as base/limits.h has them: room for the barrier. */
+static void assert_limits(const struct core_config *config)
+{
+    struct replica_limits replica = replica_limits_complete(&config->replica_limits);
+    struct proposer_limits proposer = proposer_limits_complete(&config->proposer_limits);
+    assert(proposer.inflight_entries < replica.inflight_entries);
+}
+
 bool core_open(struct core *core, const struct core_config *config, const struct core_env *env,
                struct error *error)
 {
     *core = (struct core){.config = *config, .env = *env, .state = REPLICA_FOLLOWER};
+    assert_limits(config);
     struct buffer bootstrap = {0};
     set_defaults(&core->config);
     bool ok = replica_bootstrap_entry(config->members, config->member_count, &bootstrap,
@@ -476,7 +485,7 @@ bool core_start(struct core *core, struct error *error)
         .stamp = proposer_stamp,
         .submit = proposer_submit,
     };
-    core->proposer = proposer_new(&proposer);
+    core->proposer = proposer_new(&proposer, &core->config.proposer_limits);
     const struct reads_env reads = {.context = core, .join = reads_join};
     core->reads = reads_new(&reads);
     core->snapshots = snapshots_new(core);
@@ -504,7 +513,7 @@ bool core_start(struct core *core, struct error *error)
         .election_timeout_ms = core->config.election_timeout_ms,
         .heartbeat_ms = core->config.heartbeat_ms,
         .seed = core->config.seed,
-        .trailing_entries = core->config.trailing_entries,
+        .limits = core->config.replica_limits,
     };
     core->replica = replica_open(&config, &env, error);
     if (core->replica == NULL) {

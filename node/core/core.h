@@ -84,15 +84,16 @@ struct core_config {
     uint32_t heartbeat_ms;
     const char *data; /* the data directory */
     const struct file_system *files;
-    uint64_t log_segment_bytes; /* 0: LOG_SEGMENT_BYTES */
-    uint64_t new_incarnation;   /* random, not 0: for a directory that is new */
-    uint32_t seed;              /* random: spreads elections (Raft rule 1) */
+    uint64_t log_segment_bytes;           /* 0: LOG_SEGMENT_BYTES */
+    uint64_t new_incarnation;             /* random, not 0: for a directory that is new */
+    uint32_t seed;                        /* random: spreads elections (Raft rule 1) */
+    struct replica_limits replica_limits; /* 0: the defaults */
+    struct proposer_limits proposer_limits;
 
     /* Snapshots; 0: what base/limits.h says. */
     uint64_t snapshot_log_entries;
     uint64_t snapshot_log_bytes;
-    uint64_t held_log_bytes;   /* LIMIT_HELD_LOG_BYTES */
-    uint32_t trailing_entries; /* as in struct replica_config */
+    uint64_t held_log_bytes; /* LIMIT_HELD_LOG_BYTES */
 };
 
 struct core {
@@ -119,6 +120,7 @@ struct core {
     uint64_t registered[LIMIT_NODES]; /* node ids whose incarnation is registered, or proposed in
                                          this term */
     size_t registered_count;
+    uint64_t registrations_put_off;     /* the proposer was full */
     uint64_t incarnations[LIMIT_NODES]; /* by place in config.members, as their hellos said; 0: not
                                            heard of */
 

@@ -120,6 +120,7 @@ bool core_register_members(struct core *core, struct error *error)
             return false;
         }
         if (!found && !propose_registration(core, id, incarnation)) {
+            core->registrations_put_off++;
             return true; /* full: again at the next upkeep */
         }
         core->registered[core->registered_count++] = id;

@@ -23,6 +23,7 @@ struct flight {
 
 struct proposer {
     struct proposer_env env;
+    struct proposer_limits limits;
     struct proposal_queue waiting;
     size_t waiting_commands;
     size_t waiting_bytes;
@@ -40,10 +41,30 @@ static void end_failed(struct proposal *proposal, enum proposal_failure failure)
     proposal->ops->failed(proposal, failure);
 }
 
-struct proposer *proposer_new(const struct proposer_env *env)
+static size_t limit_or(size_t given, size_t otherwise)
+{
+    return given != 0 ? given : otherwise;
+}
+
+struct proposer_limits proposer_limits_complete(const struct proposer_limits *given)
+{
+    const struct proposer_limits limits = {
+        .waiting_commands = limit_or(given->waiting_commands, LIMIT_WAITING_COMMANDS),
+        .waiting_bytes = limit_or(given->waiting_bytes, LIMIT_WAITING_BYTES),
+        .entry_bytes = limit_or(given->entry_bytes, TARGET_ENTRY_BYTES),
+        .entry_lines = limit_or(given->entry_lines, TARGET_ENTRY_LINES),
+        .inflight_entries = limit_or(given->inflight_entries, TARGET_INFLIGHT_ENTRIES),
+    };
+    assert(limits.entry_bytes < LIMIT_ENTRY_BYTES);
+    assert(limits.inflight_entries < LIMIT_INFLIGHT_ENTRIES); /* a place in the ring */
+    return limits;
+}
+
+struct proposer *proposer_new(const struct proposer_env *env, const struct proposer_limits *limits)
 {
     struct proposer *proposer = memory_zalloc(sizeof *proposer);
     proposer->env = *env;
+    proposer->limits = proposer_limits_complete(limits);
     return proposer;
 }
 
@@ -61,8 +82,8 @@ void proposer_want_tick(struct proposer *proposer)
 
 bool proposer_is_full(const struct proposer *proposer, size_t bytes)
 {
-    return proposer->waiting_commands >= LIMIT_WAITING_COMMANDS ||
-           proposer->waiting_bytes + bytes > LIMIT_WAITING_BYTES;
+    return proposer->waiting_commands >= proposer->limits.waiting_commands ||
+           proposer->waiting_bytes + bytes > proposer->limits.waiting_bytes;
 }
 
 bool proposer_add(struct proposer *proposer, struct proposal *proposal)
@@ -94,9 +115,9 @@ static uint32_t gather(struct proposer *proposer, struct flight *flight)
     uint32_t lines = 0;
     while (proposer->waiting.first != NULL) {
         struct proposal *proposal = proposer->waiting.first;
-        bool fits =
-            commands == 0 || (lines + proposal->line_count <= TARGET_ENTRY_LINES &&
-                              proposer->entry.len + proposal->data.len <= TARGET_ENTRY_BYTES);
+        bool fits = commands == 0 ||
+                    (lines + proposal->line_count <= proposer->limits.entry_lines &&
+                     proposer->entry.len + proposal->data.len <= proposer->limits.entry_bytes);
         if (!proposal->cancelled && !fits) {
             break;
         }
@@ -144,7 +165,7 @@ static bool submit_one(struct proposer *proposer, struct error *error)
 bool proposer_flush(struct proposer *proposer, struct error *error)
 {
     while ((proposer->waiting.first != NULL || proposer->tick_wanted) &&
-           proposer->flight_count < TARGET_INFLIGHT_ENTRIES &&
+           proposer->flight_count < proposer->limits.inflight_entries &&
            proposer->env.can_submit(proposer->env.context)) {
         if (!submit_one(proposer, error)) {
             return false;

@@ -29,7 +29,19 @@ struct proposer_env {
                    struct error *error);
 };
 
-struct proposer *proposer_new(const struct proposer_env *env);
+/* Bounds; 0: that of base/limits.h. The owner sees to it that each of its proposals fits the queue:
+ * one that is larger than waiting_bytes is never taken. */
+struct proposer_limits {
+    size_t waiting_commands; /* LIMIT_WAITING_... */
+    size_t waiting_bytes;
+    size_t entry_bytes; /* TARGET_ENTRY_... */
+    size_t entry_lines;
+    size_t inflight_entries; /* TARGET_INFLIGHT_ENTRIES */
+};
+/* These, with the defaults where there is a 0. */
+struct proposer_limits proposer_limits_complete(const struct proposer_limits *given);
+
+struct proposer *proposer_new(const struct proposer_env *env, const struct proposer_limits *limits);
 /* Everything must have ended: proposer_abandon. */
 void proposer_free(struct proposer *proposer);
 

@@ -51,8 +51,9 @@ struct memory_store {
     size_t bucket_count; /* a power of two, or 0 */
     size_t count;
     uint64_t calls;
-    uint64_t fail_at; /* in calls; 0: never */
-    bool watched;     /* calls are not the user's: they neither count nor fail */
+    uint64_t failures; /* of them */
+    uint64_t fail_at;  /* in calls; 0: never */
+    bool watched;      /* calls are not the user's: they neither count nor fail */
     bool visiting;
     uint8_t *lent; /* what the last get or the current visit shows */
     size_t lent_len;
@@ -327,6 +328,11 @@ uint64_t memory_store_calls(const struct memory_store *store)
     return store->calls;
 }
 
+uint64_t memory_store_failures(const struct memory_store *store)
+{
+    return store->failures;
+}
+
 void memory_store_fail_at(struct memory_store *store, uint64_t n)
 {
     store->fail_at = n != 0 ? store->calls + n : 0;
@@ -375,6 +381,7 @@ static bool begin(struct memory_store *store, struct error *error)
     store->calls++;
     if (store->fail_at != 0 && store->calls >= store->fail_at) {
         end_loan(store);
+        store->failures++;
         return error_set(error, "memory store: this failure was planned");
     }
     return true;

@@ -29,6 +29,8 @@ size_t memory_store_count(const struct memory_store *store); /* of all kinds */
 size_t memory_store_count_kind(const struct memory_store *store, enum ledger_kind kind);
 /* Calls of any kind so far: what an operation costs. */
 uint64_t memory_store_calls(const struct memory_store *store);
+/* Those that were made to fail. */
+uint64_t memory_store_failures(const struct memory_store *store);
 /* The n-th call from now (1: the next) and all behind it fail; 0: none fails any more. */
 void memory_store_fail_at(struct memory_store *store, uint64_t n);
 /* While a test looks through an interface of the user's, calls neither count nor fail. */

@@ -232,9 +232,12 @@ static bool sim_write(struct file *file, uint64_t offset, const void *data, size
         code = ENOSPC;
         file->disk->failures++;
     }
-    /* A failed write has left a first part; one that the power interrupted is a pending write like
-     * any other, which the crash tears. */
-    size_t done = step == STEP_FAIL ? (size_t)sim_random_below(&file->disk->random, len) : len;
+    /* A failed write has left a first part. So has one that an end has interrupted, or all of it: a
+     * kill leaves that much in the page cache, and a power cut may tear it besides. */
+    size_t done = len;
+    if (step != STEP_DO && len > 0) {
+        done = (size_t)sim_random_below(&file->disk->random, step == STEP_FAIL ? len : len + 1);
+    }
     sim_inode_write(file->inode, offset, bytes_of(data, done < room ? done : room));
     return step == STEP_DO || fail(error, SIM_WRITE, file->path, code);
 }

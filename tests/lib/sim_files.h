@@ -9,7 +9,8 @@
  *     ends anywhere.
  *   - Creations, renames and removals survive once their directory is synced; of those since, some
  *     first ones (a journal keeps their order). Syncing a file does not keep its name.
- *   - A failed write has left a first part. After a failed sync the bytes read as written and may
+ *   - A failed write has left a first part; one that a kill or a power cut interrupts, a first part
+ *     or all. After a failed sync the bytes read as written and may
  *     never reach the disk, not even by a later sync that succeeds.
  * Everything random comes from the seed: the same calls give the same disk.
  *

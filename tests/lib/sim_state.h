@@ -49,6 +49,10 @@ void sim_state_crash(struct sim_state *state);
  * a copy and do not fail. */
 void sim_state_fail_at(struct sim_state *state, uint64_t n);
 
+/* Calls so far that failed because they were told to: whoever made them must not go on as if they
+ * had not. */
+uint64_t sim_state_failures(const struct sim_state *state);
+
 /* ---- looking ---- */
 
 /* Does anybody hold it, if only to close it behind a crash? */

@@ -36,8 +36,6 @@ bool model_apply(struct model *model, uint64_t index, struct bytes entry, ledger
 /* ---- what it holds ---- */
 
 uint64_t model_last_index(const struct model *model);
-int64_t model_time_ms(const struct model *model);
-int64_t model_credits_ms(const struct model *model);
 /* Ledger time from which an entry would expire or trim something; INT64_MAX: nothing is kept. */
 int64_t model_next_due_ms(const struct model *model);
 bool model_node_incarnation(const struct model *model, uint64_t node_id, uint64_t *incarnation);

@@ -320,16 +320,6 @@ uint64_t model_last_index(const struct model *model)
     return model->last_index;
 }
 
-int64_t model_time_ms(const struct model *model)
-{
-    return model->time_ms;
-}
-
-int64_t model_credits_ms(const struct model *model)
-{
-    return model->credits_ms;
-}
-
 bool model_node_incarnation(const struct model *model, uint64_t node_id, uint64_t *incarnation)
 {
     for (uint32_t i = 0; i < model->nodes.count; i++) {

@@ -21,8 +21,9 @@
 /* A storm of few events ends all the same. */
 #define STORM_MOST_US UINT64_C(120000000)
 #define SLICE_US      10000
-/* Notes of a failed run, for each node. */
-#define NOTES_SHOWN 30
+/* Notes of a failed run, of all nodes in the order of time. */
+#define NOTES_SHOWN 120
+_Static_assert(NOTES_SHOWN <= TRACE_KEPT, "or some of them are gone");
 
 struct cluster {
     struct world world;
@@ -34,7 +35,12 @@ struct cluster {
     struct membership membership;
     struct sim_clients clients;
     struct cluster_result *result;
+    /* A command to a bare majority, until it is answered: `asked` is under way. */
+    struct operation *asked;
+    bool majority_serves;
     struct request probe;
+    uint64_t probes_made;
+    /* In quiet spells. */
     uint64_t probes;
     uint64_t probes_answered;
     unsigned probes_slow; /* of this spell */
@@ -130,31 +136,66 @@ static void fail_unsettled(struct cluster *cluster, uint64_t waited_ms)
                "no healthy cluster %" PRIu64 " ms after everything was mended%s", waited_ms, text);
 }
 
-static void wait_until_settled(struct cluster *cluster)
+/* ---- does a bare majority serve? ---- */
+
+static void majority_heard(void *context, struct operation *operation)
+{
+    struct cluster *cluster = context;
+    cluster->asked = NULL;
+    cluster->majority_serves = operation->outcome == OUTCOME_ANSWERED;
+}
+
+/* Has whoever leads answered a command since the minority went down? If not, it is asked: somebody
+ * may still believe to lead who does not, so one who fails, or is another by now, is asked anew. */
+static bool majority_serves(struct cluster *cluster)
+{
+    struct sim_node *leader = leader_of(cluster);
+    if (cluster->majority_serves) {
+        return true;
+    }
+    if (cluster->asked != NULL && (cluster->asked->is_over || cluster->asked->node != leader)) {
+        operation_forget(cluster->asked, false);
+        cluster->asked = NULL;
+    }
+    if (cluster->asked == NULL && leader != NULL) {
+        request_probe(&cluster->probe, cluster->probes_made++);
+        cluster->asked = operation_ask(&cluster->clients.operations, &cluster->probe, leader, false,
+                                       majority_heard, cluster);
+    }
+    return false;
+}
+
+static void wait_until(struct cluster *cluster, bool (*is_done)(struct cluster *cluster))
 {
     uint64_t begin_us = cluster->world.now_us;
     uint64_t most_ms = (uint64_t)RECOVERY_TIMEOUTS * cluster->plan.election_timeout_ms;
-    while (!cluster->world.failed && !has_settled(cluster)) {
+    while (!cluster->world.failed && !is_done(cluster)) {
         uint64_t waited_ms = (cluster->world.now_us - begin_us) / 1000;
         if (waited_ms > most_ms) {
             fail_unsettled(cluster, waited_ms);
         }
         world_run_until(&cluster->world, cluster->world.now_us + SLICE_US);
     }
-    uint64_t took_ms = (cluster->world.now_us - begin_us) / 1000;
-    if (took_ms > cluster->result->recovered_ms) {
-        cluster->result->recovered_ms = took_ms;
-    }
 }
 
-/* Takes down all but a bare majority of those that count, or nobody: who is left must do. */
-static void hold_a_minority_down(struct cluster *cluster)
+static void wait_until_settled(struct cluster *cluster)
+{
+    wait_until(cluster, has_settled);
+}
+
+static bool majority_has_settled(struct cluster *cluster)
+{
+    return majority_serves(cluster) && has_settled(cluster);
+}
+
+/* Takes down all but a bare majority of those that count, or nobody. */
+static bool hold_a_minority_down(struct cluster *cluster)
 {
     struct random *random = &cluster->world.random;
     size_t left = faults_sound_nodes(&cluster->faults);
     size_t majority = cluster->plan.node_count / 2 + 1;
     if (left == majority || sim_random_chance(random, 500)) {
-        return;
+        return false;
     }
     world_count(&cluster->world, STAT_MINORITIES);
     while (left > majority) {
@@ -165,6 +206,39 @@ static void hold_a_minority_down(struct cluster *cluster)
             sim_node_end(node, SIM_POWER_CUT);
             left--;
         }
+    }
+    cluster->majority_serves = false;
+    return true;
+}
+
+/* Who is left must do: commit something new, too. */
+static void wait_for_majority(struct cluster *cluster)
+{
+    uint64_t committed = checks_count(cluster->checks).committed;
+    wait_until(cluster, majority_has_settled);
+    if (!cluster->world.failed && checks_count(cluster->checks).committed > committed) {
+        world_count(&cluster->world, STAT_MAJORITIES);
+    }
+}
+
+/* When all that are up run again: who was paused in the storm sleeps on behind its end. */
+static uint64_t awake_at_us(const struct cluster *cluster)
+{
+    uint64_t at_us = cluster->world.now_us;
+    for (size_t i = 0; i < cluster->plan.node_count; i++) {
+        uint64_t ready_at_us = sim_node_ready_at_us(&cluster->nodes[i]);
+        at_us = ready_at_us > at_us ? ready_at_us : at_us;
+    }
+    return at_us;
+}
+
+static void note_recovery(struct cluster *cluster, uint64_t since_us)
+{
+    uint64_t now_us = cluster->world.now_us;
+    uint64_t took_us = now_us > since_us ? now_us - since_us : 0;
+    stats_recovered(&cluster->world.stats, took_us, cluster->plan.election_timeout_ms);
+    if (took_us / 1000 > cluster->result->recovered_ms) {
+        cluster->result->recovered_ms = took_us / 1000;
     }
 }
 
@@ -180,20 +254,29 @@ static void let_minority_up(struct cluster *cluster)
 static void heal(struct cluster *cluster)
 {
     bool members_change = cluster->plan.change_gap_us > 0;
+    bool majority = false;
     sim_clients_rest(&cluster->clients);
     membership_end_storm(&cluster->membership);
     if (!members_change) {
-        hold_a_minority_down(cluster);
+        majority = hold_a_minority_down(cluster);
     }
     world_count(&cluster->world, STAT_HEALINGS);
     trace_note(&cluster->world.trace, TRACE_WORLD, TRACE_HEALED, 0);
     uint64_t last_at_us = cluster->net.last_at_us;
     faults_mend_all(&cluster->faults);
-    wait_until_settled(cluster);
+    uint64_t awake_us = awake_at_us(cluster);
+    if (majority) {
+        wait_for_majority(cluster);
+    } else {
+        wait_until_settled(cluster);
+    }
+    note_recovery(cluster, awake_us);
     /* What is a majority is clear again only now that all are voters. */
     if (members_change && !cluster->world.failed) {
-        hold_a_minority_down(cluster);
-        wait_until_settled(cluster);
+        majority = hold_a_minority_down(cluster);
+        if (majority) {
+            wait_for_majority(cluster);
+        }
     }
     let_minority_up(cluster);
     /* What was late in the storm still comes, and may cost somebody a heartbeat; a leader that was
@@ -228,7 +311,8 @@ static void probe_heard(void *context, struct operation *operation)
 
 static void probe(struct cluster *cluster, struct sim_node *leader)
 {
-    request_probe(&cluster->probe, cluster->probes++);
+    cluster->probes++;
+    request_probe(&cluster->probe, cluster->probes_made++);
     operation_ask(&cluster->clients.operations, &cluster->probe, leader, false, probe_heard,
                   cluster);
 }
@@ -380,7 +464,7 @@ static void run(struct cluster *cluster, uint64_t events)
     if (!world->failed) {
         checks_end(cluster->checks);
     }
-    trace_note(&world->trace, TRACE_WORLD, TRACE_END, 0);
+    trace_note(&world->trace, TRACE_WORLD, TRACE_END, world->random.state, world->event_count);
 }
 
 static void end(struct cluster *cluster)
@@ -414,8 +498,8 @@ static const struct cluster *running;
 
 void cluster_print_last(FILE *out)
 {
-    for (size_t i = 0; running != NULL && i < TRACE_TRACKS; i++) {
-        trace_print_node(&running->world.trace, out, i, NOTES_SHOWN);
+    if (running != NULL) {
+        trace_print(&running->world.trace, out, NOTES_SHOWN);
     }
 }
 

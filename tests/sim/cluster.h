@@ -3,8 +3,9 @@
  * spells, from one seed.
  *
  * Storms are what plan.h and faults.h say. At the end of each everything is mended - at first, in
- * half of the cases, for a bare majority only - and within a bounded time there must be a leader
- * that serves, and all nodes the same (CHECK_LIVENESS). Then, quiet: nothing is wrong and a command
+ * half of the cases, for a bare majority only, which must answer a new command before the others
+ * come back - and within a bounded time there must be a leader that serves, and all nodes the same
+ * (CHECK_LIVENESS). Then, quiet: nothing is wrong and a command
  * comes now and then; no term may change and no command may wait for a timer (CHECK_QUIET).
  *
  * Where members change (membership.h), all must be voters again before a minority is taken down,
@@ -44,7 +45,7 @@ struct cluster_result {
 
 /* Runs it. A run that fails writes the last things that happened to `out`. */
 void cluster_run(const struct cluster_options *options, struct cluster_result *result, FILE *out);
-/* The same from within a run that does not return: a failed assertion of the production code. */
+/* The same from within a run that does not return (last_words.h). */
 void cluster_print_last(FILE *out);
 
 #endif

@@ -430,10 +430,14 @@ static bool is_registered_everywhere(const struct faults *faults, const struct s
         if (other == node || other->is_wiped) {
             continue;
         }
-        if (!other->is_up ||
-            !ledger_node_incarnation(other->core.ledger, node->number + 1, &registered, &found,
-                                     &error) ||
-            !found || registered != incarnation) {
+        if (!other->is_up) {
+            return false;
+        }
+        sim_state_watch(other->records, true);
+        bool read = ledger_node_incarnation(other->core.ledger, node->number + 1, &registered,
+                                            &found, &error);
+        sim_state_watch(other->records, false);
+        if (!read || !found || registered != incarnation) {
             return false;
         }
     }

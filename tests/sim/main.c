@@ -7,24 +7,25 @@
  * runs seeds S to S + N - 1, about T events each; without --seed, fresh ones: from a seed that the
  * system's random source gives, and that is printed. --nodes fixes the size of all clusters;
  * --twice runs each seed a second time and compares; --complete fails if over all seeds some fault
- * never occurred; --climate bends the runs (plan.h); --without takes a check away, to see what else
- * notices (it may leave the others confused); --plant chooses a bug (base/planted.h), which only
- * sim-planted can. A seed that fails is printed with its check, what happened last on each node,
- * and the command that runs it again. Exits with 1 if one has failed, with 2 for wrong arguments.
+ * never occurred, or recovery took long (stats.h); --climate bends the runs (plan.h); --without
+ * takes a check away, to see what else notices (it may leave the others confused); --plant chooses
+ * a bug (base/planted.h), which only sim-planted can. A seed that fails is printed with its check,
+ * what happened last, and the command that runs it again. Exits with 1 if one has
+ * failed, with 2 for wrong arguments.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/limits.h"
 #include "base/planted.h"
 #include "cluster.h"
+#include "last_words.h"
 
 #define DEFAULT_EVENTS 20000
 
@@ -52,8 +53,9 @@ static int usage(const char *program)
 static bool parse_number(const char *text, uint64_t *number)
 {
     char *end;
+    errno = 0;
     *number = strtoull(text, &end, 10);
-    return *text >= '0' && *text <= '9' && *end == '\0';
+    return *text >= '0' && *text <= '9' && *end == '\0' && errno == 0;
 }
 
 static bool parse_check(const char *name, uint64_t *set)
@@ -124,40 +126,49 @@ static bool parse_arguments(int argc, char **argv, struct arguments *arguments)
         }
     }
     arguments->cluster.node_count = (size_t)nodes;
-    return valid && optind == argc;
+    return valid && arguments->seeds > 0 && optind == argc;
 }
 
-static void print_replay(const char *program, const struct arguments *arguments,
-                         const struct cluster_options *options)
+/* What runs the seed again: into the text, whose room is enough for all options. */
+static void say_replay(char *text, size_t size, const char *program,
+                       const struct arguments *arguments, const struct cluster_options *options)
 {
-    printf("  replay: %s --seed %" PRIu64 " --ticks %" PRIu64, program, options->seed,
-           options->events);
+    size_t len = 0;
+#define SAY(...)                                                                                   \
+    len = len < size ? len + (size_t)snprintf(text + len, size - len, __VA_ARGS__) : len
+    SAY("  replay: %s --seed %" PRIu64 " --ticks %" PRIu64, program, options->seed,
+        options->events);
     if (options->node_count != 0) {
-        printf(" --nodes %zu", options->node_count);
+        SAY(" --nodes %zu", options->node_count);
     }
     if (arguments->climate != NULL) {
-        printf(" --climate %s", arguments->climate);
+        SAY(" --climate %s", arguments->climate);
     }
     for (int check = 0; check < CHECK_COUNT; check++) {
         if ((options->deaf >> check & 1) != 0) {
-            printf(" --without %s", check_name((enum check)check));
+            SAY(" --without %s", check_name((enum check)check));
         }
     }
     if (arguments->bug != NULL) {
-        printf(" --plant %s", arguments->bug);
+        SAY(" --plant %s", arguments->bug);
     }
-    printf(" --trace\n");
+    SAY(" --trace\n");
+#undef SAY
 }
 
 static bool run_seed(const char *program, const struct arguments *arguments,
                      const struct cluster_options *options, struct cluster_result *result)
 {
+    char replay[512];
+    say_replay(replay, sizeof replay, program, arguments, options);
+    last_words_begin(options->seed, options->events * (arguments->twice ? 2 : 1), replay,
+                     options->trace != NULL);
     cluster_run(options, result, stdout);
     if (result->failed) {
         printf("seed %" PRIu64 " FAILED (%zu nodes, event %" PRIu64 "): %s: %s\n", options->seed,
                result->node_count, result->event_count, check_name(result->failed_check),
                result->failure.text);
-        print_replay(program, arguments, options);
+        fputs(replay, stdout);
         return false;
     }
     if (arguments->twice) {
@@ -165,7 +176,7 @@ static bool run_seed(const char *program, const struct arguments *arguments,
         cluster_run(options, &again, stdout);
         if (again.digest != result->digest || again.event_count != result->event_count) {
             printf("seed %" PRIu64 " FAILED: it ran differently the second time\n", options->seed);
-            print_replay(program, arguments, options);
+            fputs(replay, stdout);
             return false;
         }
     }
@@ -177,23 +188,6 @@ static bool run_seed(const char *program, const struct arguments *arguments,
                result->term, result->recovered_ms, result->slowest_ack_us, result->digest);
     }
     return true;
-}
-
-/* What runs, for a run that does not come back. */
-static const char *running_program;
-static const struct arguments *running_arguments;
-static struct cluster_options running_options;
-
-/* An assertion of the production code has failed: the one thread stands where it failed, and what
- * it has done so far can be told. */
-static void on_abort(int number)
-{
-    (void)number;
-    cluster_print_last(stdout);
-    printf("seed %" PRIu64 " FAILED: an assertion\n", running_options.seed);
-    print_replay(running_program, running_arguments, &running_options);
-    fflush(stdout);
-    _exit(1);
 }
 
 static double processor_seconds(void)
@@ -224,9 +218,7 @@ int main(int argc, char **argv)
         return usage(argv[0]);
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
-    running_program = argv[0];
-    running_arguments = &arguments;
-    signal(SIGABRT, on_abort);
+    last_words_prepare();
     if (!arguments.has_seed && !draw_fresh_seed(&arguments.cluster.seed)) {
         return 2;
     }
@@ -235,8 +227,8 @@ int main(int argc, char **argv)
         struct cluster_options options = arguments.cluster;
         struct cluster_result result;
         options.seed += i;
-        running_options = options;
         failures += !run_seed(argv[0], &arguments, &options, &result);
+        last_words_end();
         events += result.event_count;
         stats_add(&stats, &result.stats);
     }

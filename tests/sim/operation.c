@@ -141,6 +141,7 @@ static void proposal_applied(struct proposal *proposal)
                    operation->node->number + 1, operation->count, operation->answered);
     } else {
         operation->outcome = OUTCOME_ANSWERED;
+        sim_node_count_proposal(operation->node);
     }
     answer(operation);
 }

@@ -152,11 +152,55 @@ static void draw_changes(struct plan *plan, struct random *random)
     plan->absent_permille = (unsigned)sim_random_below(random, 3) * 400;
 }
 
+/* Bounds so tight that a run comes to each of them (base/limits.h has the real ones, and how they
+ * must lie to each other). */
+static void draw_limits(struct plan *plan, struct random *random)
+{
+    struct replica_limits *replica = &plan->replica_limits;
+    struct proposer_limits *proposer = &plan->proposer_limits;
+    replica->append_entries = between_magnitudes(random, 1, 64);
+    replica->append_bytes = between_magnitudes(random, 128, 16384);
+    replica->append_turn_bytes = replica->append_bytes * sim_random_between(random, 1, 8);
+    replica->unsynced_entries = between_magnitudes(random, 1, 64);
+    replica->unsynced_bytes = between_magnitudes(random, 256, 65536);
+    replica->inflight_bytes = between_magnitudes(random, 256, 65536);
+    replica->apply_turn_entries = between_magnitudes(random, 4, 64);
+    replica->apply_turn_bytes = between_magnitudes(random, 1024, 65536);
+    replica->tail_entries = replica->unsynced_entries + replica->append_entries +
+                            sim_random_below(random, 2) * between_magnitudes(random, 1, 256);
+    replica->tail_bytes =
+        (replica->unsynced_bytes > replica->inflight_bytes ? replica->unsynced_bytes
+                                                           : replica->inflight_bytes) +
+        replica->append_bytes +
+        sim_random_below(random, 2) * between_magnitudes(random, 256, 65536);
+    proposer->inflight_entries = between_magnitudes(random, 1, 8);
+    replica->inflight_entries =
+        proposer->inflight_entries + (size_t)sim_random_between(random, 1, 4);
+    proposer->entry_bytes = between_magnitudes(random, 128, 65536);
+    proposer->entry_lines = between_magnitudes(random, 1, 256);
+    proposer->waiting_commands = between_magnitudes(random, 1, 64);
+    /* A whole request fits. */
+    proposer->waiting_bytes =
+        plan->batch_most * REQUEST_COMMAND_BYTES + between_magnitudes(random, 1, 16384);
+}
+
+/* So many who hardly think that what they ask gathers behind the entries in flight. */
+static void draw_crowd(struct plan *plan, struct random *random)
+{
+    plan->client_count = (size_t)sim_random_between(random, SIM_CLIENTS / 2, SIM_CLIENTS);
+    plan->think_us = between_magnitudes(random, 1, 1000);
+    plan->batch_permille = (unsigned)sim_random_below(random, 3) * 150;
+    if (sim_random_chance(random, 500)) {
+        plan->proposer_limits.inflight_entries = 1;
+    }
+}
+
 void plan_draw(struct plan *plan, struct random *random, size_t node_count, uint64_t events)
 {
-    /* Seeds without changes of members are what they would be if there were none: these draws come
-     * from numbers of their own. */
+    /* Seeds without changes of members are what they would be if there were none, and so are those
+     * without tight limits and crowds: these draws come from numbers of their own. */
     struct random own = {.state = random->state ^ UINT64_C(0x6d656d62657273)};
+    struct random tight = {.state = random->state ^ UINT64_C(0x6c696d697473)};
     *plan = (struct plan){.storms = (unsigned)sim_random_between(random, 2, 4)};
     draw_nodes(plan, random, node_count);
     plan->coded_permille = (unsigned)sim_random_below(random, 3) * 50;
@@ -167,6 +211,13 @@ void plan_draw(struct plan *plan, struct random *random, size_t node_count, uint
     if (sim_random_chance(&own, 300) && plan->node_count > 1) {
         draw_changes(plan, &own);
     }
+    if (sim_random_chance(&tight, 250)) {
+        draw_limits(plan, &tight);
+    }
+    if (sim_random_chance(&tight, 150)) {
+        draw_crowd(plan, &tight);
+    }
+    plan->pool_refuses_permille = sim_random_chance(&tight, 300) ? 300 : 0;
 }
 
 /* ---- climates ---- */
@@ -236,6 +287,13 @@ void plan_bend(struct plan *plan, struct random *random, enum climate climate)
         /* All that a swarm has, and members come and go in each seed that has more than one. */
         if (plan->node_count > 1 && plan->change_gap_us == 0) {
             draw_changes(plan, random);
+        }
+        break;
+    case CLIMATE_LIMITS:
+        /* All that a swarm has, under bounds that it comes to, with and without a crowd. */
+        draw_limits(plan, random);
+        if (sim_random_chance(random, 500)) {
+            draw_crowd(plan, random);
         }
         break;
     case CLIMATE_SWARM:

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/proposer.h"
+#include "raft/replica.h"
 #include "sim_net.h"
 #include "sim_random.h"
 
@@ -59,7 +61,8 @@ static inline const char *fault_name(uint64_t fault)
     X(SWARM, "swarm")                                                                              \
     X(DISORDER, "disorder")                                                                        \
     X(ONE_WAY, "one-way")                                                                          \
-    X(MEMBERS, "members")
+    X(MEMBERS, "members")                                                                          \
+    X(LIMITS, "limits")
 
 enum climate {
 #define X(name, text) CLIMATE_##name,
@@ -80,6 +83,9 @@ enum request_kind {
     REQUEST_KINDS
 };
 
+/* Clients of a cluster, at most. */
+#define SIM_CLIENTS 64
+
 struct plan {
     size_t node_count;
     size_t client_count;
@@ -98,6 +104,8 @@ struct plan {
     uint64_t disk_most_us;
     int64_t drift_ppm; /* clocks run so much too fast or too slow, at most */
     int64_t wall_skew_ms;
+    struct replica_limits replica_limits; /* 0: the node's own, which no run comes to */
+    struct proposer_limits proposer_limits;
 
     /* network */
     unsigned coded_permille;
@@ -122,6 +130,7 @@ struct plan {
     unsigned fault_weights[FAULT_COUNT];
     unsigned wipe_permille; /* storms that begin with one */
     unsigned audit_permille;
+    unsigned pool_refuses_permille; /* of audits */
 
     /* changes of members; wiped nodes can't come back, so it is one or the other */
     uint64_t change_gap_us;   /* between two attempts, on average; 0: none */

@@ -15,6 +15,8 @@
 
 #define REQUEST_COMMANDS 200
 #define REQUEST_LINES    4
+/* One of them encoded, at most. */
+#define REQUEST_COMMAND_BYTES 1024
 
 struct request {
     bool is_read;       /* of an order, or of a stock: */

@@ -12,8 +12,6 @@
 #include "operation.h"
 #include "sim_clock.h"
 
-#define SIM_CLIENTS 16
-
 struct sim_clients;
 
 struct sim_client {

@@ -82,6 +82,22 @@ static enum sim_loss draw_loss(struct random *random)
     return draw < 6 ? SIM_LOSE_SOME : draw < 9 ? SIM_LOSE_ALL : SIM_LOSE_NONE;
 }
 
+/* The bounds it has met. */
+static void count_life(struct sim_node *node)
+{
+    struct replica_status status;
+    uint64_t *counts = node->world->stats.counts;
+    if (node->core.replica == NULL) {
+        return; /* it has not got so far */
+    }
+    replica_status_get(node->core.replica, &status);
+    counts[STAT_EVICTED] += status.evicted_count;
+    counts[STAT_DROPPED] += status.dropped_count;
+    counts[STAT_SPLIT] += status.split_count;
+    counts[STAT_CUT_SHORT] += status.cut_count;
+    counts[STAT_PUT_OFF] += node->core.registrations_put_off;
+}
+
 static void close_core(struct sim_node *node)
 {
     struct error ignored;          /* the store may not be able to close well: it has crashed */
@@ -90,6 +106,7 @@ static void close_core(struct sim_node *node)
         work->done(work);
     }
     if (node->core_is_open) {
+        count_life(node);
         core_close(&node->core, &ignored);
         node->core_is_open = false;
     }
@@ -102,7 +119,6 @@ static void forget_process(struct sim_node *node)
     node->life++;
     node->is_up = false;
     node->is_crashing = false;
-    node->state_failed = false;
     node->calls_to_end = 0;
     node->is_turn_open = false;
     node->wake_at_us = 0;
@@ -163,17 +179,20 @@ void sim_node_stop(struct sim_node *node)
         work->run(work);
         work->done(work);
     }
-    node->log_failed = !node_log_drain(node, &error);
-    if (!node_survives(node, !node->log_failed, &error)) {
+    if (!node_survives(node, node_log_drain(node), &node->log_failure)) {
         return;
     }
     trace_note(&node->world->trace, node->number, TRACE_STOPPING, 0);
     world_count(node->world, STAT_STOPS);
+    count_life(node);
     bool closed = core_close(&node->core, &error);
     node->core_is_open = false;
-    if (!closed && !node->state_is_faulty) {
-        world_fail(node->world, CHECK_FAIL_STOP, "node %zu can't close its state: %s",
-                   node->number + 1, error.text);
+    bool state_failed = node_state_failures(node) > 0;
+    if (closed == state_failed) {
+        world_fail(node->world, CHECK_FAIL_STOP, "node %zu %s: %s", node->number + 1,
+                   closed ? "takes its state for closed though that failed"
+                          : "can't close its state though nothing has failed",
+                   closed ? "" : error.text);
     }
     forget_process(node);
 }
@@ -199,6 +218,7 @@ static bool show_log(struct sim_node *node, struct error *error)
     if (read) {
         checks_log_found(node->checks, node->number, records, (size_t)count);
         node->log_asked = count;
+        node->log_found = count;
     }
     for (size_t i = 0; i < reads; i++) {
         buffer_free(&memories[i]);
@@ -236,6 +256,8 @@ static bool open_core(struct sim_node *node, struct error *error)
         .log_segment_bytes = node->plan->log_segment_bytes,
         .new_incarnation = node->incarnation,
         .seed = (uint32_t)random_next(random),
+        .replica_limits = node->plan->replica_limits,
+        .proposer_limits = node->plan->proposer_limits,
     };
     struct core_env env = node_env;
     env.context = node;
@@ -256,7 +278,9 @@ void sim_node_start(struct sim_node *node)
     }
     node->life++;
     node->led_term = 0;
-    node->failures_seen = sim_disk_failures(node->disk);
+    node->group_index = 0;
+    node_disk_failures(node); /* an earlier process's */
+    node_state_failures(node);
     world_count(world, STAT_STARTS);
     trace_note(&world->trace, node->number, TRACE_STARTING, 0);
     if (!node_survives(node, open_core(node, &error), &error) ||

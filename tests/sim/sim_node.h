@@ -4,8 +4,9 @@
  *
  * A machine keeps its disk, what its state database has flushed, and its clocks. A node's process
  * lives from a start to its end: the power goes, it is killed, it is stopped, or its disk fails and
- * it stops itself. It may end at any point: between two events, inside a call into the core - at
- * any call that the core makes outside, at any file operation - and while it starts. From that
+ * it stops itself. It may end at any point: between two events, inside a call into the core - where
+ * that sends, writes to the log, opens or commits the state, or tells its role, and at any file
+ * operation that changes something - and while it starts. From that
  * point on nothing that the core still does has an effect.
  *
  * The loop: an event is a call into the core, and begins a turn unless one is open; a turn may take
@@ -54,11 +55,12 @@ struct sim_node {
     bool is_booted;         /* since the power came back: its monotonic clock runs */
     uint64_t disk_least_us; /* of a write to the log */
     uint64_t disk_most_us;
-    bool disk_is_faulty;    /* it may refuse: to be mended before it is relied on */
-    uint64_t failures_seen; /* of the disk's operations, that were its fault */
-    bool state_is_faulty;   /* the same of the state's database */
-    bool is_wiped;          /* it has lost its directory once: the others refuse it */
-    uint64_t incarnation;   /* for a directory that is new */
+    bool disk_is_faulty;          /* it may refuse: to be mended before it is relied on */
+    uint64_t failures_seen;       /* of the disk's operations, that were its fault */
+    uint64_t state_failures_seen; /* the same of the state's database */
+    bool state_is_faulty;         /* the same of the state's database */
+    bool is_wiped;                /* it has lost its directory once: the others refuse it */
+    uint64_t incarnation;         /* for a directory that is new */
 
     /* The process. */
     bool is_up;
@@ -75,9 +77,12 @@ struct sim_node {
     size_t work_count;
     uint64_t stored_term; /* as the checks were told */
     uint64_t stored_vote;
-    uint64_t led_term;  /* the last one it led */
-    uint64_t log_asked; /* how far the log reaches that it asked for */
-    bool state_failed;  /* a commit */
+    uint64_t led_term;    /* the last one it led */
+    uint64_t log_asked;   /* how far the log reaches that it asked for */
+    uint64_t log_found;   /* and reached when it started */
+    uint64_t group_index; /* the last entry that proposals were applied from */
+    uint64_t group_count; /* and how many of them */
+    bool pool_refused;    /* the last work */
 
     /* An end that is due, or under way. */
     uint64_t calls_to_end; /* at the n-th call outside from now; 0: none planned */
@@ -90,7 +95,7 @@ struct sim_node {
     bool log_is_writing;
     bool log_notice; /* an event will tell the loop */
     bool log_failed;
-    struct error log_failure;
+    struct error log_failure; /* its words, to be passed as they are: node_survives */
 };
 
 void sim_node_init(struct sim_node *node, struct world *world, struct sim_net *net,
@@ -118,6 +123,9 @@ void sim_node_wipe(struct sim_node *node);
 void sim_node_mend(struct sim_node *node);
 bool sim_node_is_crashing(const struct sim_node *node);
 bool sim_node_leads(const struct sim_node *node);
+
+/* A proposal of a client's commands has been applied: counts how they gather in entries. */
+void sim_node_count_proposal(struct sim_node *node);
 
 /* Tells the checks what its disk and its replica have come to. */
 void sim_node_report(struct sim_node *node);

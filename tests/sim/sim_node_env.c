@@ -52,6 +52,20 @@ static void check_progress(struct sim_node *node, uint64_t peer_id,
     }
 }
 
+/* Entries of this life that the tail does not hold any more. */
+static void count_read_back(struct sim_node *node, const struct peer_message *message)
+{
+    struct replica_status status;
+    if (message->type != PEER_APPEND_ENTRIES || message->append_entries.entry_count == 0) {
+        return;
+    }
+    uint64_t first_index = message->append_entries.prev_log_index + 1;
+    replica_status_get(node->core.replica, &status);
+    if (first_index > node->log_found && first_index < status.tail_first_index) {
+        node->world->stats.counts[STAT_READ_BACK] += message->append_entries.entry_count;
+    }
+}
+
 static void send(void *context, uint64_t peer_id, const struct peer_message *message)
 {
     struct sim_node *node = context;
@@ -66,6 +80,7 @@ static void send(void *context, uint64_t peer_id, const struct peer_message *mes
     }
     sim_node_report(node);
     checks_sent(node->checks, node->number, to, message);
+    count_read_back(node, message);
     check_progress(node, peer_id, message);
     sim_net_send(node->net, node->number, to, message);
 }
@@ -132,12 +147,18 @@ static void work_in_pool(void *owner, void *object, uint64_t life)
 static bool run_in_pool(void *context, struct pool_work *work, struct error *error)
 {
     struct sim_node *node = context;
+    struct random *random = &node->world->random;
     if (node->work_count == SIM_NODE_WORKS) {
         return error_set(error, "the pool is busy");
     }
+    node->pool_refused = sim_random_chance(random, node->plan->pool_refuses_permille);
+    if (node->pool_refused) {
+        world_count(node->world, STAT_POOL_REFUSALS);
+        return error_set(error, "the pool refuses");
+    }
     node->works[node->work_count++] = work;
-    world_after(node->world, sim_random_between(&node->world->random, 100, 100000), work_in_pool,
-                node, work, node->life);
+    world_after(node->world, sim_random_between(random, 100, 100000), work_in_pool, node, work,
+                node->life);
     return true;
 }
 
@@ -150,7 +171,7 @@ static void role_changed(void *context)
 {
     struct sim_node *node = context;
     const struct core *core = &node->core;
-    if (node->is_crashing) {
+    if (node_ends_here(node)) {
         return;
     }
     sim_node_report(node);
@@ -164,12 +185,19 @@ static void role_changed(void *context)
 static void warn(void *context, const char *what, const char *words)
 {
     struct sim_node *node = context;
-    (void)what;
-    (void)words;
-    if (!node->is_crashing) {
-        world_count(node->world, STAT_TORN_BATCHES);
-        trace_note(&node->world->trace, node->number, TRACE_DISK_TORN, 0);
+    if (node->is_crashing) {
+        return;
     }
+    /* The one thing of which a core warns today: what a new one shall count as, somebody must say
+     * here. */
+    if (strcmp(what, "log") != 0) {
+        world_fail(node->world, CHECK_FAIL_STOP, "node %zu warns of what nobody expects: %s: %s",
+                   node->number + 1, what, words);
+        return;
+    }
+    world_count(node->world, STAT_TORN_BATCHES);
+    trace_note(&node->world->trace, node->number, TRACE_LOG_TORN,
+               log_store_last_index(node->core.log));
 }
 
 /* ---- the state's database ---- */
@@ -187,7 +215,6 @@ static bool state_commit(void *state, uint64_t applied_index, struct error *erro
         return error_set(error, "the process has ended");
     }
     if (!node->state_store.ops->commit(node->state_store.state, applied_index, error)) {
-        node->state_failed = true;
         return false;
     }
     sim_node_report(node);

@@ -21,8 +21,13 @@ void node_begin_end(struct sim_node *node, enum sim_end how);
 
 /* sim_node_turn.c */
 
-/* What every call into the core ends with, and every append: false if the process has ended. */
+/* What every call into the core ends with, and every append: false if the process has ended. An
+ * error must have its cause in a failure since the call before; or the log has failed earlier, and
+ * this is &node->log_failure, or what the log says to whoever uses it behind that. */
 bool node_survives(struct sim_node *node, bool ok, const struct error *error);
+/* Failures that disk and state have given since the last time they were asked for. */
+uint64_t node_disk_failures(struct sim_node *node);
+uint64_t node_state_failures(struct sim_node *node);
 /* An event has been handled: the turn goes on, or ends. */
 void node_after_event(struct sim_node *node);
 /* Tells the checks by which members the replica goes. */
@@ -42,8 +47,9 @@ bool node_log_push(struct sim_node *node, uint64_t generation, uint64_t first_in
                    struct entry *const *entries, size_t count);
 /* The run that is under way, if any, reaches the disk as far as the disk lets it. */
 void node_log_interrupt(struct sim_node *node);
-/* Everything that waits is written, before an orderly stop. False: the disk failed. */
-bool node_log_drain(struct sim_node *node, struct error *error);
+/* Everything that waits is written, before an orderly stop. False: the disk failed, see
+ * log_failure. */
+bool node_log_drain(struct sim_node *node);
 void node_log_clear(struct sim_node *node);
 
 #endif

@@ -73,45 +73,39 @@ static void tell_loop(struct sim_node *node)
     }
 }
 
-/* Writes the run that was taken. */
-static bool write_run(struct sim_node *node, struct error *error)
+/* Writes the run that was taken, or fails: log_failed. */
+static void write_run(struct sim_node *node)
 {
     size_t writes = node->log_run.count;
-    bool ok = log_run_append(&node->log_run, node->core.log, error);
-    uint64_t failures = sim_disk_failures(node->disk);
-    if (ok && failures != node->failures_seen) {
-        world_fail(node->world, CHECK_FAIL_STOP,
-                   "node %zu's log takes a write for durable though its disk failed",
-                   node->number + 1);
+    bool ok = log_run_append(&node->log_run, node->core.log, &node->log_failure);
+    bool failed = node_disk_failures(node) > 0;
+    if (ok == failed && sim_disk_has_power(node->disk)) {
+        world_fail(node->world, CHECK_FAIL_STOP, "node %zu's log %s", node->number + 1,
+                   ok ? "takes a write for durable though its disk failed"
+                      : "fails though its disk has not");
     }
-    node->failures_seen = failures;
     if (ok) {
         log_queue_complete(&node->log_queue, &node->log_run);
         checks_log_durable(node->checks, node->number, writes);
     }
     log_run_clear(&node->log_run);
     node->log_is_writing = false;
-    return ok;
+    node->log_failed = !ok;
 }
 
 static void appended(void *owner, void *object, uint64_t life)
 {
     struct sim_node *node = owner;
-    struct error error;
     (void)object;
     if (life != node->life) {
         world_was_idle(node->world);
         return;
     }
-    bool ok = write_run(node, &error);
+    write_run(node);
     if (!sim_disk_has_power(node->disk)) {
         world_count(node->world, STAT_CRASHED_IN_APPEND);
         node_end(node);
         return;
-    }
-    if (!ok) {
-        node->log_failed = true;
-        node->log_failure = error;
     }
     tell_loop(node);
     take_run(node);
@@ -129,18 +123,14 @@ void node_log_interrupt(struct sim_node *node)
     }
 }
 
-bool node_log_drain(struct sim_node *node, struct error *error)
+bool node_log_drain(struct sim_node *node)
 {
-    if (node->log_failed) { /* the thread writes nothing more */
-        *error = node->log_failure;
-        return false;
+    /* Behind a failure the thread writes nothing more. */
+    while (!node->log_failed &&
+           (node->log_is_writing || log_queue_take(&node->log_queue, &node->log_run))) {
+        write_run(node);
     }
-    while (node->log_is_writing || log_queue_take(&node->log_queue, &node->log_run)) {
-        if (!write_run(node, error)) {
-            return false;
-        }
-    }
-    return true;
+    return !node->log_failed;
 }
 
 void node_log_clear(struct sim_node *node)

@@ -1,8 +1,10 @@
 /*
  * sim_node_turn.c - a node's loop: events, turns, and what a call into the core may come to.
  *
- * A call that returns false must have met a fault of the disk or of the state's database, or the
- * end that was planned for it; one that returns true must have met none (CHECK_FAIL_STOP).
+ * A call that returns false must have been given a failure by the disk or by the state's database,
+ * or have met the end that was planned for it; one that returns true must have met neither
+ * (CHECK_FAIL_STOP). The log's thread is held to the same where it writes; of its failure the loop
+ * hears later, in its words.
  *
  * The order of events within a turn is theirs; timers, reads and the submit come at its end, as in
  * node/node.c. A turn that takes more than one event stays open for a while.
@@ -65,11 +67,31 @@ static void stop_failed(struct sim_node *node, const struct error *error)
     node_end(node);
 }
 
+uint64_t node_disk_failures(struct sim_node *node)
+{
+    uint64_t before = node->failures_seen;
+    node->failures_seen = sim_disk_failures(node->disk);
+    return node->failures_seen - before;
+}
+
+uint64_t node_state_failures(struct sim_node *node)
+{
+    uint64_t before = node->state_failures_seen;
+    node->state_failures_seen = sim_state_failures(node->records);
+    return node->state_failures_seen - before;
+}
+
+/* Is the error the log's failure, or what the log says to whoever reads it behind that? */
+static bool is_log_failure(const struct sim_node *node, const struct error *error)
+{
+    return node->log_failed &&
+           (error == &node->log_failure || strstr(error->text, "the log failed before") != NULL);
+}
+
 bool node_survives(struct sim_node *node, bool ok, const struct error *error)
 {
-    uint64_t failures = sim_disk_failures(node->disk);
-    bool disk_failed = failures != node->failures_seen;
-    node->failures_seen = failures;
+    bool disk_failed = node_disk_failures(node) > 0;
+    bool state_failed = node_state_failures(node) > 0;
     if (node->is_crashing || !sim_disk_has_power(node->disk)) {
         if (!node->is_crashing) {
             world_count(node->world, node->is_up ? STAT_CRASHED_IN_FILE : STAT_CRASHED_IN_START);
@@ -77,12 +99,12 @@ bool node_survives(struct sim_node *node, bool ok, const struct error *error)
         node_end(node);
         return false;
     }
-    if (ok && (disk_failed || node->state_failed)) {
+    if (ok && (disk_failed || state_failed)) {
         world_fail(node->world, CHECK_FAIL_STOP, "node %zu goes on though its %s failed",
                    node->number + 1, disk_failed ? "disk" : "state's database");
         return false;
     }
-    if (!ok && !disk_failed && !node->state_failed && !node->log_failed && !node->state_is_faulty) {
+    if (!ok && !disk_failed && !state_failed && !is_log_failure(node, error)) {
         world_fail(node->world, CHECK_FAIL_STOP, "node %zu stops though nothing has failed: %s",
                    node->number + 1, error->text);
         return false;
@@ -282,11 +304,30 @@ enum sim_net_hello sim_node_hello(struct sim_node *node, struct sim_node *peer)
 
 bool sim_node_propose(struct sim_node *node, struct proposal *proposal)
 {
-    if (!node->is_up || !core_propose(&node->core, proposal)) {
+    if (!node->is_up) {
+        return false;
+    }
+    if (!core_propose(&node->core, proposal)) {
+        if (core_leads(&node->core)) {
+            world_count(node->world, STAT_QUEUE_FULL);
+        }
         return false;
     }
     node_after_event(node);
     return true;
+}
+
+void sim_node_count_proposal(struct sim_node *node)
+{
+    uint64_t index = core_applied_index(&node->core);
+    node->group_count = index == node->group_index ? node->group_count + 1 : 1;
+    node->group_index = index;
+    world_count(node->world, STAT_PROPOSALS);
+    if (node->group_count == 1) {
+        world_count(node->world, STAT_PROPOSED_ENTRIES);
+    } else if (node->group_count == 2) {
+        world_count(node->world, STAT_GROUPS);
+    }
 }
 
 bool sim_node_change_members(struct sim_node *node, const struct replica_change *change)
@@ -351,7 +392,7 @@ void sim_node_audit(struct sim_node *node)
     audit->ended = audit_ended;
     if (!audit_start(audit, &node->core, &busy, &error)) {
         free(audit);
-        if (!busy) {
+        if (!busy && !node->pool_refused) {
             world_fail(node->world, CHECK_INVARIANTS, "node %zu can't be audited: %s",
                        node->number + 1, error.text);
         }

@@ -20,6 +20,11 @@
     X(REPLAYED, "retries found executed", true)                                                    \
     X(CANCELLED, "cancelled while they waited", true)                                              \
     X(AUDITS, "audits", true)                                                                      \
+    X(QUEUE_FULL, "proposals refused by a full queue", true)                                       \
+    X(PUT_OFF, "registrations put off by one", true)                                               \
+    X(PROPOSALS, "commands' proposals applied", true)                                              \
+    X(PROPOSED_ENTRIES, "in so many entries", true)                                                \
+    X(GROUPS, "of them with several", true)                                                        \
     /* replication */                                                                              \
     X(MESSAGES, "messages", true)                                                                  \
     X(ELECTIONS, "elections won", true)                                                            \
@@ -30,6 +35,11 @@
     X(CHANGES_REFUSED, "changes refused", true)                                                    \
     X(CHANGES_UNDONE, "changes undone by another leader", true)                                    \
     X(STRIKES, "leaders struck over a change", true)                                               \
+    X(EVICTED, "entries out of the tail", true)                                                    \
+    X(READ_BACK, "of them read from disk for a peer", true)                                        \
+    X(DROPPED, "appends a full backlog dropped", true)                                             \
+    X(SPLIT, "appends in several frames", true)                                                    \
+    X(CUT_SHORT, "appends cut short by a turn's bound", true)                                      \
     X(SEGMENTS, "log segments begun", true)                                                        \
     /* faults: nodes */                                                                            \
     X(POWER_CUTS, "power cuts", true)                                                              \
@@ -51,6 +61,7 @@
     X(FAIL_STOPS, "nodes stopped by their disk", true)                                             \
     X(REFUSED_STARTS, "starts refused by a disk", true)                                            \
     X(STATE_FAILURES, "state databases that failed", true)                                         \
+    X(POOL_REFUSALS, "audits the pool refused", true)                                              \
     /* faults: clocks */                                                                           \
     X(WALL_JUMPS, "jumps of a wall clock", true)                                                   \
     X(DRIFTS, "changes of a clock's rate", true)                                                   \
@@ -68,8 +79,9 @@
     X(STORMS, "storms", true)                                                                      \
     X(HEALINGS, "healings", true)                                                                  \
     X(MINORITIES, "healings of a bare majority", true)                                             \
+    X(MAJORITIES, "of them that committed anew", true)                                             \
     X(QUIET_SPELLS, "quiet spells", true)                                                          \
-    X(ABSENCES, "of them without one node", true)
+    X(ABSENCES, "of these without one node", true)
 
 enum stat {
 #define X(name, words, must) STAT_##name,
@@ -78,14 +90,22 @@ enum stat {
         STAT_COUNT
 };
 
+/* How long clusters took to recover once everything was mended, in tenths of their election
+ * timeout. The last bucket takes all that is longer. */
+#define STATS_RECOVERIES 1000
+
 struct stats {
     uint64_t counts[STAT_COUNT];
+    uint64_t recoveries[STATS_RECOVERIES];
 };
 
+void stats_recovered(struct stats *stats, uint64_t took_us, uint64_t election_timeout_ms);
+
 void stats_add(struct stats *sum, const struct stats *more);
-/* All counts, several to a line, onto stdout. */
+/* All counts, several to a line, and the times of recovery, onto stdout. */
 void stats_print(const struct stats *stats);
-/* Prints those that must not be 0 and are; true if there is none. */
+/* For a longer list of seeds: prints what must be and is not - counts that must not be 0, a commit
+ * in each healing of a bare majority, recovery about as fast as ever; true if all of it is. */
 bool stats_are_complete(const struct stats *stats);
 
 #endif

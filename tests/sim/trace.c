@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "base/hash.h"
 #include "ledger/command.h"
 #include "plan.h"
 #include "raft/message.h"
@@ -117,6 +118,68 @@ _Static_assert(TRACE_RECEIVED_READ_ANSWER - TRACE_SENT_READ_ANSWER == RECEIVED_B
                    TRACE_RECEIVED_APPEND - TRACE_SENT_APPEND == RECEIVED_BEHIND_SENT,
                "one list of messages, told from both ends");
 
+/* What a note has no room for counts all the same. */
+static void mix_in(struct trace *trace, uint64_t word)
+{
+    trace->digest = mix(trace->digest, word);
+}
+
+static void mix_entries(struct trace *trace, struct entry *const *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct hash128 hash = hash128_of(entries[i]->data);
+        mix_in(trace, entries[i]->index);
+        mix_in(trace, entries[i]->term);
+        mix_in(trace, (uint64_t)entries[i]->type);
+        mix_in(trace, hash.low);
+        mix_in(trace, hash.high);
+    }
+}
+
+static void mix_clock(struct trace *trace, const struct peer_clock *clock)
+{
+    mix_in(trace, clock->now_ms);
+    mix_in(trace, clock->echo_ms);
+    mix_in(trace, clock->confirmed_ago_ms);
+}
+
+static void mix_message(struct trace *trace, const struct peer_message *message)
+{
+    mix_in(trace, message->sent_term);
+    switch (message->type) {
+    case PEER_REQUEST_VOTE:
+        mix_in(trace, message->request_vote.candidate_id);
+        mix_in(trace, message->request_vote.last_log_term);
+        mix_in(trace, message->request_vote.disrupt_leader);
+        break;
+    case PEER_REQUEST_VOTE_RESULT:
+        break;
+    case PEER_APPEND_ENTRIES:
+        mix_in(trace, message->append_entries.term);
+        mix_in(trace, message->append_entries.prev_log_term);
+        mix_clock(trace, &message->append_entries.clock);
+        mix_entries(trace, message->append_entries.entries, message->append_entries.entry_count);
+        break;
+    case PEER_APPEND_ENTRIES_RESULT:
+        mix_in(trace, message->append_entries_result.capacity);
+        mix_clock(trace, &message->append_entries_result.clock);
+        break;
+    case PEER_TIMEOUT_NOW:
+        mix_in(trace, message->timeout_now.last_log_index);
+        mix_in(trace, message->timeout_now.last_log_term);
+        break;
+    case PEER_READ_INDEX:
+    case PEER_READ_INDEX_RESULT:
+    case PEER_READ_ASK:
+    case PEER_READ_ANSWER:
+        break; /* the note has all of it */
+    case PEER_INSTALL_SNAPSHOT:
+    case PEER_CHECKPOINT_ASK:
+    case PEER_CHECKPOINT_PART:
+        break;
+    }
+}
+
 static void note_message(struct trace *trace, size_t node, size_t other, int shift,
                          const struct peer_message *message)
 {
@@ -184,6 +247,7 @@ static void note_message(struct trace *trace, size_t node, size_t other, int shi
     }
     if (event != TRACE_EVENT_COUNT) {
         trace_note_numbers(trace, node, (enum trace_event)((int)event + shift), v);
+        mix_message(trace, message);
     }
 }
 
@@ -210,14 +274,6 @@ static uint64_t kept(const struct trace *trace, size_t node)
 static const struct trace_record *from_end(const struct trace *trace, size_t node, uint64_t behind)
 {
     return &trace->kept[node][(trace->counts[node] - 1 - behind) % TRACE_KEPT];
-}
-
-void trace_print_node(const struct trace *trace, FILE *out, size_t node, size_t most)
-{
-    uint64_t count = kept(trace, node);
-    for (uint64_t behind = count < most ? count : most; behind > 0; behind--) {
-        print_record(out, node, from_end(trace, node, behind - 1));
-    }
 }
 
 /* Of those who have notes left to print, the node with the oldest; TRACE_TRACKS: nobody has. */

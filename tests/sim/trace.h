@@ -3,9 +3,9 @@
  * ring per node and put into words only when somebody wants to read them: a note costs some stores
  * and multiplications, so it is always on.
  *
- * The digest of all notes is the run's fingerprint: the same seed gives the same one, twice, and
- * whatever compiled it. So a note carries numbers that the seed decides, never an address, a size
- * of a struct or a time of day.
+ * The digest of all notes, and of every byte of the messages among them, is the run's fingerprint:
+ * the same seed gives the same one, twice, and whatever compiled it. So a note carries numbers that
+ * the seed decides, never an address, a size of a struct or a time of day.
  *
  * Nodes are counted from 0 where they are an argument, as everywhere in the simulator; among the
  * numbers, and in words, they are told by their ids, from 1.
@@ -25,8 +25,8 @@
 
 struct peer_message;
 
-#define TRACE_NUMBERS 4  /* of one note */
-#define TRACE_KEPT    64 /* notes of each node: a power of two */
+#define TRACE_NUMBERS 4   /* of one note */
+#define TRACE_KEPT    128 /* notes of each node: a power of two */
 
 /* Who else has notes: what befalls the cluster as a whole, and its clients. */
 #define TRACE_WORLD   LIMIT_NODES
@@ -124,7 +124,7 @@ struct peer_message;
     X(DISK_MENDED, ("disk mended"))                                                                \
     X(DISK_FULL, ("disk full"))                                                                    \
     X(DISK_FAILS, ("disk fails"))                                                                  \
-    X(DISK_TORN, ("disk: a write is torn after " TRACE_U " bytes", v[0]))                          \
+    X(LOG_TORN, ("cuts a torn batch off its log, which ends at " TRACE_U, v[0]))                   \
     X(STATE_FLUSHED, ("state flushed at " TRACE_U, v[0]))                                          \
     X(AUDIT, ("audited at " TRACE_U, v[0]))                                                        \
     /* ---- the network ---- */                                                                    \
@@ -179,8 +179,8 @@ void trace_sent(struct trace *trace, size_t node, size_t to, const struct peer_m
 void trace_received(struct trace *trace, size_t node, size_t from,
                     const struct peer_message *message);
 
-/* Writes the last `most` notes of all nodes, merged by time; those of one node. */
+/* Writes the last `most` notes of all nodes, in their order in time; none is missing up to
+ * TRACE_KEPT. */
 void trace_print(const struct trace *trace, FILE *out, size_t most);
-void trace_print_node(const struct trace *trace, FILE *out, size_t node, size_t most);
 
 #endif

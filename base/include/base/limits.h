@@ -124,7 +124,7 @@
 
 #define LIMIT_NODES 9
 /* Peers that a replica keeps in mind: members, and some that were or will be. */
-#define LIMIT_PEERS_KNOWN (2 * LIMIT_NODES)
+#define LIMIT_PEERS_KNOWN 18
 /* Their addresses, ids and roles as one log entry and every snapshot carries them. */
 #define LIMIT_CONFIGURATION_BYTES 2560u
 /* Entries that a standby may lack when it gets a vote: a moment's worth, for the others' majority
@@ -301,6 +301,7 @@
 #define CLIENT_SUSPECT_MIN_MS 100
 #define CLIENT_SUSPECT_MAX_MS 10000
 
+_Static_assert(LIMIT_NODES < LIMIT_PEERS_KNOWN, "every member needs a place");
 _Static_assert(LIMIT_CLIENT_GIVEN_ENDPOINTS < LIMIT_CLIENT_ENDPOINTS, "leaders need places");
 _Static_assert(LIMIT_MESSAGE_BYTES < LIMIT_ENTRY_BYTES, "an Execute must fit an entry");
 _Static_assert(TARGET_ENTRY_BYTES < LIMIT_ENTRY_BYTES, "the target lies below the limit");

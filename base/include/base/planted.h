@@ -113,7 +113,7 @@ enum planted_bug {
 #define PLANTED(bug) (PLANTED_##bug == PLANTED_NONE) /* a misspelt bug does not compile */
 #endif
 
-/* Only simulators have these: tests/planted/planted.c. */
+/* Only simulators have these: tests/sim/planted.c. */
 extern enum planted_bug planted_chosen;
 
 /* Chooses the bug with this name; NULL: none. False: there is no such bug, or this is a normal

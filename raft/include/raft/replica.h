@@ -111,6 +111,25 @@ struct replica_env {
     void (*install_snapshot)(void *context, const struct replica_snapshot *snapshot);
 };
 
+/* Bounds; 0: that of base/limits.h, which also says what each is for. Smaller ones are for a
+ * simulation, which would hardly come to those. How they lie to each other is asserted. */
+struct replica_limits {
+    size_t tail_entries; /* LIMIT_LOG_TAIL_... */
+    size_t tail_bytes;
+    size_t unsynced_entries; /* LIMIT_UNSYNCED_... */
+    size_t unsynced_bytes;
+    size_t inflight_entries; /* LIMIT_INFLIGHT_... */
+    size_t inflight_bytes;
+    size_t append_entries; /* LIMIT_APPEND_... */
+    size_t append_bytes;
+    size_t append_turn_bytes;
+    size_t apply_turn_entries; /* LIMIT_APPLY_TURN_... */
+    size_t apply_turn_bytes;
+    size_t trailing_entries; /* SNAPSHOT_TRAILING_ENTRIES */
+};
+/* These, with the defaults where there is a 0. */
+struct replica_limits replica_limits_complete(const struct replica_limits *given);
+
 struct replica_config {
     uint64_t id;
     const char *address;
@@ -119,11 +138,9 @@ struct replica_config {
     size_t member_count;
     uint32_t election_timeout_ms; /* 0: DEFAULT_ELECTION_TIMEOUT_MS */
     uint32_t heartbeat_ms;        /* 0: a quarter of the timeout, the longest that is allowed */
-    /* Entries that stay in the log behind a snapshot, for followers that are not far behind. 0:
-     * SNAPSHOT_TRAILING_ENTRIES. */
-    uint32_t trailing_entries;
     uint32_t seed; /* random, and another one in each life: spreads elections (rule 1), and tells
                       what this life asks from what an earlier one did (read_index.c) */
+    struct replica_limits limits;
 };
 
 /* What was found on disk. entries: every entry of the log in order, beginning at 1 or, where there
@@ -167,8 +184,7 @@ bool replica_tick(struct replica *replica, uint64_t now_ms, struct error *error)
 /* When replica_tick wants to be called next. */
 uint64_t replica_next_ms(const struct replica *replica);
 
-/* May an entry be submitted: leader, the term's barrier submitted, in-flight limits (base/limits.h)
- * not reached? */
+/* May an entry be submitted: leader, the term's barrier submitted, in-flight limits not reached? */
 bool replica_can_submit(const struct replica *replica);
 /* Submits one ENTRY_COMMAND; needs replica_can_submit. The index it will have, if it ever commits.
  * Takes over the reference. */
@@ -197,7 +213,7 @@ bool replica_can_snapshot(const struct replica *replica);
 bool replica_snapshot_at(struct replica *replica, uint64_t index, struct replica_snapshot *snapshot,
                          struct error *error);
 /* The snapshot that replica_snapshot_at gave is stored for good: the log needs what lies before it
- * no longer, but for some entries that followers may lack (the configuration's trailing_entries).
+ * no longer, but for some entries that followers may lack (limits.trailing_entries).
  * Gives the last index that may be removed from the log on disk; 0: none. */
 bool replica_snapshot_taken(struct replica *replica, const struct replica_snapshot *snapshot,
                             uint64_t now_ms, uint64_t *trim_up_to, struct error *error);
@@ -253,7 +269,13 @@ struct replica_status {
     uint64_t first_index;     /* where the log begins */
     bool installing;          /* a snapshot from another node */
     uint64_t transferring_to; /* leader that hands over; 0: it does not */
-    uint64_t refused_count;   /* messages that were malformed */
+    uint64_t refused_count;    /* messages that were malformed */
+    uint64_t tail_first_index; /* entries before it are read from disk */
+    /* How often a bound was met. */
+    uint64_t evicted_count; /* entries out of the tail */
+    uint64_t dropped_count; /* appends whose entries the full backlog did not take */
+    uint64_t split_count;   /* appends that left in several frames */
+    uint64_t cut_count;     /* appends that a turn's bound cut short */
     bool barrier_applied; /* leader whose own barrier is applied: reads and commands may be answered
                            */
 };

@@ -155,7 +155,7 @@ bool world_start(struct world *world, uint64_t id)
         .seed = (uint32_t)(id * 7919 + world->now_ms),
         .snapshot_log_entries = world->snapshot_log_entries,
         .held_log_bytes = world->held_log_bytes,
-        .trailing_entries = world->trailing_entries,
+        .replica_limits = {.trailing_entries = world->trailing_entries},
     };
     assert_false(node->is_up);
     node->is_stopped = false;

@@ -78,12 +78,18 @@ static bool submit(void *context, struct entry *entry, uint64_t *index, uint64_t
     return true;
 }
 
-static struct proposer *setup(void)
+static struct proposer *setup_with(const struct proposer_limits *limits)
 {
     taking = true;
     last_index = 0;
     const struct proposer_env env = {NULL, can_submit, stamp, submit};
-    return proposer_new(&env);
+    return proposer_new(&env, limits);
+}
+
+static struct proposer *setup(void)
+{
+    const struct proposer_limits defaults = {0};
+    return setup_with(&defaults);
 }
 
 static void flush(struct proposer *proposer)
@@ -92,7 +98,7 @@ static void flush(struct proposer *proposer)
     assert_true(proposer_flush(proposer, &error));
 }
 
-static void commands_with(struct proposer *proposer, struct call *call)
+static bool adds_command(struct proposer *proposer, struct call *call)
 {
     *call = (struct call){.proposal = {.ops = &ops, .command_count = 1, .line_count = 1}};
     struct ledger_command command = {.kind = LEDGER_SET_STOCK,
@@ -100,7 +106,71 @@ static void commands_with(struct proposer *proposer, struct call *call)
                                      .request_id = BYTES_LITERAL("r"),
                                      .quantity = 1};
     ledger_command_encode(&call->proposal.data, &command);
-    assert_true(proposer_add(proposer, &call->proposal));
+    if (!proposer_add(proposer, &call->proposal)) {
+        buffer_free(&call->proposal.data);
+        return false;
+    }
+    return true;
+}
+
+static void commands_with(struct proposer *proposer, struct call *call)
+{
+    assert_true(adds_command(proposer, call));
+}
+
+static void applied_with(struct proposer *proposer, uint64_t index, size_t commands)
+{
+    const struct ledger_result result = {.verdict = LEDGER_OK};
+    for (size_t i = 0; i < commands; i++) {
+        proposer_result(proposer, index, 1, &result);
+    }
+    proposer_applied(proposer, index, 1);
+}
+
+/* Behind the one entry in flight commands gather, up to the bound of the next one, until the queue
+ * is full. */
+static void commands_gather_within_bounds(void **state)
+{
+    (void)state;
+    const struct proposer_limits limits = {
+        .waiting_commands = 5, .entry_lines = 3, .inflight_entries = 1};
+    struct proposer *proposer = setup_with(&limits);
+    struct call first;
+    struct call calls[5];
+    struct call refused;
+    commands_with(proposer, &first);
+    flush(proposer);
+    assert_int_equal(last_index, 1);
+    for (size_t i = 0; i < 5; i++) {
+        commands_with(proposer, &calls[i]);
+        flush(proposer);
+    }
+    assert_int_equal(last_index, 1);
+    assert_true(proposer_is_full(proposer, 0));
+    assert_false(adds_command(proposer, &refused));
+    applied_with(proposer, 1, 1);
+    assert_ended(&first, ANSWERED);
+    flush(proposer);
+    assert_int_equal(last_index, 2);
+    assert_false(proposer_is_full(proposer, 0));
+    applied_with(proposer, 2, 3);
+    assert_ended(&calls[2], ANSWERED);
+    assert_int_equal(calls[3].ends, 0);
+    flush(proposer);
+    applied_with(proposer, 3, 2);
+    assert_ended(&calls[4], ANSWERED);
+    assert_int_equal(refused.ends, 0);
+    proposer_free(proposer);
+}
+
+static void bytes_that_wait_are_bounded(void **state)
+{
+    (void)state;
+    struct call call;
+    const struct proposer_limits none = {.waiting_bytes = 1};
+    struct proposer *proposer = setup_with(&none);
+    assert_false(adds_command(proposer, &call));
+    proposer_free(proposer);
 }
 
 /* What waits leaves together. */
@@ -163,6 +233,8 @@ static void lost_leadership_answers_everything(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(commands_gather_within_bounds),
+        cmocka_unit_test(bytes_that_wait_are_bounded),
         cmocka_unit_test(an_entry_answers_its_commands),
         cmocka_unit_test(a_command_that_was_cancelled_in_time_is_not_submitted),
         cmocka_unit_test(lost_leadership_answers_everything),

@@ -247,7 +247,7 @@ bool fixture_start(struct fixture *fixture, uint64_t id, size_t member_count)
         .members = members,
         .member_count = member_count,
         .seed = fixture->seed != 0 ? fixture->seed : (uint32_t)(77 * id),
-        .trailing_entries = fixture->trailing_entries,
+        .limits = fixture->limits,
     };
     struct replica_env env = {
         .context = fixture,

@@ -47,7 +47,8 @@ struct fixture {
     struct replica *replica;
     struct error error;
     uint64_t now_ms;
-    uint32_t seed; /* 0: one for each member */
+    struct replica_limits limits; /* set before the start; 0: the defaults */
+    uint32_t seed;                /* 0: one for each member */
 
     /* The disk. */
     uint64_t term;
@@ -56,7 +57,6 @@ struct fixture {
     uint64_t log_first;             /* where it begins */
     uint64_t log_last;
     struct replica_snapshot snapshot; /* what START is given */
-    uint32_t trailing_entries;
     struct fixture_write writes[FIXTURE_SENT];
     size_t write_count;
     uint64_t

@@ -144,6 +144,7 @@ static void a_slow_disk_does_not_fill_the_memory(void **state)
     uint64_t taken = fixture->log_last;
     assert_true(fixture->replica->tail.bytes <= LIMIT_UNSYNCED_BYTES + 2 * data.len);
     assert_true(taken < 20);
+    assert_int_equal(fixture->replica->dropped_count, 21 - taken);
     /* Its timer is reset all the same: no election while the leader is heard. */
     fixture->now_ms = replica_next_ms(fixture->replica) - 1;
     struct peer_message append = fixture_append(1, taken, 1, 1);
@@ -215,6 +216,44 @@ static void long_appends_leave_in_frames(void **state)
     assert_int_equal(fixture->sent_count, 2);
     assert_int_equal(next - 1, LIMIT_RAFT_INFLIGHT_ENTRIES);
     assert_true(fixture->reads > 0);
+    fixture_free(fixture);
+}
+
+/* What this very leader wrote, and its tail holds no longer, reaches a follower far behind. */
+static void what_was_evicted_is_read_back(void **state)
+{
+    (void)state;
+    struct fixture *fixture = fixture_new();
+    fixture->limits = (struct replica_limits){
+        .tail_entries = 12, .unsynced_entries = 8, .append_entries = 4, .apply_turn_entries = 3};
+    fixture_start_leader(fixture, 3, 1);
+    uint64_t term = fixture->state_term;
+    const uint64_t matched = fixture->log_last; /* by 3, which hears nothing of what follows */
+    uint64_t index = 0;
+    for (size_t i = 0; i < 40; i++) {
+        index = fixture_submit(fixture, "x");
+        assert_true(fixture_sync_all(fixture));
+        assert_true(fixture_receive(fixture, 2, fixture_append_success(term, index)));
+    }
+    struct replica_status status;
+    replica_status_get(fixture->replica, &status);
+    assert_int_equal(status.tail_first_index, index + 1 - 12);
+    assert_int_equal(status.evicted_count, index - 12 - 1); /* entry 1 was on disk */
+    assert_int_equal(fixture->reads, 0);
+    fixture_forget(fixture);
+    assert_true(fixture_receive(fixture, 3, fixture_append_rejection(term, index, matched)));
+    uint64_t next = matched + 1;
+    for (size_t i = 0; i < fixture->sent_count; i++) {
+        const struct peer_message *append = &fixture->sent[i].message;
+        assert_int_equal(append->append_entries.prev_log_index, next - 1);
+        assert_in_range(append->append_entries.entry_count, 1, 4);
+        next += append->append_entries.entry_count;
+    }
+    assert_int_equal(next - 1, index);
+    assert_true(fixture->reads > 0);
+    replica_status_get(fixture->replica, &status);
+    assert_int_equal(status.split_count, 1);
+    assert_int_equal(status.cut_count, 0);
     fixture_free(fixture);
 }
 
@@ -409,6 +448,7 @@ int main(void)
         cmocka_unit_test(a_slow_disk_does_not_fill_the_memory),
         cmocka_unit_test(writes_in_flight_are_bounded),
         cmocka_unit_test(long_appends_leave_in_frames),
+        cmocka_unit_test(what_was_evicted_is_read_back),
         cmocka_unit_test(big_entries_leave_in_frames),
         cmocka_unit_test(a_timeout_is_never_early),
         cmocka_unit_test(a_leaders_timeout_is_never_early),

@@ -198,7 +198,7 @@ static void a_lone_voter_is_found_in_the_snapshot(void **state)
 static struct fixture *leader_at(uint64_t last, uint32_t trailing_entries)
 {
     struct fixture *fixture = fixture_new();
-    fixture->trailing_entries = trailing_entries;
+    fixture->limits.trailing_entries = trailing_entries;
     fixture_start_leader(fixture, 3, 1);
     while (fixture->log_last < last) {
         uint64_t index = fixture_submit(fixture, "x");
@@ -237,7 +237,7 @@ static void a_snapshot_trims_the_log_but_for_what_trails(void **state)
     assert_int_equal(take(fixture, 95), 79);
     assert_int_equal(raft->trail.offset, 79);
     /* More is kept from now on; what is gone is gone. */
-    fixture->replica->trailing_entries = 30;
+    fixture->replica->limits.trailing_entries = 30;
     assert_int_equal(take(fixture, 100), 70);
     assert_int_equal(raft->trail.offset, 79);
     check_log(fixture, 80, 100, 100);
@@ -261,7 +261,7 @@ static void trailing_entries_are_twice_what_libraft_sends_ahead(void **state)
     (void)state;
     struct fixture *fixture = fixture_new();
     fixture_start_follower(fixture, 3, 1);
-    assert_true(fixture->replica->trailing_entries >=
+    assert_true(fixture->replica->limits.trailing_entries >=
                 2 * fixture->replica->raft.max_inflight_entries);
     fixture_free(fixture);
 }
@@ -459,7 +459,7 @@ static void a_follower_may_install_the_snapshot_before(void **state)
 {
     (void)state;
     struct fixture *fixture = leader_behind_a_snapshot();
-    fixture->replica->trailing_entries = 11;
+    fixture->replica->limits.trailing_entries = 11;
     fixture->has_checkpoint = true;
     assert_non_null(beat_until_offered(fixture));
     assert_int_equal(take(fixture, 60), 49);

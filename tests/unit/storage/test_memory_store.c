@@ -342,6 +342,7 @@ static void test_planned_failures(void **state)
                                   bytes_of(NULL, 0), put_in_visit, NULL, &error));
     assert_false(memory_store_call(store, &error));
     assert_int_equal(memory_store_calls(store), calls + 7);
+    assert_int_equal(memory_store_failures(store), 5);
     /* Nor is a test that looks through it. */
     memory_store_watch(store, true);
     assert_true(bytes_equal(must_get(LEDGER_KIND_STOCK, "a"), BYTES_LITERAL("1")));

@@ -165,6 +165,34 @@ static void test_a_sector_holds_what_earlier_writes_put_there(void **state)
     }
 }
 
+/* A process that is killed inside a write has left a first part of it, in all lengths; the machine
+ * goes on and loses nothing of that. */
+static void test_killed_inside_a_write(void **state)
+{
+    (void)state;
+    uint8_t data[300];
+    memset(data, 'n', sizeof data);
+    int kept = 0;
+    int lost = 0;
+    int torn = 0;
+    for (int i = 0; i < 3000; i++) {
+        sim_disk_set_content(disk, "/a", BYTES_LITERAL(""));
+        struct file *file = must_open("/a", false);
+        sim_disk_cut_power(disk, 1);
+        assert_false(files.write(file, 0, data, sizeof data, &error));
+        assert_false(files.write(file, 0, data, sizeof data, &error));
+        sim_disk_kill(disk);
+        files.close(file);
+        struct bytes content = sim_disk_content(disk, "/a");
+        assert_true(content.len <= sizeof data);
+        assert_memory_equal(content.data, data, content.len);
+        kept += content.len == sizeof data;
+        lost += content.len == 0;
+        torn += content.len != 0 && content.len != sizeof data;
+    }
+    assert_true(kept > 0 && lost > 0 && torn > 2500);
+}
+
 static void test_failed_sync_gives_the_bytes_up(void **state)
 {
     (void)state;
@@ -484,6 +512,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_torn_writes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_sector_holds_what_earlier_writes_put_there, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(test_killed_inside_a_write, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_failed_sync_gives_the_bytes_up, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_faults, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_failing_until_mended, set_up, tear_down),
