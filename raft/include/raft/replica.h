@@ -265,10 +265,10 @@ struct replica_status {
     uint64_t applied_index;
     uint64_t last_index;
     uint64_t durable_index;
-    uint64_t snapshot_index;  /* of the last snapshot; 0: none */
-    uint64_t first_index;     /* where the log begins */
-    bool installing;          /* a snapshot from another node */
-    uint64_t transferring_to; /* leader that hands over; 0: it does not */
+    uint64_t snapshot_index;   /* of the last snapshot; 0: none */
+    uint64_t first_index;      /* where the log begins */
+    bool installing;           /* a snapshot from another node */
+    uint64_t transferring_to;  /* leader that hands over; 0: it does not */
     uint64_t refused_count;    /* messages that were malformed */
     uint64_t tail_first_index; /* entries before it are read from disk */
     /* How often a bound was met. */
