@@ -712,3 +712,37 @@ static void fail_verification(void *object, const struct reply_failure *failure)
 
 const struct reply_shape REPLY_VERIFICATION = {sizeof(hf_verification), true, decode_verification,
                                                fail_verification};
+
+static hf_verdict decode_snapshot(void *object, struct bytes reply, uint32_t attempts,
+                                  struct error *error)
+{
+    hf_snapshot *snapshot = object;
+    struct scratch scratch;
+    const Holdfast__V1__TakeSnapshotResponse *message =
+        unpack(&scratch, &holdfast__v1__take_snapshot_response__descriptor, reply, error);
+    bool good = message != NULL;
+    if (good && message->snapshot_index == 0) {
+        good = error_set(error, "the reply names no snapshot");
+    }
+    if (good) {
+        snapshot->verdict = HF_OK;
+        snapshot->message = hf_verdict_text(HF_OK);
+        snapshot->attempts = attempts;
+        snapshot->node_id = message->node_id;
+        snapshot->snapshot_index = message->snapshot_index;
+    }
+    arena_free(&scratch.arena);
+    return good ? HF_OK : HF_VERDICT_UNSPECIFIED;
+}
+
+static void fail_snapshot(void *object, const struct reply_failure *failure)
+{
+    hf_snapshot *snapshot = object;
+    snapshot->verdict = failure->verdict;
+    snapshot->message = arena_copy_string(object_arena(object), failure->message);
+    snapshot->attempts = failure->attempts;
+}
+
+/* Another one harms nobody. */
+const struct reply_shape REPLY_SNAPSHOT = {sizeof(hf_snapshot), true, decode_snapshot,
+                                           fail_snapshot};

@@ -13,20 +13,6 @@
 #include "render.h"
 #include "verb.h"
 
-/* Says that a node gave no answer, and remembers how bad that is: wrong usage before unreached. */
-static void note_silent_node(struct verb *verb, const char *endpoint, hf_verdict verdict,
-                             const char *message)
-{
-    enum exit_code before = verb->exit_code;
-    enum exit_code code = exit_code_of(verdict);
-    code = code == EXIT_CODE_USAGE ? EXIT_CODE_USAGE : EXIT_CODE_UNREACHED;
-    /* One node was asked, once: of all that the library has to say, only the cause is news. */
-    const char *cause = message;
-    int len = verdict == HF_UNREACHABLE ? verb_cause_of(message, &cause) : (int)strlen(message);
-    verb_fail(verb, code, "%s: %.*s", endpoint, len, cause);
-    verb->exit_code = before == EXIT_CODE_USAGE ? before : code;
-}
-
 /* ---- status ---- */
 
 static const char *const status_headings[] = {"ENDPOINT", ">NODE",  "STATE",   ">TERM", ">COMMIT",
@@ -49,7 +35,7 @@ static bool ask_status(struct verb *verb, const char *endpoint, struct table *ta
     hf_status *status;
     hf_verdict verdict = hf_get_status(verb->client, endpoint, NULL, &status);
     if (verdict != HF_OK) {
-        note_silent_node(verb, endpoint, verdict, status->message);
+        verb_fail_node(verb, endpoint, verdict, status->message);
     }
     if (verb->output == OUTPUT_TABLE) {
         if (verdict == HF_OK) {
@@ -194,7 +180,7 @@ static void verify_all(struct verb *verb, const struct endpoints *endpoints)
             verifications[i] = answer;
             answered++;
         } else {
-            note_silent_node(verb, endpoints->each[i], verdict, answer->message);
+            verb_fail_node(verb, endpoints->each[i], verdict, answer->message);
             hf_free(answer);
         }
     }

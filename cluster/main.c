@@ -26,6 +26,7 @@ static const struct verb_entry {
     {NULL, "replay", "run a file of real orders through the cluster", verb_replay},
     {"cluster", "status", "ask each node how it is", verb_cluster_status},
     {"cluster", "verify", "have each node check its whole state", verb_cluster_verify},
+    {"cluster", "snapshot", "have each node take a snapshot now", verb_cluster_snapshot},
     {NULL, "bench", "measure how many orders a second the cluster takes", verb_bench},
 };
 

@@ -256,6 +256,17 @@ void render_verification(struct json *json, const char *endpoint,
     json_object_end(json);
 }
 
+/* TakeSnapshotResponse, behind the endpoint. */
+void render_snapshot(struct json *json, const char *endpoint, const hf_snapshot *snapshot)
+{
+    begin_node(json, endpoint, snapshot->verdict, snapshot->message);
+    if (snapshot->verdict == HF_OK) {
+        json_field_uint(json, "node_id", snapshot->node_id);
+        json_field_uint(json, "snapshot_index", snapshot->snapshot_index);
+    }
+    json_object_end(json);
+}
+
 const char *const stock_headings[] = {"SKU",        ">WAREHOUSE", ">ON HAND", ">RESERVED",
                                       ">AVAILABLE", ">VERSION",   NULL};
 

@@ -14,6 +14,7 @@
 #include "proto_time.h"
 #include "reply.h"
 #include "service.h"
+#include "snapshot_service.h"
 
 #define DIGEST_TEXT_BYTES 33
 
@@ -88,6 +89,8 @@ void cluster_service_status(void *context, struct rpc_call *call, struct bytes m
     response.ledger_time = proto_time_to(&ledger_time, ledger_time_ms(node->core.ledger));
     response.n_members = count;
     response.members = member_pointers;
+    struct snapshot_description snapshots;
+    snapshot_service_describe(node, &snapshots, &response);
     response.incarnation = id_text(incarnation, data_directory_incarnation(node->core.directory));
 
     struct buffer out = {0};

@@ -570,6 +570,20 @@ typedef struct hf_verification {
 HF_API HF_MUST_CHECK hf_verdict hf_verify(hf_client *client, const char *endpoint,
                                           const hf_call_options *options, hf_verification **out);
 
+typedef struct hf_snapshot {
+    hf_verdict verdict;
+    const char *message;
+    uint32_t attempts;
+    /* with HF_OK */
+    uint64_t node_id;
+    uint64_t snapshot_index; /* the entry that it ends with */
+} hf_snapshot;
+
+/* The node takes a snapshot of all that it has applied, and trims its log behind it. It refuses
+ * while another node fetches one from it. */
+HF_API HF_MUST_CHECK hf_verdict hf_take_snapshot(hf_client *client, const char *endpoint,
+                                                 const hf_call_options *options, hf_snapshot **out);
+
 #ifdef __cplusplus
 }
 #endif
