@@ -6,6 +6,7 @@ The thresholds are low and the log's files small, so that little load does what 
 something is to happen meanwhile.
 """
 
+import json
 import re
 import time
 
@@ -27,18 +28,22 @@ SLOWLY = ("--snapshot-rate", MIB)
 def bench(cluster, duration, *arguments):
     result = harness.holdfast("bench", "--duration", duration, "-o", "json", *arguments, endpoints=cluster.endpoints)
     assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
 
 
 def write_orders(cluster):
     """Some megabytes of state."""
-    bench(cluster, "1500ms", "--batch", 50, "--clients", 8, "--skus", 200)
+    orders = 0
+    while orders < 12000:
+        figures = bench(cluster, "300ms", "--batch", 50, "--clients", 2, "--skus", 50)
+        orders += figures["ops_per_s"] * figures["seconds"]
 
 
 def write_entries(cluster, count):
     """Lengthens the log: few commands in an entry."""
     goal = cluster.leader().status(5).last_index + count
     while cluster.leader().status(5).last_index < goal:
-        bench(cluster, "1s", "--clients", 4, "--skus", 200)
+        bench(cluster, "1s", "--clients", 1, "--skus", 1)
 
 
 def write_until_trimmed(cluster, beyond):
@@ -108,7 +113,7 @@ class Snapshots(harness.TestCase):
     def with_one_behind(self, *flags):
         """A cluster with megabytes of state, and a node that is down and lacks what the others have trimmed: (cluster, node)."""
         cluster = self.open_cluster(flags=FLAGS + flags)
-        bench(cluster, "200ms", "--clients", 4, "--skus", 200)
+        bench(cluster, "200ms", "--clients", 4, "--skus", 10)
         behind = cluster.followers()[0]
         cluster.wait_equal_digests()
         last = behind.status().last_index
