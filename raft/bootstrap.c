@@ -17,6 +17,11 @@ static int compare_ids(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
+uint64_t replica_cluster_id(struct bytes bootstrap)
+{
+    return hash128_of(bootstrap).low;
+}
+
 bool replica_bootstrap_entry(const struct replica_member *members, size_t count, struct buffer *out,
                              uint64_t *cluster_id, struct error *error)
 {
@@ -26,7 +31,7 @@ bool replica_bootstrap_entry(const struct replica_member *members, size_t count,
     bool encoded = configuration_encode(sorted, count, out, error);
     free(sorted);
     if (encoded) {
-        *cluster_id = hash128_of(bytes_of(out->data + begin, out->len - begin)).low;
+        *cluster_id = replica_cluster_id(bytes_of(out->data + begin, out->len - begin));
     }
     return encoded;
 }
