@@ -446,7 +446,7 @@ static void set_defaults(struct core_config *config)
         config->snapshot_log_bytes = SNAPSHOT_LOG_BYTES;
     }
     if (config->held_log_bytes == 0) {
-        config->held_log_bytes = LIMIT_HELD_LOG_BYTES;
+        config->held_log_bytes = HELD_LOG_BYTES;
     }
 }
 
