@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#include "identity.h"
 #include "node.h"
 
 struct daemon {
@@ -65,12 +66,15 @@ int main(int argc, char **argv)
     case OPTIONS_VERSION:
         printf("holdfastd %s\n", HOLDFAST_VERSION);
         return 0;
+    case OPTIONS_RUN:
+        if (identity_find(&options, &error)) {
+            break;
+        }
+        /* fallthrough */
     case OPTIONS_REFUSED:
         log_error("options", LOG_TEXT("message", error.text));
         options_free(&options);
         return 2;
-    case OPTIONS_RUN:
-        break;
     }
     log_configure(options.log_level, options.id);
     struct error doubt;

@@ -297,6 +297,12 @@ uint64_t replica_members_version(const struct replica *replica)
     return replica->members_version;
 }
 
+uint64_t replica_members_index(const struct replica *replica)
+{
+    uint64_t uncommitted = replica->raft.configuration_uncommitted_index;
+    return uncommitted != 0 ? uncommitted : replica->raft.configuration_committed_index;
+}
+
 /* The last one up to the commit index, which may be ahead of the cursor of rule 8: what the owner
  * had applied when this life began was committed. */
 static const struct entry *committed_members(const struct replica *replica)

@@ -5,7 +5,8 @@
  * begins there - is the configuration whose hash is our cluster's id (rule 0), snapshot, hard state
  * and state machine agree with the log; then START. Neither log nor snapshot: a new node; one that
  * founds the cluster gets entry 1, one that joins it gets nothing, and has no vote, no members and
- * no election until a leader has brought it some (timeout.c: "server not in current configuration").
+ * no election until a leader has brought it some (timeout.c: "server not in current
+ * configuration").
  *
  * Entry 1 of a new node is fed with START, which takes it for durable before its write is: every
  * node makes the same entry 1 of the same members, so a crash in between only makes it again. Our

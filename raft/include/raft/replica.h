@@ -23,6 +23,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/limits.h"
 #include "raft/entry.h"
 #include "raft/message.h"
 
@@ -137,7 +138,7 @@ struct replica_config {
      * None: a node that joins one. Whoever has no log then waits for a leader to bring it. */
     const struct replica_member *members;
     size_t member_count;
-    uint64_t cluster_id; /* the hash of entry 1; 0: that of the founders */
+    uint64_t cluster_id;          /* the hash of entry 1; 0: that of the founders */
     uint32_t election_timeout_ms; /* 0: DEFAULT_ELECTION_TIMEOUT_MS */
     uint32_t heartbeat_ms;        /* 0: a quarter of the timeout, the longest that is allowed */
     uint32_t seed; /* random, and another one in each life: spreads elections (rule 1), and tells
@@ -163,6 +164,9 @@ bool replica_bootstrap_entry(const struct replica_member *members, size_t count,
                              uint64_t *cluster_id, struct error *error);
 /* The cluster that these bytes of entry 1 found. */
 uint64_t replica_cluster_id(struct bytes bootstrap);
+/* Which address do the bytes of a configuration give this node? False: it is not in it. */
+bool replica_address_in(struct bytes configuration, uint64_t id,
+                        char address[LIMIT_ADDRESS_BYTES + 1]);
 
 struct replica *replica_open(const struct replica_config *config, const struct replica_env *env,
                              struct error *error);
@@ -293,7 +297,9 @@ size_t replica_members(const struct replica *replica, struct replica_member *mem
                        size_t capacity);
 /* Another number whenever the latest configuration may be another one. */
 uint64_t replica_members_version(const struct replica *replica);
-/* The entry that made the latest committed configuration; 0: none is known. */
+/* The entry that made the latest configuration; 0: there is none. */
+uint64_t replica_members_index(const struct replica *replica);
+/* The same of the latest committed one. */
 uint64_t replica_committed_members_index(const struct replica *replica);
 /* Is the node in it? */
 bool replica_is_committed_member(const struct replica *replica, uint64_t id);
