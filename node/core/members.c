@@ -103,7 +103,7 @@ bool core_note_removal(struct core *core, struct error *error)
 
 /* ---- incarnations ---- */
 
-/* Members are fewer than places: somebody else makes room. */
+/* Its own, or a free one. Members are fewer than places: if need be somebody else makes room. */
 static struct known_incarnation *known_place(struct core *core, uint64_t id)
 {
     struct known_incarnation *vacant = NULL;
@@ -112,7 +112,8 @@ static struct known_incarnation *known_place(struct core *core, uint64_t id)
         if (known->id == id) {
             return known;
         }
-        if (vacant == NULL && (known->id == 0 || !is_member(core, known->id))) {
+        bool is_better = vacant == NULL || (vacant->id != 0 && known->id == 0);
+        if (is_better && (known->id == 0 || !is_member(core, known->id))) {
             vacant = known;
         }
     }

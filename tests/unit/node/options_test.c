@@ -133,9 +133,9 @@ static void test_what_the_directory_knows_may_be_left_out(void **state)
     assert_null(options.advertise_peer);
     options_free(&options);
 
-    const char *const joins[] = {"--data",         "/d",      "--id",
-                                 "4",              "--cluster-id", "00c0ffee00c0ffee",
-                                 "--peer-address", "n4:7071", NULL};
+    const char *const joins[] = {
+        "--data",         "/d",      "--id", "4", "--cluster-id", "00c0ffee00c0ffee",
+        "--peer-address", "n4:7071", NULL};
     assert_int_equal(run(&options, &error, joins), OPTIONS_RUN);
     assert_int_equal(options.id, 4);
     assert_true(options.cluster_id == UINT64_C(0xc0ffee00c0ffee));
@@ -143,8 +143,8 @@ static void test_what_the_directory_knows_may_be_left_out(void **state)
     assert_string_equal(options.advertise_peer, "n4:7071");
     options_free(&options);
 
-    const char *const behind[] = {"--data", "/d", "--peer-address", "0.0.0.0:7071",
-                                  "--advertise-peer", "n4:7071", NULL};
+    const char *const behind[] = {
+        "--data", "/d", "--peer-address", "0.0.0.0:7071", "--advertise-peer", "n4:7071", NULL};
     assert_int_equal(run(&options, &error, behind), OPTIONS_RUN);
     assert_string_equal(options.peer_address, "0.0.0.0:7071");
     assert_string_equal(options.advertise_peer, "n4:7071");

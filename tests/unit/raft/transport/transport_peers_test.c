@@ -13,8 +13,7 @@ static void follow(struct node *node, const uint64_t *ids, size_t count)
 {
     struct replica_member members[NODES];
     for (size_t i = 0; i < count; i++) {
-        members[i] =
-            (struct replica_member){ids[i], REPLICA_VOTER, node->fixture->address[ids[i]]};
+        members[i] = (struct replica_member){ids[i], REPLICA_VOTER, node->fixture->address[ids[i]]};
     }
     transport_follow(node->transport, members, count);
 }
