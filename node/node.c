@@ -243,6 +243,7 @@ static void on_turn(uv_check_t *turn)
     node_must("replication", core_tick(&node->core, &error), &error);
     answer_reads(node);
     node_must("replication", core_flush(&node->core, &error), &error);
+    cluster_changes_look(node);
     arm_replica_timer(node);
 }
 
@@ -457,6 +458,7 @@ static void close_parts(struct node *node)
     enum { PARTS = 7 };
     node->closing = PARTS + node->core.audits + (node->core.works > 0 ? 1 : 0);
     core_abandon(&node->core);
+    cluster_changes_abandon(node);
     rpc_server_close(node->server, part_closed, node);
     forwarder_close(node->forwarder, part_closed, node);
     transport_close(node->transport, part_closed, node);

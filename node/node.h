@@ -14,6 +14,7 @@
 
 #include "admission.h"
 #include "arena.h"
+#include "cluster_change.h"
 #include "core/core.h"
 #include "forwarder.h"
 #include "log_writer.h"
@@ -32,6 +33,7 @@ struct node {
     struct rpc_server *server;
     struct forwarder *forwarder;
     struct admission *admission;
+    struct cluster_changes changes; /* of members and leaders, that wait for their outcome */
     struct arena arena;   /* for reads, as they were sent */
     struct arena replies; /* for their answers */
 

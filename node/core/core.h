@@ -22,6 +22,7 @@
 #define NODE_CORE_CORE_H
 
 #include "audit.h"
+#include "contacts.h"
 #include "fetching.h"
 #include "ledger_clock.h"
 #include "proposer.h"
@@ -111,6 +112,7 @@ struct core {
     struct snapshots *snapshots;
     struct fetching *fetching;
     struct ledger_clock clock;
+    struct contacts contacts; /* with every peer, leader or not */
 
     enum replica_state state;
     uint64_t term;
