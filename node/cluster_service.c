@@ -108,7 +108,10 @@ static void audit_ended(struct audit *audit)
     if (audit->ok) {
         reply_verify(verify);
     } else {
-        rpc_call_fail(verify->call, RPC_INTERNAL, "the state can't be read: %s", audit->error.text);
+        bool stopping = node->stopping.state != STOPPING_NOT;
+        rpc_call_fail(verify->call, stopping ? RPC_UNAVAILABLE : RPC_INTERNAL,
+                      stopping ? "this node is stopping: %s" : "the state can't be read: %s",
+                      audit->error.text);
     }
     free(verify);
     node_audit_ended(node);

@@ -232,6 +232,8 @@ static void answer_reads(struct node *node)
     }
 }
 
+static void begin_drain(struct node *node);
+
 static void on_turn(uv_check_t *turn)
 {
     struct node *node = turn->data;
@@ -245,6 +247,9 @@ static void on_turn(uv_check_t *turn)
     node_must("replication", core_flush(&node->core, &error), &error);
     cluster_changes_look(node);
     arm_replica_timer(node);
+    if (node->stopping.state == STOPPING_HANDING_OVER && stopping_look(node)) {
+        begin_drain(node);
+    }
 }
 
 static void on_log_written(void *context, uint64_t generation, uint64_t last_index)
@@ -291,7 +296,7 @@ static void on_upkeep(uv_timer_t *timer)
     struct node *node = timer->data;
     struct error error;
     bool serving = core_leads(&node->core) || forwarder_leader(node->forwarder) != NULL;
-    if (!node->stopping && serving != node->serving) {
+    if (node->stopping.state == STOPPING_NOT && serving != node->serving) {
         node->serving = serving;
         rpc_server_set_serving(node->server, "", serving);
         rpc_server_set_serving(node->server, "holdfast.v1.Ledger", serving);
@@ -480,18 +485,31 @@ static void on_drain_over(uv_timer_t *timer)
     close_parts(node);
 }
 
-void node_stop(struct node *node, void (*stopped)(void *context), void *context)
+static void begin_drain(struct node *node)
 {
-    if (node->stopping) {
-        return;
-    }
-    node->stopping = true;
-    node->stopped = stopped;
-    node->stopped_context = context;
-    log_info("stopping", LOG_TEXT("message", "no new calls; those that run may end"));
-    rpc_server_set_serving(node->server, "", false);
-    rpc_server_set_serving(node->server, "holdfast.v1.Ledger", false);
+    node->stopping.state = STOPPING_DRAINING;
+    audits_stop(&node->core);
+    log_info("draining", LOG_TEXT("message", "no new calls; those that run may end"));
     /* The upkeep's timer has nothing left to do: it bounds the drain. */
     uv_timer_start(&node->upkeep_timer, on_drain_over, DRAIN_MS, 0);
     rpc_server_drain(node->server, on_drained, node);
+}
+
+void node_stop(struct node *node, void (*stopped)(void *context), void *context)
+{
+    if (node->stopping.state != STOPPING_NOT) {
+        if (node->closing == 0) {
+            log_warning("stopping", LOG_TEXT("message", "told so again: whoever waits is cut off"));
+        }
+        close_parts(node);
+        return;
+    }
+    node->stopped = stopped;
+    node->stopped_context = context;
+    log_info("stopping", LOG_TEXT("message", "told to end"));
+    rpc_server_set_serving(node->server, "", false);
+    rpc_server_set_serving(node->server, "holdfast.v1.Ledger", false);
+    if (!stopping_begin(node)) {
+        begin_drain(node);
+    }
 }

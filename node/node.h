@@ -21,6 +21,7 @@
 #include "options.h"
 #include "raft/transport.h"
 #include "rpc/server.h"
+#include "stopping.h"
 #include "storage/state_db.h"
 
 struct node {
@@ -45,7 +46,7 @@ struct node {
     uv_timer_t replica_timer; /* Raft's timeouts */
     uv_timer_t upkeep_timer;  /* ticks, registrations, health */
     uv_check_t turn;          /* the end of each turn: submit what waits */
-    bool stopping;
+    struct stopping stopping;
     unsigned closing; /* parts that have still to close */
     void (*stopped)(void *context);
     void *stopped_context;
@@ -55,8 +56,8 @@ struct node {
  * and the process should end. */
 bool node_start(struct node *node, uv_loop_t *loop, const struct node_options *options,
                 struct error *error);
-/* Refuses new calls, lets those that run end (bounded), writes what is in memory, closes; then
- * calls `stopped`. */
+/* Hands the leadership over, refuses new calls, lets those that run end (all of it bounded), writes
+ * what is in memory, closes; then calls `stopped`. Called again: cuts off whoever still waits. */
 void node_stop(struct node *node, void (*stopped)(void *context), void *context);
 
 /* What the core has met can't be survived: ends the process. `event` is the log line's. */

@@ -21,6 +21,8 @@
 #ifndef NODE_CORE_CORE_H
 #define NODE_CORE_CORE_H
 
+#include <stdatomic.h>
+
 #include "audit.h"
 #include "contacts.h"
 #include "fetching.h"
@@ -128,6 +130,7 @@ struct core {
 
     struct core_found *found; /* the log as it was found, between open and start */
     unsigned audits;          /* running in the pool */
+    atomic_bool audits_stopped;
     unsigned works;           /* of its own, running there */
     bool is_abandoned;
     bool failed; /* a callback without a way to say so has failed: */
