@@ -674,7 +674,7 @@ hf_verdict hf_get_status(hf_client *client, const char *endpoint, const hf_call_
 {
     (void)client;
     (void)options;
-    static const hf_member member = {1, HF_ROLE_VOTER, "127.0.0.1:9", "", true, 12};
+    static const hf_member member = {1, HF_ROLE_VOTER, "127.0.0.1:9", "", true, 12, true, 0};
     bool answers = port_of(endpoint) % 2 == 1;
     hf_status *status = memory_zalloc(sizeof *status);
     *status = (hf_status){.verdict = answers ? HF_OK : HF_UNREACHABLE,
