@@ -614,7 +614,6 @@ static void fill_status(hf_status *status, struct arena *arena,
     status->last_index = reply->last_index;
     status->digest = copy_text(arena, reply->digest);
     status->ledger_time_ms = ms_of_timestamp(reply->ledger_time);
-    status->first_index = reply->first_index;
     status->transferring_to = reply->transferring_to;
     status->members = cluster_members_of(arena, reply->members, reply->n_members);
     status->member_count = reply->n_members;

@@ -60,7 +60,6 @@ void cluster_service_status(void *context, struct rpc_call *call, struct bytes m
     response.members = members.pointers;
     response.incarnation =
         cluster_id_text(incarnation, data_directory_incarnation(node->core.directory));
-    response.first_index = status.first_index;
     response.transferring_to = status.transferring_to;
 
     struct buffer out = {0};

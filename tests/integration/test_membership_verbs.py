@@ -26,7 +26,16 @@ STANDBY = cluster_pb2.Member.STANDBY
 
 
 def ask(node, method, request, timeout=10):
-    """(status, reply or words, metadata)"""
+    """(status, reply or words, metadata). A leader that was elected a moment ago is asked again."""
+    deadline = time.monotonic() + seconds(timeout)
+    while True:
+        status, reply, metadata = ask_once(node, method, request, timeout)
+        if status != UNAVAILABLE or "leads" not in reply or time.monotonic() > deadline:
+            return status, reply, metadata
+        time.sleep(0.005)
+
+
+def ask_once(node, method, request, timeout):
     try:
         reply, call = getattr(node.stubs.cluster, method).with_call(request, timeout=seconds(timeout))
         return OK, reply, dict(call.initial_metadata())
@@ -52,6 +61,16 @@ def transfer(node_id=0):
 
 def roles(members):
     return {member.node_id: member.role for member in members}
+
+
+def wait_silent(cluster, leader, dead):
+    """Until the leader has not heard from this node for so long that its vote does not count in a change."""
+
+    def silent():
+        member = next(each for each in leader.status().members if each.node_id == dead.id)
+        return member.heard and member.last_contact_ms > 2000 * cluster.election_timeout
+
+    wait_until(silent, lambda: f"node {dead.id} is heard from: {leader.status()}")
 
 
 class Rpcs(harness.TestCase):
@@ -144,7 +163,7 @@ class Rpcs(harness.TestCase):
 
         wait_until(heard, lambda: f"a follower that answers is not heard from: {leader.status()}")
         status = leader.status()
-        self.assertEqual((status.first_index, status.transferring_to), (1, 0))
+        self.assertEqual(status.transferring_to, 0)
         for member in self.cluster.followers()[0].status().members:
             self.assertEqual((member.heard, member.last_contact_ms), (False, 0))
 
@@ -218,13 +237,7 @@ class Removal(harness.TestCase):
         leader = cluster.leader()
         alive, dead = cluster.followers()
         dead.kill()
-        limit_ms = 2000 * cluster.election_timeout
-
-        def silent():
-            member = next(each for each in leader.status().members if each.node_id == dead.id)
-            return member.heard and member.last_contact_ms > limit_ms
-
-        wait_until(silent, lambda: f"node {dead.id} is heard from: {leader.status()}")
+        wait_silent(cluster, leader, dead)
         status, text, _ = ask(leader, "RemoveServer", remove(alive.id))
         self.assertEqual(status, REFUSED, text)
         self.assertIn(f"node {dead.id}", text)
@@ -239,6 +252,107 @@ class Removal(harness.TestCase):
         status, text, _ = ask(leader, "RemoveServer", remove(alive.id))
         self.assertEqual(status, UNAVAILABLE, text)
         self.assertIn("nothing was executed", text)
+
+
+class Verbs(harness.TestCase):
+    """`holdfast cluster ...`, given the address of one node."""
+
+    def verb(self, *arguments, status=0, endpoints=None):
+        run = holdfast("cluster", *arguments, endpoints=endpoints or self.cluster.nodes[0].client_address)
+        self.assertEqual(run.returncode, status, f"{arguments}: {run.stdout} {run.stderr}")
+        return run
+
+    def json_verb(self, *arguments, **options):
+        lines = [json.loads(text) for text in self.verb(*arguments, "-o", "json", **options).stdout.splitlines()]
+        return lines[0] if len(lines) == 1 else lines
+
+    def rows(self, **options):
+        """The table of `status` as dictionaries by node id."""
+        lines = self.verb("status", **options).stdout.splitlines()
+        headings = re.split(r"\s{2,}", lines[0].strip())
+        rows = [dict(zip(headings, re.split(r"\s{2,}", line.strip()))) for line in lines[1:]]
+        return {row["NODE"]: row for row in rows}
+
+    def test_transfer_leader(self):
+        self.cluster = self.open_cluster(3)
+        for node in [*self.cluster.nodes, self.cluster.nodes[0]]:
+            unchanged = self.cluster.leader() is node
+            told = self.json_verb("transfer-leader", node.id)
+            self.assertEqual((told["leader_id"], told["unchanged"]), (node.id, unchanged))
+            self.assertEqual(self.cluster.leader().id, node.id)
+        before = self.cluster.leader().id
+        out = self.verb("transfer-leader").stdout
+        self.assertNotEqual(self.cluster.leader().id, before)
+        self.assertIn(f"node {self.cluster.leader().id} leads, in term", out)
+        self.assertIn("leads already", self.verb("transfer-leader", self.cluster.leader().id).stdout)
+        self.assertIn("node 9 is no member", self.verb("transfer-leader", "9", status=1).stderr)
+        for arguments in (("transfer-leader", "0"), ("transfer-leader", "one"), ("transfer-leader", "1", "2"), ("remove",), ("add", "4"), ("promote", "-1")):
+            self.verb(*arguments, status=2)
+        self.assertIn("host", self.verb("add", "9", "nowhere", status=2).stderr)
+
+    def test_remove(self):
+        """A leader that is to go hands over first; of three, two may go one after the other, and the last one stays."""
+        self.cluster = self.open_cluster(3)
+        leader = self.cluster.leader()
+        leader.stubs.ledger.SetStock(set_stock("sku", 5))
+        self.assertIn("no member", self.verb("remove", "9").stdout)
+        run = self.verb("remove", leader.id, endpoints=self.cluster.endpoints)
+        self.assertIn(f"node {leader.id} led", run.stderr)
+        self.assertIn(f"node {leader.id} is no member any more; 2 voters are left", run.stdout)
+        left = [node for node in self.cluster.nodes if node is not leader]
+        endpoints = ",".join(node.client_address for node in left)
+        rows = self.rows(endpoints=endpoints)
+        self.assertEqual(set(rows), {str(node.id) for node in left})
+        self.assertTrue(self.json_verb("remove", leader.id, endpoints=endpoints)["unchanged"])
+        second = next(node for node in left if node.status().state == cluster_pb2.StatusResponse.LEADER)
+        last = next(node for node in left if node is not second)
+        self.verb("remove", second.id, endpoints=endpoints)
+        self.assertIn("no other voter", self.verb("remove", last.id, endpoints=last.client_address, status=1).stderr)
+        last.stubs.ledger.SetStock(set_stock("sku", 6))
+
+    def test_no_majority_would_be_left(self):
+        self.cluster = self.open_cluster(3)
+        leader = self.cluster.leader()
+        alive, dead = self.cluster.followers()
+        dead.kill()
+        endpoints = f"{leader.client_address},{alive.client_address}"
+        wait_silent(self.cluster, leader, dead)
+        self.assertIn("no majority", self.verb("remove", alive.id, endpoints=endpoints, status=1).stderr)
+        self.verb("remove", dead.id, endpoints=endpoints)
+        self.assertEqual(set(self.rows(endpoints=endpoints)), {str(leader.id), str(alive.id)})
+
+    def test_promote_of_a_voter_and_of_nobody(self):
+        self.cluster = self.open_cluster(3)
+        self.assertIn("node 2 has a vote already, one of 3", self.verb("promote", "2").stdout)
+        self.assertIn("node 9 is no member", self.verb("promote", "9", status=1).stderr)
+        self.assertIn("node 9 is no member", self.verb("promote", "9", "--no-wait", status=1).stderr)
+
+    def test_status(self):
+        self.cluster = self.open_cluster(3)
+        leader = self.cluster.leader()
+        rows = self.rows()
+        self.assertEqual(set(rows), {"1", "2", "3"})
+        for node in self.cluster.nodes:
+            row = rows[str(node.id)]
+            self.assertEqual((row["ROLE"], row["ADDRESS"]), ("VOTER", node.client_address), row)
+            self.assertEqual(row["STATE"], "LEADER" if node is leader else "FOLLOWER")
+            self.assertEqual(row["LAST CONTACT"] == "-", node is leader, row)
+        # One that is gone has its line still, and the answer does not take long.
+        gone, other = self.cluster.followers()
+        gone.kill()
+        run = self.verb("status", endpoints=other.client_address)
+        self.assertIn("UNREACHED", run.stdout)
+        self.assertIn(gone.client_address, run.stderr)
+        lines = self.json_verb("status", endpoints=other.client_address)
+        self.assertEqual(sorted(line["endpoint"] for line in lines), sorted(node.client_address for node in self.cluster.nodes))
+        self.assertEqual([line["endpoint"] for line in lines if "error" in line], [gone.client_address])
+        # One that hangs costs one timeout, not one for each.
+        other.pause()
+        began = time.monotonic()
+        run = self.verb("status", "--timeout", "500ms", endpoints=self.cluster.endpoints)
+        self.assertLess(time.monotonic() - began, seconds(2.5))
+        self.assertEqual(run.stdout.count("UNREACHED"), 2, run.stdout)
+        other.resume()
 
 
 if __name__ == "__main__":

@@ -542,7 +542,6 @@ typedef struct hf_status {
     const char *leader_client_address;
     uint64_t commit_index;
     uint64_t applied_index;
-    uint64_t first_index; /* where its log begins */
     uint64_t last_index;
     uint64_t transferring_to; /* a leader that hands over: to this node; else 0 */
     const char *digest;       /* of the state at applied_index, 32 hexadecimal digits */
