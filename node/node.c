@@ -16,7 +16,9 @@
 #include <stdlib.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "addresses.h"
 #include "peers.h"
 #include "service.h"
 
@@ -393,6 +395,17 @@ static bool start_core(struct node *node, struct error *error)
     return node->log_writer != NULL && core_start(&node->core, error);
 }
 
+/* Nothing is there yet that the open could refuse. */
+static bool is_first_start(const struct node_options *options)
+{
+    struct buffer manifest = {0};
+    buffer_printf(&manifest, "%s/manifest", options->data);
+    buffer_append(&manifest, "", 1);
+    bool absent = access((const char *)manifest.data, F_OK) != 0;
+    buffer_free(&manifest);
+    return absent;
+}
+
 bool node_start(struct node *node, uv_loop_t *loop, const struct node_options *options,
                 struct error *error)
 {
@@ -400,7 +413,8 @@ bool node_start(struct node *node, uv_loop_t *loop, const struct node_options *o
     node->admission = admission_new();
     arena_init(&node->arena, LIMIT_DECODE_BYTES);
     arena_init(&node->replies, LIMIT_REPLY_ARENA_BYTES);
-    if (!open_core(node, error) || !open_network(node, error) || !start_core(node, error)) {
+    if ((is_first_start(options) && !addresses_are_free(options, error)) ||
+        !open_core(node, error) || !open_network(node, error) || !start_core(node, error)) {
         return false; /* the process ends: its descriptors and its lock go with it */
     }
     uv_timer_init(loop, &node->replica_timer);
