@@ -205,6 +205,8 @@ static void render_members(struct json *json, const hf_member *members, size_t c
         json_field_text(json, "client_address", members[i].client_address);
         json_field_bool(json, "connected", members[i].connected);
         json_field_uint(json, "match_index", members[i].match_index);
+        json_field_uint(json, "last_contact_ms", members[i].last_contact_ms);
+        json_field_bool(json, "heard", members[i].heard);
         json_object_end(json);
     }
     json_array_end(json);
@@ -229,7 +231,28 @@ void render_status(struct json *json, const char *endpoint, const hf_status *sta
         field_time(json, "ledger_time", status->ledger_time_ms);
         render_members(json, status->members, status->member_count);
         json_field_text(json, "incarnation", status->incarnation);
+        json_field_uint(json, "transferring_to", status->transferring_to);
     }
+    json_object_end(json);
+}
+
+void render_membership(struct json *json, const hf_membership *membership)
+{
+    json_object_begin(json);
+    json_field_uint(json, "log_index", membership->log_index);
+    json_field_bool(json, "unchanged", membership->unchanged);
+    render_members(json, membership->members, membership->member_count);
+    json_field_text(json, "cluster_id", membership->cluster_id);
+    json_object_end(json);
+}
+
+void render_leadership(struct json *json, const hf_leadership *leadership)
+{
+    json_object_begin(json);
+    json_field_uint(json, "leader_id", leadership->leader_id);
+    json_field_uint(json, "term", leadership->term);
+    json_field_text(json, "leader_client_address", leadership->leader_client_address);
+    json_field_bool(json, "unchanged", leadership->unchanged);
     json_object_end(json);
 }
 

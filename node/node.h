@@ -14,12 +14,14 @@
 
 #include "admission.h"
 #include "arena.h"
+#include "cluster_change.h"
 #include "core/core.h"
 #include "forwarder.h"
 #include "log_writer.h"
 #include "options.h"
 #include "raft/transport.h"
 #include "rpc/server.h"
+#include "stopping.h"
 #include "storage/state_db.h"
 
 /* Whom the transport was last told to follow. */
@@ -39,6 +41,7 @@ struct node {
     struct rpc_server *server;
     struct forwarder *forwarder;
     struct admission *admission;
+    struct cluster_changes changes; /* of members and leaders, that wait for their outcome */
     struct arena arena;   /* for reads, as they were sent */
     struct arena replies; /* for their answers */
 
@@ -54,7 +57,7 @@ struct node {
     uv_timer_t replica_timer; /* Raft's timeouts */
     uv_timer_t upkeep_timer;  /* ticks, registrations, health */
     uv_check_t turn;          /* the end of each turn: submit what waits */
-    bool stopping;
+    struct stopping stopping;
     unsigned closing; /* parts that have still to close */
     void (*stopped)(void *context);
     void *stopped_context;
@@ -64,8 +67,8 @@ struct node {
  * and the process should end. */
 bool node_start(struct node *node, uv_loop_t *loop, const struct node_options *options,
                 struct error *error);
-/* Refuses new calls, lets those that run end (bounded), writes what is in memory, closes; then
- * calls `stopped`. */
+/* Hands the leadership over, refuses new calls, lets those that run end (all of it bounded), writes
+ * what is in memory, closes; then calls `stopped`. Called again: cuts off whoever still waits. */
 void node_stop(struct node *node, void (*stopped)(void *context), void *context);
 
 /* What the core has met can't be survived: ends the process. `event` is the log line's. */

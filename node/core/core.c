@@ -320,6 +320,7 @@ bool core_receive(struct core *core, uint64_t peer_id, struct peer_message *mess
 {
     bool from_leader = message->type == PEER_APPEND_ENTRIES;
     uint64_t now = core_now_ms(core);
+    contacts_note(&core->contacts, peer_id, now);
     if (message->type == PEER_CHECKPOINT_ASK || message->type == PEER_CHECKPOINT_PART) {
         if (core_is_working(core) && message->type == PEER_CHECKPOINT_ASK) {
             snapshots_answer(core->snapshots, peer_id, message);

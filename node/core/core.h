@@ -21,7 +21,10 @@
 #ifndef NODE_CORE_CORE_H
 #define NODE_CORE_CORE_H
 
+#include <stdatomic.h>
+
 #include "audit.h"
+#include "contacts.h"
 #include "fetching.h"
 #include "ledger_clock.h"
 #include "proposer.h"
@@ -122,6 +125,7 @@ struct core {
     struct snapshots *snapshots;
     struct fetching *fetching;
     struct ledger_clock clock;
+    struct contacts contacts; /* with every peer, leader or not */
 
     enum replica_state state;
     uint64_t term;
@@ -140,6 +144,7 @@ struct core {
 
     struct core_found *found; /* the log as it was found, between open and start */
     unsigned audits;          /* running in the pool */
+    atomic_bool audits_stopped;
     unsigned works;           /* of its own, running there */
     bool is_abandoned;
     bool failed; /* a callback without a way to say so has failed: */
