@@ -1,49 +1,25 @@
 /*
- * identity.c - the directory's manifest is asked first: what it says need not be said again, and
- * must not be contradicted. A directory without one must be told what it is for.
+ * identity.c - the directory's manifest says who this is, and need not be told; if it is told, the
+ * open holds the two against each other (node/core/found.c). A directory without one must be told
+ * what it is for.
  */
 #include "identity.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
 #include "storage/data_directory.h"
 
-static bool has_manifest(const char *data, bool *has, struct error *error)
+/* What can't be looked at is for the open to judge, which says more. */
+static bool may_have_manifest(const char *data)
 {
     struct buffer path = {0};
     buffer_printf(&path, "%s/manifest", data);
     buffer_append(&path, "", 1);
-    *has = access((const char *)path.data, F_OK) == 0;
-    bool known = *has || errno == ENOENT;
-    if (!known) {
-        error_set(error, "can't look for %s: %s", (const char *)path.data, strerror(errno));
-    }
+    bool absent = access((const char *)path.data, F_OK) != 0 && errno == ENOENT;
     buffer_free(&path);
-    return known;
-}
-
-static bool agree(const struct node_options *options, const struct data_owner *owner,
-                  struct error *error)
-{
-    if (options->id != 0 && options->id != owner->node_id) {
-        return error_set(error,
-                         "the data directory %s belongs to node %" PRIu64 ", and --id says %" PRIu64
-                         ": check the directory, or leave --id out",
-                         options->data, owner->node_id, options->id);
-    }
-    if (options->cluster_id != 0 && options->cluster_id != owner->cluster_id) {
-        return error_set(error,
-                         "the data directory %s belongs to cluster %016" PRIx64
-                         ", and --cluster-id says %016" PRIx64
-                         ": check the directory, or leave --cluster-id out",
-                         options->data, owner->cluster_id, options->cluster_id);
-    }
-    return true;
+    return !absent;
 }
 
 /* A new directory: for a node that founds, or one that joins. */
@@ -72,20 +48,18 @@ static bool is_told_enough(const struct node_options *options, struct error *err
     return true;
 }
 
-bool identity_find(struct node_options *options, struct error *error)
+enum identity_outcome identity_find(struct node_options *options, struct error *error)
 {
     struct data_owner owner;
-    bool has;
-    if (!has_manifest(options->data, &has, error)) {
-        return false;
+    if (!may_have_manifest(options->data)) {
+        return is_told_enough(options, error) ? IDENTITY_FOUND : IDENTITY_NOT_TOLD;
     }
-    if (!has) {
-        return is_told_enough(options, error);
+    if (options->id != 0) {
+        return IDENTITY_FOUND; /* the open holds it against what is there */
     }
-    if (!data_directory_owner(&file_system_posix, options->data, &owner, error) ||
-        !agree(options, &owner, error)) {
-        return false;
+    if (!data_directory_owner(&file_system_posix, options->data, &owner, error)) {
+        return IDENTITY_UNREADABLE;
     }
     options->id = owner.node_id;
-    return true;
+    return IDENTITY_FOUND;
 }

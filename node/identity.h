@@ -6,14 +6,20 @@
  *   new, --id, --cluster-id        joins it: waits until the leader, told by an operator, reaches
  * it any other                      goes on; what the options say must agree
  *
- * Errors: false, with what was found, what was said, and what to do.
+ * Errors: what was found, what was said, and what to do. Nothing on the disk is changed.
  */
 #ifndef NODE_IDENTITY_H
 #define NODE_IDENTITY_H
 
 #include "options.h"
 
-/* Fills in options->id. Nothing on the disk is changed. */
-bool identity_find(struct node_options *options, struct error *error);
+enum identity_outcome {
+    IDENTITY_FOUND,
+    IDENTITY_NOT_TOLD, /* options are missing */
+    IDENTITY_UNREADABLE,
+};
+
+/* Fills in options->id. */
+enum identity_outcome identity_find(struct node_options *options, struct error *error);
 
 #endif

@@ -45,11 +45,8 @@ void node_describe_leader(const struct node *node, char *text, size_t size)
     const char *address = forwarder_leader(node->forwarder);
     if (node->closing > 0) {
         snprintf(text, size, "this node is stopping; nothing was executed");
-    } else if (node->core.removed_index != 0) {
-        snprintf(text, size,
-                 "this node was removed from the cluster, at log index %" PRIu64
-                 "; nothing was executed: ask the nodes that are members",
-                 node->core.removed_index);
+    } else if (peers_describe_outsider(node, text, size)) {
+        /* said */
     } else if (address != NULL) {
         snprintf(text, size, "leadership has moved to %s; nothing was executed, try again",
                  address);

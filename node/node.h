@@ -42,8 +42,8 @@ struct node {
     struct forwarder *forwarder;
     struct admission *admission;
     struct cluster_changes changes; /* of members and leaders, that wait for their outcome */
-    struct arena arena;   /* for reads, as they were sent */
-    struct arena replies; /* for their answers */
+    struct arena arena;             /* for reads, as they were sent */
+    struct arena replies;           /* for their answers */
 
     uint64_t refusals[LIMIT_PEERS_KNOWN]; /* ids of those who refuse us */
     size_t refusal_count;

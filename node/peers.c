@@ -11,6 +11,9 @@
  */
 #include "peers.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "core/core.h"
 #include "node.h"
 
@@ -146,6 +149,24 @@ static void note_removal(struct node *node)
                            "this node was removed from the cluster: it serves nobody any "
                            "more; stop it, its directory is not needed"));
     }
+}
+
+bool peers_describe_outsider(const struct node *node, char *text, size_t size)
+{
+    if (node->core.removed_index != 0) {
+        snprintf(text, size,
+                 "this node was removed from the cluster, at log index %" PRIu64
+                 "; nothing was executed: ask the nodes that are members",
+                 node->core.removed_index);
+        return true;
+    }
+    if (replica_members_index(node->core.replica) == 0) {
+        snprintf(text, size,
+                 "this node waits to be added to its cluster (`holdfast cluster add`); nothing was "
+                 "executed: ask the nodes that are members");
+        return true;
+    }
+    return false;
 }
 
 void peers_follow(struct node *node)

@@ -6,6 +6,7 @@
 #define NODE_PEERS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -22,6 +23,8 @@ void peers_told_removed(void *context, uint64_t peer_id, uint64_t removed_index)
 void peers_refused(void *context, uint64_t peer_id, const char *reason);
 void peers_turned_away(void *context, const char *who, const char *reason);
 
+/* Why a node serves nobody that is no member, for clients. False: it is one, as far as it knows. */
+bool peers_describe_outsider(const struct node *node, char *text, size_t size);
 /* Behind each upkeep: the transport connects to the members as they are now. */
 void peers_follow(struct node *node);
 
