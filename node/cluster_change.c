@@ -22,10 +22,6 @@
 #include "node.h"
 #include "reply.h"
 
-/* A voter that was silent for so many election timeouts does not count: its heartbeats' answers
- * come four times in each. */
-#define SILENCE_TIMEOUTS 2
-
 enum change_state {
     CHANGE_CONFIRMING, /* a read of ours is under way */
     CHANGE_PROPOSED,   /* among those that wait */
@@ -142,7 +138,7 @@ static bool is_so(const struct cluster_change *change)
 {
     const struct node *node = change->node;
     if (change->asked.kind == 0) {
-        return core_leads(&node->core) && change->asked.id == node->options->id;
+        return core_leads(&node->core) && change->asked.id == node->core.config.id;
     }
     return core_leads(&node->core) && !change_is_pending(node) &&
            members_are_so(node, &change->asked);
@@ -320,20 +316,6 @@ static bool may_judge(const struct node *node)
     return core_leads(&node->core) && status.barrier_applied && status.transferring_to == 0;
 }
 
-static bool allow_change(const struct node *node, const struct replica_change *asked,
-                         struct error *why)
-{
-    struct replica_member members[LIMIT_NODES];
-    const struct contacts_view view = {
-        .self_id = node->options->id,
-        .now_ms = core_now_ms(&node->core),
-        .silence_ms = (uint64_t)SILENCE_TIMEOUTS * node->options->election_timeout_ms,
-        .members = members,
-        .member_count = replica_members(node->core.replica, members, LIMIT_NODES),
-    };
-    return contacts_allow_change(&node->core.contacts, &view, asked, why);
-}
-
 static void propose(struct cluster_change *change)
 {
     struct node *node = change->node;
@@ -375,7 +357,7 @@ void cluster_change_members(struct node *node, struct rpc_call *call,
         end_not_leading(change);
     } else if (is_so(change)) {
         confirm(change);
-    } else if (!allow_change(node, &change->asked, &why)) {
+    } else if (!cluster_allows_change(node, &change->asked, &why)) {
         end_failed(change, RPC_FAILED_PRECONDITION, why.text);
     } else {
         propose(change);

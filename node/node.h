@@ -35,8 +35,8 @@ struct node {
     struct forwarder *forwarder;
     struct admission *admission;
     struct cluster_changes changes; /* of members and leaders, that wait for their outcome */
-    struct arena arena;   /* for reads, as they were sent */
-    struct arena replies; /* for their answers */
+    struct arena arena;             /* for reads, as they were sent */
+    struct arena replies;           /* for their answers */
 
     bool refused[LIMIT_NODES]; /* by place: this member refuses us */
     bool serving;              /* as grpc.health.v1 was last told */
