@@ -226,7 +226,7 @@ static void wait_for_outcome(struct cluster_change *change, enum change_state st
 }
 
 /* Proposed in this term, and nobody else was leader since: what stands at its index is it. */
-static bool look_at_proposed(struct cluster_change *change)
+static void look_at_proposed(struct cluster_change *change)
 {
     const struct core *core = &change->node->core;
     if (!core_leads(core) || core->term != change->term) {
@@ -234,17 +234,16 @@ static bool look_at_proposed(struct cluster_change *change)
         end_failed(change, RPC_UNKNOWN,
                    "leadership was lost behind the proposal, and the outcome is not known: look at "
                    "the members, or ask for the same again");
-        return true;
+        return;
     }
     if (core_applied_index(core) < change->index) {
-        return false;
+        return;
     }
     unlink_change(change);
     end_done(change);
-    return true;
 }
 
-static bool look_at_hand_over(struct cluster_change *change)
+static void look_at_hand_over(struct cluster_change *change)
 {
     const struct core *core = &change->node->core;
     char words[160];
@@ -252,7 +251,7 @@ static bool look_at_hand_over(struct cluster_change *change)
     replica_status_get(core->replica, &status);
     bool goes_on = core_leads(core) && status.transferring_to == 0;
     if (core_leads(core) ? !goes_on : core->leader_id == 0) {
-        return false;
+        return;
     }
     unlink_change(change);
     if (goes_on) {
@@ -270,7 +269,6 @@ static bool look_at_hand_over(struct cluster_change *change)
         lay_out_leader(change, false);
         end_done(change);
     }
-    return true;
 }
 
 void cluster_changes_look(struct node *node)
@@ -291,7 +289,7 @@ void cluster_changes_abandon(struct node *node)
 {
     while (node->changes.first != NULL) {
         struct cluster_change *change = node->changes.first;
-        unlink_change(change);
+        node->changes.first = change->next;
         end_failed(change, RPC_UNKNOWN,
                    "this node stopped, and the outcome is not known: look at the members, or ask "
                    "for the same again");
