@@ -447,7 +447,7 @@ static void set_defaults(struct core_config *config)
         config->snapshot_log_bytes = SNAPSHOT_LOG_BYTES;
     }
     if (config->held_log_bytes == 0) {
-        config->held_log_bytes = LIMIT_HELD_LOG_BYTES;
+        config->held_log_bytes = HELD_LOG_BYTES;
     }
 }
 
@@ -546,6 +546,7 @@ void core_abandon(struct core *core)
     core->is_abandoned = true;
     proposer_abandon(core->proposer);
     reads_abandon(core->reads);
+    snapshots_abandon(core->snapshots);
 }
 
 bool core_close(struct core *core, struct error *error)

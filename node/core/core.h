@@ -96,7 +96,7 @@ struct core_config {
     /* Snapshots; 0: what base/limits.h says. */
     uint64_t snapshot_log_entries;
     uint64_t snapshot_log_bytes;
-    uint64_t held_log_bytes; /* LIMIT_HELD_LOG_BYTES */
+    uint64_t held_log_bytes; /* HELD_LOG_BYTES */
 };
 
 struct core {
