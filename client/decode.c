@@ -11,7 +11,7 @@
 #include <assert.h>
 #include <stdalign.h>
 
-#include "holdfast/v1/cluster.pb-c.h"
+#include "cluster.h"
 #include "holdfast/v1/ledger.pb-c.h"
 
 #define SCRATCH_BYTES 4096
@@ -614,20 +614,24 @@ static void fill_status(hf_status *status, struct arena *arena,
     status->last_index = reply->last_index;
     status->digest = copy_text(arena, reply->digest);
     status->ledger_time_ms = ms_of_timestamp(reply->ledger_time);
-    hf_member *members = arena_zalloc_array(arena, reply->n_members, sizeof(*members));
-    for (size_t i = 0; i < reply->n_members; i++) {
-        const Holdfast__V1__Member *member = reply->members[i];
-        members[i] = (hf_member){
-            .node_id = member->node_id,
-            .role = (hf_member_role)member->role,
-            .peer_address = copy_text(arena, member->peer_address),
-            .client_address = copy_text(arena, member->client_address),
-            .connected = member->connected,
-            .match_index = member->match_index,
-        };
-    }
-    status->members = members;
+    status->transferring_to = reply->transferring_to;
+    status->members = cluster_members_of(arena, reply->members, reply->n_members);
     status->member_count = reply->n_members;
+    status->log_first_index = reply->log_first_index;
+    status->log_bytes = reply->log_bytes;
+    status->snapshot_index = reply->snapshot_index;
+    status->snapshot_time_ms = ms_of_timestamp(reply->snapshot_time);
+    if (reply->fetching != NULL) {
+        hf_fetching *fetching = arena_zalloc_array(arena, 1, sizeof(*fetching));
+        *fetching = (hf_fetching){
+            .from_node_id = reply->fetching->from_node_id,
+            .snapshot_index = reply->fetching->snapshot_index,
+            .bytes_done = reply->fetching->bytes_done,
+            .bytes_total = reply->fetching->bytes_total,
+            .installing = reply->fetching->installing,
+        };
+        status->fetching = fetching;
+    }
 }
 
 static hf_verdict decode_status(void *object, struct bytes reply, uint32_t attempts,

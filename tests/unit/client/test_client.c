@@ -256,8 +256,9 @@ static void a_refusal_of_the_arguments_is_final(void **state)
         {RPC_PERMISSION_DENIED, HF_DENIED},
         {RPC_UNAUTHENTICATED, HF_DENIED},
         {RPC_UNIMPLEMENTED, HF_UNSUPPORTED},
+        {RPC_FAILED_PRECONDITION, HF_REFUSED},
     };
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 5; i++) {
         struct fake_step step = {.what = FAKE_FAIL, .status = cases[i].status};
         fake_cluster_next(fixture->nodes, 0, step);
         hf_result *result = NULL;
@@ -267,7 +268,7 @@ static void a_refusal_of_the_arguments_is_final(void **state)
         assert_non_null(strstr(result->message, "the script says"));
         hf_free(result);
     }
-    assert_int_equal(fake_cluster_count(fixture->nodes), 4);
+    assert_int_equal(fake_cluster_count(fixture->nodes), 5);
 }
 
 /* The first attempt may have done it, so the refusal of the second proves nothing. */

@@ -15,7 +15,8 @@ import unittest
 
 PROGRAM = None
 VERBS = ["playground", "stock set", "stock adjust", "stock get", "stock list", "stock check", "stock history", "order reserve",
-         "order deduct", "order release", "order get", "replay", "cluster status", "cluster verify", "cluster snapshot", "bench"]
+         "order deduct", "order release", "order get", "replay", "cluster status", "cluster verify", "cluster snapshot",
+         "cluster add", "cluster promote", "cluster remove", "cluster transfer-leader", "bench"]
 
 
 def environment(**env):

@@ -840,6 +840,35 @@ static void an_audit_is_waited_for(void **state)
     world_free(world);
 }
 
+static void stopped_audit_ended(struct audit *audit)
+{
+    assert_false(audit->ok);
+    assert_non_null(strstr(audit->error.text, "stop"));
+    free(audit);
+}
+
+/* A node that is to end does not wait until the whole state is read. */
+static void an_audit_is_told_to_stop(void **state)
+{
+    (void)state;
+    struct world *world = world_with_one_behind();
+    struct world_node *node = &world->nodes[1];
+    bool busy;
+    struct error error;
+    struct pool_work *work = begin_audit(node);
+    ((struct audit *)work)->ended = stopped_audit_ended;
+    audits_stop(&node->core);
+    struct audit second = {.ended = audit_ended};
+    assert_false(audit_start(&second, &node->core, &busy, &error));
+    assert_true(busy);
+    assert_non_null(strstr(error.text, "stopping"));
+    assert_int_equal(node->core.audits, 1);
+    work->run(work);
+    work->done(work);
+    assert_int_equal(node->core.audits, 0);
+    world_free(world);
+}
+
 /* It waits for an audit when its leader offers another one: what is installed is never one state
  * under the other one's index. */
 static void what_is_staged_may_be_replaced(void **state)
@@ -998,6 +1027,7 @@ int main(void)
         cmocka_unit_test(who_catches_up_by_itself_drops_what_it_fetched),
         cmocka_unit_test(an_install_survives_a_power_cut_at_any_point),
         cmocka_unit_test(an_audit_is_waited_for),
+        cmocka_unit_test(an_audit_is_told_to_stop),
         cmocka_unit_test(what_is_staged_may_be_replaced),
         cmocka_unit_test(it_stops_in_the_middle_of_an_install),
         cmocka_unit_test(a_pool_that_refuses_is_asked_again),
