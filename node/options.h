@@ -25,6 +25,7 @@ struct node_options {
     char *initial_cluster;
     uint32_t election_timeout_ms;
     uint32_t heartbeat_ms;
+    uint64_t disk_reserve_bytes;
     enum log_level log_level;
     struct replica_member members[LIMIT_NODES]; /* parsed from initial_cluster */
     size_t member_count;

@@ -248,6 +248,11 @@ static bool is_due(const struct snapshots *snapshots)
     if (is_fetched(snapshots) && log_store_disk_bytes(core->log) < core->config.held_log_bytes) {
         return false;
     }
+    /* A log that is trimmed makes room. */
+    if (disk_watch_is_low(core->disk_watch) &&
+        core_applied_index(core) - last_snapshot(snapshots) >= LOW_DISK_SNAPSHOT_ENTRIES) {
+        return true;
+    }
     return snapshots->applied_bytes >= core->config.snapshot_log_bytes ||
            core_applied_index(core) - last_snapshot(snapshots) >= core->config.snapshot_log_entries;
 }

@@ -272,6 +272,21 @@
  * beyond this size of the log. */
 #define LIMIT_HELD_LOG_BYTES (UINT64_C(4) << 30)
 
+/* Below SNAPSHOT_TRAILING_ENTRIES there is nothing to trim; a node whose disk is low takes a
+ * snapshot when there is as much again. */
+#define LOW_DISK_SNAPSHOT_ENTRIES (2 * SNAPSHOT_TRAILING_ENTRIES)
+
+/* ---- the disk ---- */
+
+/* Free bytes below which the leader refuses commands: room for a log segment that is made ahead,
+ * for all write buffers and what one compaction takes meanwhile, and for what comes in between two
+ * looks. */
+#define DISK_RESERVE_BYTES       (UINT64_C(512) << 20)
+#define LIMIT_DISK_RESERVE_BYTES (UINT64_C(1) << 60)
+/* From one look to the next, and from one hand-over of a leader without room to its next. */
+#define DISK_LOOK_MS     500
+#define DISK_HANDOVER_MS 60000
+
 /* ---- the holdfast command ---- */
 
 /* A file of orders, as text, and one record of it: what a mistaken argument may cost. The rows are
