@@ -12,11 +12,10 @@ class Disk:
 
     def __init__(self, node):
         self.node = node
-        self._control = node.data.with_name(f"{node.data.name}.faults")
-        preload = [str(LIBRARY)]
+        self._control = node.log_path.with_suffix(".faults")
         sanitizers = os.environ.get("ASAN_OPTIONS", "")
         node.environment.update(
-            LD_PRELOAD=" ".join(preload),
+            LD_PRELOAD=str(LIBRARY),
             DISK_FAULTS=str(self._control),
             # Its own library has to come first, says the sanitizer; it works behind this one too.
             ASAN_OPTIONS=":".join(filter(None, (sanitizers, "verify_asan_link_order=0"))),

@@ -7,7 +7,7 @@ answered. What they were told is held against the ledger at the end, order by or
 import threading
 import time
 
-from cluster import Client, adjust_stock, deduct, get_order, get_stock, history_of, reserve, set_stock, verdict_name
+from cluster import Client, adjust_stock, deduct, execute, get_order, get_stock, history_of, reserve, set_stock, verdict_name
 from harness import seconds, wait_until
 from holdfast.v1 import ledger_pb2
 
@@ -137,3 +137,33 @@ class Load:
                 on_hand, held_now = row.on_hand_after, row.reserved_after
             case.assertEqual((on_hand, held_now), (stock.on_hand, stock.reserved))
         self.cluster.check_sound()
+
+
+def filling(case, cluster, commands=2000):
+    """Much, beside the load: batches of about a megabyte of new records, so that write buffers are flushed, tables compacted, segments end.
+
+    Returns what stops it; the end of the test does so too.
+    """
+    end = threading.Event()
+    long = "x" * 200
+
+    def run():
+        client = Client([node.client_address for node in cluster.nodes], attempt_timeout=10)
+        try:
+            batch = 0
+            while not end.is_set():
+                requests = [set_stock(f"fill-{batch}-{number}-{long}", 5, reason=long) for number in range(commands)]
+                client.call("Execute", execute(*requests), timeout=60)
+                batch += 1
+        finally:
+            client.close()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+
+    def stop():
+        end.set()
+        thread.join()
+
+    case.addCleanup(stop)
+    return stop

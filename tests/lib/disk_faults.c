@@ -11,7 +11,8 @@
  *          read (read, pread), name (rename, link, unlink) or free (statvfs)
  *   TEXT   stands in the file's path
  *   FAULT  EIO, ENOSPC or EROFS: the call fails without doing anything; or a number: it is made
- *          after so many milliseconds; of free (statvfs): so many bytes are free
+ *          after so many milliseconds; of free (statvfs): so many bytes are free; or LIE: a sync
+ *          that says yes and does nothing
  *
  * and the first line that fits counts. A sync that fails has not synced; what was written to the
  * page cache is there still, as on Linux, where a second sync would say that all is well.
@@ -49,6 +50,7 @@ struct rule {
     char text[TEXT_BYTES];
     int code;    /* 0: none */
     long number; /* 0: none */
+    bool lies;
 };
 
 static struct {
@@ -85,13 +87,15 @@ static bool parse_rule(char *line, struct rule *rule)
     strcpy(rule->text, text);
     char *end;
     rule->number = strtol(fault, &end, 10);
+    rule->lies = rule->call == CALL_SYNC && strcmp(fault, "LIE") == 0;
     if (end == fault) {
         rule->code = strcmp(fault, "EIO") == 0      ? EIO
                      : strcmp(fault, "ENOSPC") == 0 ? ENOSPC
                      : strcmp(fault, "EROFS") == 0  ? EROFS
                                                     : 0;
     }
-    return rule->call != CALL_COUNT && (rule->code != 0 || (*end == '\0' && rule->number > 0));
+    return rule->call != CALL_COUNT &&
+           (rule->lies || rule->code != 0 || (*end == '\0' && rule->number > 0));
 }
 
 /* The control file is replaced by a rename: it is read whole. */
@@ -138,49 +142,60 @@ static void look_for_rules(void)
     }
 }
 
-/* Must this call on the path, or on the descriptor where that is NULL, fail? Sets errno. The
- * kernel is asked for a path only where a rule for the call exists. */
-static bool fails_or_has(enum call call, int fd, const char *path, long *number)
+/* The path is asked for only where a rule for the call exists. */
+static bool find_rule(enum call call, int fd, const char *path, struct rule *found)
 {
-    int code = 0;
-    char target[PATH_MAX] = "";
+    char target[PATH_MAX];
+    bool is_found = false;
     int saved = errno;
-    bool known = false;
     pthread_mutex_lock(&faults.mutex);
     look_for_rules();
-    *number = 0;
-    for (size_t i = 0; i < faults.count && code == 0 && *number == 0; i++) {
+    for (size_t i = 0; i < faults.count && !is_found; i++) {
         const struct rule *rule = &faults.rules[i];
         if (rule->call != call) {
             continue;
         }
-        if (path == NULL && !known) {
+        if (path == NULL) {
             char link[64];
             snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
             ssize_t len = readlink(link, target, sizeof target - 1);
             target[len > 0 ? len : 0] = '\0';
-            known = true;
+            path = target;
         }
-        if (strstr(path != NULL ? path : target, rule->text) != NULL) {
-            code = rule->code;
-            *number = rule->number;
-        }
+        is_found = strstr(path, rule->text) != NULL;
+        *found = *rule;
     }
     pthread_mutex_unlock(&faults.mutex);
-    errno = code != 0 ? code : saved;
-    return code != 0;
+    errno = saved;
+    return is_found;
 }
 
-/* A delay is spent here. */
+/* Must this call fail, on the path, or on the descriptor where that is NULL? Sets errno. A delay is
+ * spent here. */
 static bool fails(enum call call, int fd, const char *path)
 {
-    long delay_ms;
-    bool failed = fails_or_has(call, fd, path, &delay_ms);
-    if (delay_ms > 0) {
-        struct timespec delay = {delay_ms / 1000, delay_ms % 1000 * 1000000};
+    struct rule rule;
+    if (!find_rule(call, fd, path, &rule)) {
+        return false;
+    }
+    if (rule.number > 0) {
+        struct timespec delay = {rule.number / 1000, rule.number % 1000 * 1000000};
         nanosleep(&delay, NULL);
     }
-    return failed;
+    if (rule.code != 0) {
+        errno = rule.code;
+    }
+    return rule.code != 0;
+}
+
+/* What a sync gives without being made: -1, or 0 of a lie; 1: it must be made. */
+static int sync_fate(int fd)
+{
+    struct rule rule;
+    if (find_rule(CALL_SYNC, fd, NULL, &rule) && rule.lies) {
+        return 0;
+    }
+    return fails(CALL_SYNC, fd, NULL) ? -1 : 1;
 }
 
 /* ---- the calls ---- */
@@ -219,12 +234,14 @@ WRAPPER ssize_t pread64(int fd, void *data, size_t len, off64_t offset)
 
 WRAPPER int fsync(int fd)
 {
-    return fails(CALL_SYNC, fd, NULL) ? -1 : (int)syscall(SYS_fsync, fd);
+    int fate = sync_fate(fd);
+    return fate <= 0 ? fate : (int)syscall(SYS_fsync, fd);
 }
 
 WRAPPER int fdatasync(int fd)
 {
-    return fails(CALL_SYNC, fd, NULL) ? -1 : (int)syscall(SYS_fdatasync, fd);
+    int fate = sync_fate(fd);
+    return fate <= 0 ? fate : (int)syscall(SYS_fdatasync, fd);
 }
 
 WRAPPER int sync_file_range(int fd, off64_t offset, off64_t len, unsigned flags)
@@ -266,9 +283,11 @@ WRAPPER int unlink(const char *path)
 /* One type on 64 bits, and two names. */
 static int free_of(const char *name, const char *path, void *status)
 {
-    long bytes;
+    struct rule rule;
+    bool is_found = find_rule(CALL_FREE, -1, path, &rule);
     int (*real)(const char *, void *);
-    if (fails_or_has(CALL_FREE, -1, path, &bytes)) {
+    if (is_found && rule.code != 0) {
+        errno = rule.code;
         return -1;
     }
     *(void **)&real = dlsym(RTLD_NEXT, name);
@@ -276,9 +295,9 @@ static int free_of(const char *name, const char *path, void *status)
         give_up("the C library has no statvfs");
     }
     int result = real(path, status);
-    if (result == 0 && bytes > 0) {
-        struct statvfs *found = status;
-        found->f_bavail = (fsblkcnt_t)bytes / found->f_frsize;
+    if (result == 0 && is_found) {
+        struct statvfs *told = status;
+        told->f_bavail = (fsblkcnt_t)rule.number / told->f_frsize;
     }
     return result;
 }
