@@ -2,9 +2,10 @@
  * cluster_status.c - `holdfast cluster status` and `cluster verify`: each endpoint is asked and
  * answers for itself.
  *
- * status: exit 0 as soon as one node answers. verify: exit 1 on a violation, on a digest that the
- * records don't confirm, and where nodes at one applied index have different digests; else 3 if a
- * node could not be asked, for what was not checked is not known to be good.
+ * status: exit 0 as soon as one node answers; a node that refuses commands is told of on stderr.
+ * verify: exit 1 on a violation, on a digest that the records don't confirm, and where nodes at one
+ * applied index have different digests; else 3 if a node could not be asked, for what was not
+ * checked is not known to be good.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,6 +55,9 @@ static bool ask_status(struct verb *verb, const char *endpoint, struct table *ta
     if (verb->output == OUTPUT_TABLE) {
         if (verdict == HF_OK) {
             tabulate_status(table, endpoint, status);
+            if (status->refuses[0] != '\0') {
+                fprintf(stderr, "holdfast cluster status: %s: %s\n", endpoint, status->refuses);
+            }
         }
     } else {
         struct buffer line = {0};

@@ -229,6 +229,9 @@ void render_status(struct json *json, const char *endpoint, const hf_status *sta
         field_time(json, "ledger_time", status->ledger_time_ms);
         render_members(json, status->members, status->member_count);
         json_field_text(json, "incarnation", status->incarnation);
+        json_field_uint(json, "disk_free_bytes", status->disk_free_bytes);
+        json_field_uint(json, "disk_reserve_bytes", status->disk_reserve_bytes);
+        json_field_text(json, "refuses", status->refuses);
     }
     json_object_end(json);
 }

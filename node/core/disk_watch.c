@@ -159,6 +159,8 @@ void disk_watch_upkeep(struct disk_watch *watch)
             return;
         }
         watch->work = (struct pool_work){look, look_done};
+        watch->ok = false;
+        watch->error.text[0] = '\0';
         watch->asked_ms = now;
         /* A pool that refuses is asked again at the next upkeep. */
         watch->is_asked = core_work_start(core, &watch->work, &error);

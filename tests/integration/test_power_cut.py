@@ -139,12 +139,13 @@ class PowerCut(harness.TestCase):
     def test_at_all_nodes_while_files_come_and_go(self):
         """Write buffers are flushed, tables compacted, segments begun; where thresholds are low, snapshots taken and the log trimmed."""
         cluster, load = self.open_loaded()
-        filling(self, cluster)
+        stop_filling = filling(self, cluster)
         for _ in range(4):
-            self.moment(load, 400)
+            self.moment(load, 60)
             self.cut(*cluster.nodes)
             for node in cluster.nodes:
                 node.start()
+        stop_filling()
         load.wait_more(50)
         load.stop()
         load.check(self)

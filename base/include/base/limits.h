@@ -272,10 +272,6 @@
  * beyond this size of the log. */
 #define LIMIT_HELD_LOG_BYTES (UINT64_C(4) << 30)
 
-/* Below SNAPSHOT_TRAILING_ENTRIES there is nothing to trim; a node whose disk is low takes a
- * snapshot when there is as much again. */
-#define LOW_DISK_SNAPSHOT_ENTRIES (2 * SNAPSHOT_TRAILING_ENTRIES)
-
 /* ---- the disk ---- */
 
 /* Free bytes below which the leader refuses commands: room for a log segment that is made ahead,

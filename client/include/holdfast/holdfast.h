@@ -542,6 +542,10 @@ typedef struct hf_status {
     int64_t ledger_time_ms;
     size_t member_count;
     const hf_member *members;
+    uint64_t disk_free_bytes;
+    uint64_t
+        disk_reserve_bytes; /* with less free, it takes no commands as leader; 0: none is kept */
+    const char *refuses;    /* why it refuses commands, or would if it led; empty: it takes them */
 } hf_status;
 
 HF_API HF_MUST_CHECK hf_verdict hf_get_status(hf_client *client, const char *endpoint,

@@ -39,6 +39,7 @@ static void test_defaults(void **state)
     assert_string_equal(options.members[2].address, "host-3:3");
     assert_int_equal(options.election_timeout_ms, 300);
     assert_int_equal(options.heartbeat_ms, 75);
+    assert_int_equal(options.disk_reserve_bytes, DISK_RESERVE_BYTES);
     options_free(&options);
 }
 
@@ -93,6 +94,7 @@ static void test_refusals(void **state)
     REFUSED("not a number", GOOD, "--election-timeout-ms", "-5");
     REFUSED("not a number", GOOD, "--election-timeout-ms", "5 s");
     REFUSED("at most a quarter", GOOD, "--heartbeat-ms", "76");
+    REFUSED("--disk-reserve: '1G' is not a number", GOOD, "--disk-reserve", "1G");
     REFUSED("is not debug", GOOD, "--log-level", "loud");
     REFUSED("--client-address", GOOD, "--client-address", "nowhere");
     REFUSED("--advertise-peer", GOOD, "--advertise-peer", "10.0.0.1:5");
