@@ -6,7 +6,6 @@ What a changed membership does to a node that joins or leaves is test_membership
 
 import json
 import re
-import threading
 import time
 
 import harness  # first: it finds grpcio and the stubs
