@@ -632,6 +632,9 @@ static void fill_status(hf_status *status, struct arena *arena,
         };
         status->fetching = fetching;
     }
+    status->disk_free_bytes = reply->disk_free_bytes;
+    status->disk_reserve_bytes = reply->disk_reserve_bytes;
+    status->refuses = copy_text(arena, reply->refuses);
 }
 
 static hf_verdict decode_status(void *object, struct bytes reply, uint32_t attempts,

@@ -379,8 +379,9 @@ static void print_removed(struct verb *verb, const hf_membership *membership, ui
     } else if (membership->unchanged) {
         printf("node %" PRIu64 " is no member\n", id);
     } else {
-        printf("node %" PRIu64 " is no member any more; %zu voters are left. Stop it if it runs: "
-               "under this id only an empty directory may come back\n",
+        printf("node %" PRIu64
+               " is no member any more; %zu voters are left. Stop it if it still runs; "
+               "a new node in its place needs an id of its own\n",
                id, voters_of(membership));
     }
 }

@@ -3,9 +3,10 @@
  * for itself.
  *
  * status: the endpoints, and the members that they tell of, a line for each; exit 0 as soon as one
- * node answers. verify: the endpoints; exit 1 on a violation, on a digest that the records don't
- * confirm, and where nodes at one applied index have different digests; else 3 if a node could not
- * be asked, for what was not checked is not known to be good.
+ * node answers; a node that refuses commands is told of on stderr. verify: the endpoints; exit 1 on
+ * a violation, on a digest that the records don't confirm, and where nodes at one applied index
+ * have different digests; else 3 if a node could not be asked, for what was not checked is not
+ * known to be good.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,8 +23,8 @@
 /* ---- status ---- */
 
 static const char *const status_headings[] = {
-    ">NODE", "ROLE",      "STATE",         ">TERM",   ">COMMIT", ">APPLIED", ">LAG",
-    ">LOG",  ">LOG SIZE", ">LAST CONTACT", "VERSION", "ADDRESS", NULL};
+    ">NODE", "ROLE",      "STATE",      ">TERM",         ">COMMIT", ">APPLIED", ">LAG",
+    ">LOG",  ">LOG SIZE", ">DISK FREE", ">LAST CONTACT", "VERSION", "ADDRESS",  NULL};
 
 static void table_unknown(struct table *table, int cells)
 {
@@ -80,6 +81,11 @@ static void tabulate_own(struct table *table, const hf_status *status, const hf_
                           ? status->last_index + 1 - status->log_first_index
                           : 0);
     tabulate_size(table, status->log_bytes);
+    if (status->disk_free_bytes != 0) {
+        tabulate_size(table, status->disk_free_bytes);
+    } else {
+        table_text(table, "-"); /* not known yet */
+    }
 }
 
 /* Since the leader last heard from this member. */
@@ -109,7 +115,7 @@ static void tabulate_node(struct table *table, const struct node_answer *answer,
         tabulate_own(table, answer->status, authority);
     } else {
         table_text(table, "UNREACHED");
-        table_unknown(table, 6);
+        table_unknown(table, 7);
     }
     tabulate_contact(table, authority, member);
     table_text(table, node_answered(answer) ? answer->status->version : "-");
@@ -159,14 +165,18 @@ static void print_json(const struct nodes *nodes)
     buffer_free(&line);
 }
 
-/* Who gave no answer, and why; how many did. */
-static size_t tell_silent_nodes(struct verb *verb, const struct nodes *nodes)
+/* Who gave no answer, or takes no commands, and why; how many answered. */
+static size_t tell_troubles(struct verb *verb, const struct nodes *nodes)
 {
     size_t answered = 0;
     for (size_t i = 0; i < nodes->count; i++) {
         const struct node_answer *answer = &nodes->items[i];
         if (node_answered(answer)) {
             answered++;
+            if (answer->status->refuses[0] != '\0') {
+                fprintf(stderr, "holdfast cluster status: %s: %s\n", answer->endpoint,
+                        answer->status->refuses);
+            }
         } else if (answer->status != NULL) {
             verb_fail_node(verb, answer->endpoint, answer->status->verdict,
                            answer->status->message);
@@ -202,7 +212,7 @@ int verb_cluster_status(int argc, char **argv)
     if (verb_connect(&verb)) {
         struct nodes nodes;
         nodes_ask(&nodes, verb.client, &endpoints, (uint32_t)verb.timeout_ms);
-        size_t answered = tell_silent_nodes(&verb, &nodes);
+        size_t answered = tell_troubles(&verb, &nodes);
         if (verb.output == OUTPUT_JSON) {
             print_json(&nodes);
         } else if (answered > 0) {

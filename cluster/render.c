@@ -253,6 +253,9 @@ void render_status(struct json *json, const char *endpoint, const hf_status *sta
         field_time(json, "snapshot_time", status->snapshot_time_ms);
         render_fetching(json, status->fetching);
         json_field_uint(json, "transferring_to", status->transferring_to);
+        json_field_uint(json, "disk_free_bytes", status->disk_free_bytes);
+        json_field_uint(json, "disk_reserve_bytes", status->disk_reserve_bytes);
+        json_field_text(json, "refuses", status->refuses);
     }
     json_object_end(json);
 }

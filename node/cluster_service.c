@@ -65,6 +65,12 @@ void cluster_service_status(void *context, struct rpc_call *call, struct bytes m
         cluster_id_text(incarnation, data_directory_incarnation(node->core.directory));
     response.transferring_to = status.transferring_to;
 
+    struct error refuses = {""};
+    disk_watch_free_bytes(node->core.disk_watch, &response.disk_free_bytes); /* 0: not yet known */
+    disk_watch_refuses(node->core.disk_watch, &refuses);
+    response.disk_reserve_bytes = node->options->disk_reserve_bytes;
+    response.refuses = refuses.text;
+
     struct buffer out = {0};
     reply_pack(&out, &response.base);
     rpc_call_reply_take(call, &out);

@@ -30,6 +30,7 @@ enum option_name {
     OPTION_CLUSTER_ID,
     OPTION_ELECTION_TIMEOUT,
     OPTION_HEARTBEAT,
+    OPTION_DISK_RESERVE,
     OPTION_LOG_LEVEL,
     OPTION_SNAPSHOT_LOG_ENTRIES,
     OPTION_SNAPSHOT_LOG_BYTES,
@@ -69,6 +70,9 @@ static const struct {
     [OPTION_HEARTBEAT] = {"heartbeat-ms", "MS",
                           "the leader's word when idle (default: a quarter of the election "
                           "timeout)"},
+    [OPTION_DISK_RESERVE] = {"disk-reserve", "BYTES",
+                             "less than this free: take no commands (default 536870912; 0: "
+                             "none kept)"},
     [OPTION_LOG_LEVEL] = {"log-level", "LEVEL", "debug, info, warning or error (default info)"},
     [OPTION_SNAPSHOT_LOG_ENTRIES] = {"snapshot-log-entries", "N",
                                      "snapshot when the log has grown by so many entries "
@@ -490,6 +494,12 @@ static bool fill(struct node_options *options, struct found *found, struct error
                          "--heartbeat-ms %u must be at most a quarter of --election-timeout-ms %u, "
                          "or a few late heartbeats start an election",
                          options->heartbeat_ms, options->election_timeout_ms);
+    }
+    options->disk_reserve_bytes = DISK_RESERVE_BYTES;
+    if (found->value[OPTION_DISK_RESERVE] != NULL &&
+        !parse_number(found, OPTION_DISK_RESERVE, 0, LIMIT_DISK_RESERVE_BYTES,
+                      &options->disk_reserve_bytes, error)) {
+        return false;
     }
     options->log_level = LOG_INFO;
     if (found->value[OPTION_LOG_LEVEL] != NULL &&

@@ -28,6 +28,7 @@ struct node_options {
     uint64_t cluster_id;    /* 0: not given */
     uint32_t election_timeout_ms;
     uint32_t heartbeat_ms;
+    uint64_t disk_reserve_bytes;
     enum log_level log_level;
     uint64_t snapshot_log_entries; /* a snapshot when the log has grown by this, */
     uint64_t snapshot_log_bytes;   /* or by this */

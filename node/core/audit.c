@@ -18,6 +18,9 @@ static void audit_run_done(struct pool_work *work)
     struct core *core = audit->core;
     core->state_store.ops->view_close(audit->view);
     core->audits--;
+    if (!audit->ok) { /* a state that can't be read can't be gone on with either */
+        core_fail(core, &audit->error);
+    }
     audit->ended(audit);
 }
 

@@ -353,6 +353,7 @@ bool core_upkeep(struct core *core, struct error *error)
     if (core_is_working(core)) {
         snapshots_upkeep(core->snapshots);
         fetching_upkeep(core->fetching);
+        disk_watch_upkeep(core->disk_watch);
     }
     if (!core_note_removal(core, error)) {
         return false;
@@ -421,7 +422,8 @@ bool core_propose(struct core *core, struct proposal *proposal)
         }
         return propose_read(core, proposal);
     }
-    return core_leads(core) && proposer_add(core->proposer, proposal);
+    return core_leads(core) && !disk_watch_is_low(core->disk_watch) &&
+           proposer_add(core->proposer, proposal);
 }
 
 bool core_change_members(struct core *core, const struct replica_change *change, bool *accepted,
@@ -518,6 +520,7 @@ bool core_start(struct core *core, struct error *error)
     core->reads = reads_new(&reads);
     core->snapshots = snapshots_new(core);
     core->fetching = fetching_new(core);
+    core->disk_watch = disk_watch_new(core);
     const struct replica_env env = {
         .context = core,
         .store_hard_state = replica_store_hard_state,
@@ -586,6 +589,7 @@ bool core_close(struct core *core, struct error *error)
         proposer_free(core->proposer);
         reads_free(core->reads);
     }
+    disk_watch_free(core->disk_watch);
     fetching_free(core->fetching);
     snapshots_free(core->snapshots);
     replica_close(core->replica);
@@ -601,6 +605,10 @@ bool core_close(struct core *core, struct error *error)
         data_directory_close(core->directory);
     }
     registrations_free(&core->logged);
+    if (core->failed) { /* the stop had begun before anybody could be told */
+        *error = core->failure;
+        flushed = false;
+    }
     *core = (struct core){0};
     return flushed;
 }

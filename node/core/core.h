@@ -25,6 +25,7 @@
 
 #include "audit.h"
 #include "contacts.h"
+#include "disk_watch.h"
 #include "fetching.h"
 #include "ledger_clock.h"
 #include "proposer.h"
@@ -101,6 +102,8 @@ struct core_config {
     uint64_t snapshot_log_entries;
     uint64_t snapshot_log_bytes;
     uint64_t held_log_bytes; /* HELD_LOG_BYTES */
+
+    uint64_t disk_reserve_bytes; /* disk_watch.h; 0: none is kept */
 };
 
 /* As a node's hello said. */
@@ -124,6 +127,7 @@ struct core {
     struct reads *reads;
     struct snapshots *snapshots;
     struct fetching *fetching;
+    struct disk_watch *disk_watch;
     struct ledger_clock clock;
     struct contacts contacts; /* with every peer, leader or not */
 
@@ -161,7 +165,8 @@ bool core_start(struct core *core, struct error *error);
  * core_close does it too. */
 void core_abandon(struct core *core);
 /* Ends all proposals; neither an audit nor work of its own may be running. False: the state could
- * not be flushed, and the log has it. Closes in any case; also right behind core_open. */
+ * not be flushed, and the log has it; or the disk has failed since the last turn. Closes in any
+ * case; also right behind core_open. */
 bool core_close(struct core *core, struct error *error);
 
 /* ---- events ---- */
@@ -185,7 +190,7 @@ void core_peer_connected(struct core *core, uint64_t peer_id, uint64_t incarnati
 bool core_log_written(struct core *core, uint64_t generation, uint64_t last_index,
                       struct error *error);
 /* What nobody asks for: registers incarnations, wants a tick when something is due, takes snapshots
- * and fetches them. Now and then: CORE_UPKEEP_MS. */
+ * and fetches them, looks after the disk. Now and then: CORE_UPKEEP_MS. */
 bool core_upkeep(struct core *core, struct error *error);
 
 #define CORE_UPKEEP_MS 50
@@ -222,8 +227,9 @@ bool core_knows_leader(const struct core *core);
 bool core_is_behind(const struct core *core);
 /* How old the applied state is (raft/replica.h). False: not known. */
 bool core_state_age(const struct core *core, uint64_t *age_ms);
-/* Takes a command, if this node leads; a linearizable read, if it leads or knows who does; a stale
- * one. False: it can't, or the queue is full. proposer.h, reads.h. */
+/* Takes a command, if this node leads and its disk has room; a linearizable read, if it leads or
+ * knows who does; a stale one. False: it can't, or the queue is full. proposer.h, reads.h,
+ * disk_watch.h. */
 bool core_propose(struct core *core, struct proposal *proposal);
 
 /* ---- among the core's own files ---- */

@@ -266,8 +266,15 @@ static bool is_due(const struct snapshots *snapshots)
     if (is_fetched(snapshots) && !is_outgrown(core)) {
         return false;
     }
+    uint64_t entries = core_applied_index(core) - last_snapshot(snapshots);
+    /* A log that is trimmed makes room, once there is more than what stays in any case. */
+    if (disk_watch_is_low(core->disk_watch) &&
+        entries >
+            2 * (uint64_t)replica_limits_complete(&core->config.replica_limits).trailing_entries) {
+        return true;
+    }
     return snapshots->applied_bytes >= core->config.snapshot_log_bytes ||
-           core_applied_index(core) - last_snapshot(snapshots) >= core->config.snapshot_log_entries;
+           entries >= core->config.snapshot_log_entries;
 }
 
 /* Somebody needs a checkpoint, and what would be made is one of a snapshot. */

@@ -69,6 +69,7 @@ class Node:
         self.log_path.touch()
         self.process = None
         self.paused = False
+        self.environment = {}  # besides this process's own
         self._stubs = None
         self.told = []  # who it is; nothing is enough for one that has its directory
 
@@ -88,7 +89,7 @@ class Node:
         assert not self.running, f"node {self.id} runs already"
         self.paused = False
         with self.log_path.open("ab") as log:
-            self.process = harness.spawn(self.command(), stdout=log, stderr=log)
+            self.process = harness.spawn(self.command(), stdout=log, stderr=log, env={**os.environ, **self.environment})
 
     @property
     def running(self):

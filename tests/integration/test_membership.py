@@ -14,7 +14,7 @@ from holdfast.v1 import cluster_pb2
 
 from cluster import Client, get_order, get_stock, reserve, set_stock, verdict_name
 from harness import holdfast, seconds, wait_until
-from test_failover import Load
+from load import Load
 
 VOTER = cluster_pb2.Member.VOTER
 

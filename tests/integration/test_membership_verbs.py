@@ -6,7 +6,6 @@ What a changed membership does to a node that joins or leaves is test_membership
 
 import json
 import re
-import threading
 import time
 
 import harness  # first: it finds grpcio and the stubs
@@ -320,6 +319,32 @@ class Verbs(harness.TestCase):
         self.assertIn("no majority", self.verb("remove", alive.id, endpoints=endpoints, status=1).stderr)
         self.verb("remove", dead.id, endpoints=endpoints)
         self.assertEqual(set(self.rows(endpoints=endpoints)), {str(leader.id), str(alive.id)})
+
+    def test_the_printed_command_starts_the_node(self):
+        """From nothing to a vote by what the verbs say, word for word."""
+        self.cluster = cluster = self.open_cluster(3)
+        cluster.leader().stubs.ledger.SetStock(set_stock("sku", 5))
+        node = cluster.new_node(4)
+        run = self.verb("add", node.id, node.peer_address)
+        self.assertIn("node 4 is a member: STANDBY", run.stdout)
+        self.assertIn("already", self.verb("add", node.id, node.peer_address).stdout)
+        self.assertIn("is not heard from", self.verb("promote", node.id, "--timeout", "300ms", status=1).stderr)
+        self.assertEqual(self.rows()["4"]["STATE"], "UNREACHED")
+        words = next(line for line in run.stdout.splitlines() if "holdfastd --id" in line).split()
+        self.assertEqual((words[0], words[-2:]), ("holdfastd", ["--client-address", "HOST:PORT"]))
+        told = dict(zip(words[1::2], words[2::2]))
+        self.assertEqual(told.pop("--data"), "DIR")
+        del told["--client-address"]
+        node.told = [word for pair in told.items() for word in pair]
+        node.start()
+        cluster.is_member(node)
+        self.assertIn("node 4 has a vote, one of 4", self.verb("promote", node.id).stdout)
+        self.assertIn("node 4 leads", self.verb("transfer-leader", node.id).stdout)
+        cluster.wait_ready()
+        self.assertEqual(self.rows()["4"]["STATE"], "LEADER")
+        self.assertIn("node 4 led", self.verb("remove", node.id).stderr)
+        cluster.is_no_member(node)
+        cluster.check_sound()
 
     def test_promote_of_a_voter_and_of_nobody(self):
         self.cluster = self.open_cluster(3)

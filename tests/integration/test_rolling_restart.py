@@ -11,12 +11,10 @@ import subprocess
 import time
 
 import harness  # first: it finds grpcio and the stubs
-import grpc
-from holdfast.v1 import cluster_pb2
 
 from cluster import set_stock
 from harness import HOLDFAST, seconds, wait_until
-from test_failover import Load
+from load import Load
 from test_membership_verbs import wait_silent
 
 ELECTION_TIMEOUT_MS = 1000

@@ -308,6 +308,15 @@ static bool state_checkpoint(void *context, const char *path, uint64_t *applied_
     return written;
 }
 
+static bool state_check(void *context, struct error *error)
+{
+    const struct handle *handle = context;
+    if (!is_alive(handle)) {
+        return fail_dead(error);
+    }
+    return !handle->failed || error_set(error, "the state failed before: stop the node");
+}
+
 static bool state_close(void *context, struct error *error)
 {
     struct handle *handle = context;
@@ -341,6 +350,7 @@ void sim_state_open(struct sim_state *state, struct state_store *out)
         .view_applied_index = state_view_applied_index,
         .view_close = state_view_close,
         .checkpoint = state_checkpoint,
+        .check = state_check,
         .close = state_close,
     };
     assert(state->open == NULL && state->journal_count == 0);

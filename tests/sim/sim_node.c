@@ -176,8 +176,7 @@ void sim_node_stop(struct sim_node *node)
     core_abandon(&node->core);
     while (node->work_count > 0) {
         struct pool_work *work = node->works[--node->work_count];
-        work->run(work);
-        work->done(work);
+        node_do_work(node, work);
     }
     if (!node_survives(node, node_log_drain(node), &node->log_failure)) {
         return;
@@ -188,6 +187,7 @@ void sim_node_stop(struct sim_node *node)
     bool closed = core_close(&node->core, &error);
     node->core_is_open = false;
     bool state_failed = node_state_failures(node) > 0;
+    state_failed = state_failed || node->pool_failed; /* its close tells that as well */
     if (closed == state_failed) {
         world_fail(node->world, CHECK_FAIL_STOP, "node %zu %s: %s", node->number + 1,
                    closed ? "takes its state for closed though that failed"
@@ -280,6 +280,7 @@ void sim_node_start(struct sim_node *node)
     node->led_term = 0;
     node->group_index = 0;
     node_disk_failures(node); /* an earlier process's */
+    node->pool_failed = false;
     node_state_failures(node);
     world_count(world, STAT_STARTS);
     trace_note(&world->trace, node->number, TRACE_STARTING, 0);

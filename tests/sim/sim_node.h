@@ -57,6 +57,7 @@ struct sim_node {
     uint64_t disk_most_us;
     bool disk_is_faulty;          /* it may refuse: to be mended before it is relied on */
     uint64_t failures_seen;       /* of the disk's operations, that were its fault */
+    bool pool_failed;             /* the disk, under work in the pool: the next turn must tell */
     uint64_t state_failures_seen; /* the same of the state's database */
     bool state_is_faulty;         /* the same of the state's database */
     bool is_wiped;                /* it has lost its directory once: the others refuse it */

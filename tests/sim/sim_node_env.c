@@ -119,6 +119,13 @@ static bool write_log(void *context, uint64_t generation, uint64_t first_index,
            error_set(error, "the queue of the log's thread is full");
 }
 
+void node_do_work(struct sim_node *node, struct pool_work *work)
+{
+    work->run(work);
+    work->done(work);
+    node->pool_failed = node_disk_failures(node) > 0 || node->pool_failed;
+}
+
 static void work_in_pool(void *owner, void *object, uint64_t life)
 {
     struct sim_node *node = owner;
@@ -139,8 +146,7 @@ static void work_in_pool(void *owner, void *object, uint64_t life)
     }
     memmove((void *)&node->works[place], (void *)&node->works[place + 1],
             (--node->work_count - place) * sizeof(struct pool_work *));
-    work->run(work);
-    work->done(work);
+    node_do_work(node, work);
     node_after_event(node);
 }
 
@@ -241,6 +247,12 @@ static void *state_view_open(void *state)
     return node->state_store.ops->view_open(node->state_store.state);
 }
 
+static bool state_check(void *state, struct error *error)
+{
+    struct sim_node *node = state;
+    return node->state_store.ops->check(node->state_store.state, error);
+}
+
 static bool state_close(void *state, struct error *error)
 {
     struct sim_node *node = state;
@@ -267,6 +279,7 @@ static bool open_state(void *context, const char *path, struct state_store *stat
         .view_records = node->state_store.ops->view_records,
         .view_applied_index = node->state_store.ops->view_applied_index,
         .view_close = node->state_store.ops->view_close,
+        .check = state_check,
         .close = state_close,
     };
     *state = (struct state_store){&node->state_ops, node};

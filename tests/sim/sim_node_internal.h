@@ -27,6 +27,8 @@ void node_begin_end(struct sim_node *node, enum sim_end how);
 bool node_survives(struct sim_node *node, bool ok, const struct error *error);
 /* Failures that disk and state have given since the last time they were asked for. */
 uint64_t node_disk_failures(struct sim_node *node);
+/* Does the work, and notes whether the disk failed under it. */
+void node_do_work(struct sim_node *node, struct pool_work *work);
 uint64_t node_state_failures(struct sim_node *node);
 /* An event has been handled: the turn goes on, or ends. */
 void node_after_event(struct sim_node *node);

@@ -104,7 +104,8 @@ bool node_survives(struct sim_node *node, bool ok, const struct error *error)
                    node->number + 1, disk_failed ? "disk" : "state's database");
         return false;
     }
-    if (!ok && !disk_failed && !state_failed && !is_log_failure(node, error)) {
+    if (!ok && !disk_failed && !node->pool_failed && !state_failed &&
+        !is_log_failure(node, error)) {
         world_fail(node->world, CHECK_FAIL_STOP, "node %zu stops though nothing has failed: %s",
                    node->number + 1, error->text);
         return false;
@@ -176,7 +177,12 @@ static void end_turn(struct sim_node *node)
 {
     struct error error;
     node->is_turn_open = false;
-    if (node_survives(node, core_tick(&node->core, &error), &error) && answer_reads(node) &&
+    bool ok = core_tick(&node->core, &error);
+    if (ok && node->pool_failed && sim_disk_has_power(node->disk)) {
+        world_fail(node->world, CHECK_FAIL_STOP, "node %zu goes on though its disk failed the pool",
+                   node->number + 1);
+    }
+    if (node_survives(node, ok, &error) && answer_reads(node) &&
         node_survives(node, core_flush(&node->core, &error), &error)) {
         arm_timer(node);
     }

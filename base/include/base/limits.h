@@ -294,6 +294,17 @@
 /* Calls that wait for a snapshot. */
 #define LIMIT_SNAPSHOT_CALLS 16
 
+/* ---- the disk ---- */
+
+/* Free bytes below which the leader refuses commands: room for a log segment that is made ahead,
+ * for all write buffers and what one compaction takes meanwhile, and for what comes in between two
+ * looks. */
+#define DISK_RESERVE_BYTES       (UINT64_C(512) << 20)
+#define LIMIT_DISK_RESERVE_BYTES (UINT64_C(1) << 60)
+/* From one look to the next, and from one hand-over of a leader without room to its next. */
+#define DISK_LOOK_MS     500
+#define DISK_HANDOVER_MS 60000
+
 /* ---- the holdfast command ---- */
 
 /* A file of orders, as text, and one record of it: what a mistaken argument may cost. The rows are

@@ -562,6 +562,10 @@ typedef struct hf_status {
     uint64_t snapshot_index;     /* the entry that its last snapshot ends with; 0: none */
     int64_t snapshot_time_ms;    /* 0: none was taken or installed since its process began */
     const hf_fetching *fetching; /* NULL: it fetches no state */
+    uint64_t disk_free_bytes;
+    uint64_t
+        disk_reserve_bytes; /* with less free, it takes no commands as leader; 0: none is kept */
+    const char *refuses;    /* why it refuses commands, or would if it led; empty: it takes them */
 } hf_status;
 
 HF_API HF_MUST_CHECK hf_verdict hf_get_status(hf_client *client, const char *endpoint,

@@ -844,6 +844,7 @@ hf_verdict hf_get_status(hf_client *client, const char *endpoint, const hf_call_
                           .cluster_id = "c",
                           .node_id = 1,
                           .incarnation = "i",
+                          .refuses = "",
                           .version = "0",
                           .state = HF_SERVER_LEADER,
                           .term = 3,

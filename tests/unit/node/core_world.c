@@ -169,6 +169,7 @@ bool world_start(struct world *world, uint64_t id)
         .seed = (uint32_t)(id * 7919 + world->now_ms),
         .snapshot_log_entries = world->snapshot_log_entries,
         .held_log_bytes = world->held_log_bytes,
+        .disk_reserve_bytes = world->disk_reserve_bytes,
         .replica_limits = {.trailing_entries = world->trailing_entries},
     };
     assert_false(node->is_up);

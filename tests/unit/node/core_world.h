@@ -78,6 +78,7 @@ struct world {
     uint64_t snapshot_log_entries;
     uint64_t held_log_bytes;
     uint32_t trailing_entries;
+    uint64_t disk_reserve_bytes;
 };
 
 struct world *world_new(size_t node_count);

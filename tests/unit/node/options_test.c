@@ -44,6 +44,7 @@ static void test_defaults(void **state)
     assert_int_equal(options.held_log_bytes, 1 << 30);
     assert_int_equal(options.log_segment_bytes, 64 << 20);
     assert_int_equal(options.snapshot_rate_bytes, 64 << 20);
+    assert_int_equal(options.disk_reserve_bytes, DISK_RESERVE_BYTES);
     options_free(&options);
 }
 
@@ -107,6 +108,7 @@ static void test_refusals(void **state)
     REFUSED("not a number from 65536 to 268435456", GOOD, "--log-segment-bytes", "1G");
     REFUSED("must be at least --snapshot-log-bytes 268435456", GOOD, "--held-log-bytes", "65536");
     REFUSED("is too slow: at least 1048576", GOOD, "--snapshot-rate", "1048575");
+    REFUSED("--disk-reserve: '1G' is not a number", GOOD, "--disk-reserve", "1G");
     REFUSED("is not debug", GOOD, "--log-level", "loud");
     REFUSED("--client-address", GOOD, "--client-address", "nowhere");
     REFUSED("--advertise-peer", GOOD, "--advertise-peer", "10.0.0.1:5");
