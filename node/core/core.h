@@ -146,7 +146,8 @@ bool core_start(struct core *core, struct error *error);
  * core_close does it too. */
 void core_abandon(struct core *core);
 /* Ends all proposals; neither an audit nor work of its own may be running. False: the state could
- * not be flushed, and the log has it; or the disk has failed since the last turn. Closes in any case; also right behind core_open. */
+ * not be flushed, and the log has it; or the disk has failed since the last turn. Closes in any
+ * case; also right behind core_open. */
 bool core_close(struct core *core, struct error *error);
 
 /* ---- events ---- */
