@@ -8,7 +8,8 @@ static void audit_run(struct pool_work *work)
 {
     struct audit *audit = (struct audit *)work; /* its first member */
     struct ledger_store records = audit->core->state_store.ops->view_records(audit->view);
-    audit->ok = ledger_audit_run(records, &audit->result, &audit->error);
+    audit->ok = ledger_audit_run_until(records, &audit->core->audits_stopped, &audit->result,
+                                       &audit->error);
 }
 
 static void audit_run_done(struct pool_work *work)
@@ -17,7 +18,8 @@ static void audit_run_done(struct pool_work *work)
     struct core *core = audit->core;
     core->state_store.ops->view_close(audit->view);
     core->audits--;
-    if (!audit->ok) { /* a state that can't be read can't be gone on with either */
+    /* A state that can't be read can't be gone on with either. */
+    if (!audit->ok && !atomic_load(&core->audits_stopped)) {
         core_fail(core, &audit->error);
     }
     audit->ended(audit);
@@ -25,6 +27,10 @@ static void audit_run_done(struct pool_work *work)
 
 bool audit_start(struct audit *audit, struct core *core, bool *busy, struct error *error)
 {
+    *busy = atomic_load(&core->audits_stopped);
+    if (*busy) {
+        return error_set(error, "this node is stopping");
+    }
     *busy = core->audits > 0;
     if (*busy) {
         return error_set(error, "another audit is running on this node");
@@ -45,4 +51,9 @@ bool audit_start(struct audit *audit, struct core *core, bool *busy, struct erro
         return false;
     }
     return true;
+}
+
+void audits_stop(struct core *core)
+{
+    atomic_store(&core->audits_stopped, true);
 }
