@@ -18,7 +18,8 @@ static void audit_run_done(struct pool_work *work)
     struct core *core = audit->core;
     core->state_store.ops->view_close(audit->view);
     core->audits--;
-    if (!audit->ok) { /* a state that can't be read can't be gone on with either */
+    /* A state that can't be read can't be gone on with either. */
+    if (!audit->ok && !atomic_load(&core->audits_stopped)) {
         core_fail(core, &audit->error);
     }
     audit->ended(audit);

@@ -224,6 +224,21 @@ class Damaged(Faulty):
         (node.data / "state.1").rename(node.data / "damaged")
         self.mended(cluster, load, node)
 
+    def test_a_lost_state_that_the_log_can_not_make_again(self):
+        """Once the log is trimmed, a node without its state says so, and must be replaced."""
+        cluster, load = self.open_faulty(("--snapshot-log-entries", 200, "--log-segment-bytes", 65536))
+        node = cluster.followers()[0]
+        load.wait_more(2500, timeout=60)
+        wait_until(lambda: node.status().log_first_index > 1, "the log is not trimmed", timeout=30)
+        self.assertEqual(node.terminate(), 0)
+        (node.data / "state.1").rename(node.data.with_name("moved-away"))
+        node.start()
+        self.stopped(node, "state.1 has applied entry 0", "the log begins behind", "holdfast cluster remove")
+        # With what it had it goes on.
+        shutil.rmtree(node.data / "state.1")
+        node.data.with_name("moved-away").rename(node.data / "state.1")
+        self.mended(cluster, load, node)
+
     def test_a_damaged_list_of_the_states_tables(self):
         def damage(data):
             manifest = next((data / "state.1").glob("MANIFEST-*"))

@@ -21,6 +21,8 @@ if not enter_private_mounts():
 
 DISK_MEGABYTES = 1024
 FLAGS = ("--disk-reserve", 0)
+# Files are made and removed all the time.
+BUSY_FLAGS = (*FLAGS, "--snapshot-log-entries", 200, "--snapshot-log-bytes", 4 << 20, "--log-segment-bytes", 65536)
 
 
 class PowerCut(harness.TestCase):
@@ -29,8 +31,8 @@ class PowerCut(harness.TestCase):
         self.random = random.Random(self.seed)
         print(f"\n  moments drawn from seed {self.seed}", flush=True)
 
-    def open_loaded(self, prepare=lambda node: None):
-        cluster = Cluster(3, flags=FLAGS)
+    def open_loaded(self, flags=FLAGS, prepare=lambda node: None):
+        cluster = Cluster(3, flags=flags)
         self._clusters.append(cluster)
         self.disks = {}
         for node in cluster.nodes:
@@ -137,8 +139,10 @@ class PowerCut(harness.TestCase):
         load.check(self)
 
     def test_at_all_nodes_while_files_come_and_go(self):
-        """Write buffers are flushed, tables compacted, segments begun; where thresholds are low, snapshots taken and the log trimmed."""
-        cluster, load = self.open_loaded()
+        """Snapshots are taken and the log trimmed; write buffers flushed, tables compacted, segments begun."""
+        cluster, load = self.open_loaded(BUSY_FLAGS)
+        load.wait_more(2500, timeout=60)
+        wait_until(lambda: all(status.log_first_index > 1 for status in cluster.statuses()), "no log is trimmed", timeout=30)
         stop_filling = filling(self, cluster)
         for _ in range(4):
             self.moment(load, 60)

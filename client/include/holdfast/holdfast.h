@@ -557,15 +557,14 @@ typedef struct hf_status {
     int64_t ledger_time_ms;
     size_t member_count;
     const hf_member *members;
-    uint64_t log_first_index;    /* where its log's files begin */
-    uint64_t log_bytes;          /* of these files */
-    uint64_t snapshot_index;     /* the entry that its last snapshot ends with; 0: none */
-    int64_t snapshot_time_ms;    /* 0: none was taken or installed since its process began */
-    const hf_fetching *fetching; /* NULL: it fetches no state */
     uint64_t disk_free_bytes;
-    uint64_t
-        disk_reserve_bytes; /* with less free, it takes no commands as leader; 0: none is kept */
-    const char *refuses;    /* why it refuses commands, or would if it led; empty: it takes them */
+    uint64_t disk_reserve_bytes; /* with less free, it takes no commands as leader; 0: none */
+    const char *refuses;      /* why it refuses commands, or would as leader; empty: it does not */
+    uint64_t log_first_index; /* where its log's files begin */
+    uint64_t log_bytes;       /* of these files */
+    uint64_t snapshot_index;  /* the entry that its last snapshot ends with; 0: none */
+    int64_t snapshot_time_ms; /* 0: none was taken or installed since its process began */
+    const hf_fetching *fetching; /* NULL: it fetches no state */
 } hf_status;
 
 HF_API HF_MUST_CHECK hf_verdict hf_get_status(hf_client *client, const char *endpoint,
