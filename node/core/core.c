@@ -184,6 +184,9 @@ static bool replica_apply(void *context, const struct entry *entry, struct error
     if (!core->state_store.ops->commit(core->state_store.state, applied_index, error)) {
         return false;
     }
+    if (digests_wants(core->digests, entry->index)) {
+        digests_applied(core->digests, entry->index, ledger_digest(core->ledger));
+    }
     proposer_applied(core->proposer, entry->index, entry->term);
     snapshots_applied(core->snapshots, entry->data.len);
     return true;
@@ -213,6 +216,7 @@ static void replica_state_changed(void *context, enum replica_state state, uint6
     core->term = term;
     core->leader_id = leader_id;
     core->registered_count = 0;
+    digests_role(core->digests, core_leads(core) ? core->config.id : leader_id, term);
     core->env.role_changed(core->env.context);
     if (leadership_ended) {
         proposer_abandon(core->proposer);
@@ -275,8 +279,44 @@ bool core_replace_state(struct core *core, const struct state_store *state, stru
     ledger_close(core->ledger);
     core->ledger = ledger;
     core->state_store = *state;
+    digests_forget(core->digests);
     core->logged = (struct registrations){0}; /* the log that they stood in is gone */
     return true;
+}
+
+/* ---- what the digests ask ---- */
+
+static size_t digests_members(void *context, struct replica_member *members, size_t capacity)
+{
+    struct core *core = context;
+    return replica_members(core->replica, members, capacity);
+}
+
+static void digests_warn(void *context, const char *words)
+{
+    struct core *core = context;
+    core->env.warn(core->env.context, "digest", words);
+}
+
+static void digests_stop(void *context, const struct error *why)
+{
+    core_fail(context, why);
+}
+
+static bool is_of_digests(const struct peer_message *message)
+{
+    return message->type == PEER_DIGEST_REPORT || message->type == PEER_DIGEST_DIFFERS;
+}
+
+static bool receive_digest(struct core *core, uint64_t peer_id, const struct peer_message *message,
+                           struct error *error)
+{
+    struct replica_status status;
+    replica_status_get(core->replica, &status);
+    if (core_is_working(core)) {
+        digests_receive(core->digests, peer_id, message, status.last_index);
+    }
+    return checked(core, true, error);
 }
 
 /* ---- what the reads ask ---- */
@@ -329,6 +369,9 @@ bool core_receive(struct core *core, uint64_t peer_id, struct peer_message *mess
         peer_message_free(message);
         return checked(core, true, error);
     }
+    if (is_of_digests(message)) {
+        return receive_digest(core, peer_id, message, error);
+    }
     if (!checked(core, replica_receive(core->replica, peer_id, message, now, error), error)) {
         return false;
     }
@@ -352,8 +395,9 @@ bool core_upkeep(struct core *core, struct error *error)
     if (core_is_working(core)) {
         snapshots_upkeep(core->snapshots);
         fetching_upkeep(core->fetching);
+        digests_upkeep(core->digests);
     }
-    if (!core_leads(core)) {
+    if (core->failed || !core_leads(core)) {
         return checked(core, true, error);
     }
     struct replica_status status;
@@ -448,6 +492,9 @@ static void set_defaults(struct core_config *config)
     if (config->held_log_bytes == 0) {
         config->held_log_bytes = LIMIT_HELD_LOG_BYTES;
     }
+    if (config->digest_interval == 0) {
+        config->digest_interval = DIGEST_INTERVAL_ENTRIES;
+    }
 }
 
 /* Between the bounds of the parts, as base/limits.h has them: room for the barrier. */
@@ -490,6 +537,14 @@ bool core_start(struct core *core, struct error *error)
     core->reads = reads_new(&reads);
     core->snapshots = snapshots_new(core);
     core->fetching = fetching_new(core);
+    const struct digests_env digests = {
+        .context = core,
+        .send = replica_send_to,
+        .members = digests_members,
+        .warn = digests_warn,
+        .stop = digests_stop,
+    };
+    core->digests = digests_new(core->config.id, core->config.digest_interval, &digests);
     const struct replica_env env = {
         .context = core,
         .store_hard_state = replica_store_hard_state,
@@ -556,6 +611,7 @@ bool core_close(struct core *core, struct error *error)
         proposer_free(core->proposer);
         reads_free(core->reads);
     }
+    digests_free(core->digests);
     fetching_free(core->fetching);
     snapshots_free(core->snapshots);
     replica_close(core->replica);

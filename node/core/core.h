@@ -22,6 +22,7 @@
 #define NODE_CORE_CORE_H
 
 #include "audit.h"
+#include "digests.h"
 #include "fetching.h"
 #include "ledger_clock.h"
 #include "proposer.h"
@@ -94,6 +95,8 @@ struct core_config {
     uint64_t snapshot_log_entries;
     uint64_t snapshot_log_bytes;
     uint64_t held_log_bytes; /* LIMIT_HELD_LOG_BYTES */
+
+    uint64_t digest_interval; /* 0: DIGEST_INTERVAL_ENTRIES; the same on all nodes */
 };
 
 struct core {
@@ -110,6 +113,7 @@ struct core {
     struct reads *reads;
     struct snapshots *snapshots;
     struct fetching *fetching;
+    struct digests *digests;
     struct ledger_clock clock;
 
     enum replica_state state;

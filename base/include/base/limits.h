@@ -272,6 +272,18 @@
  * beyond this size of the log. */
 #define LIMIT_HELD_LOG_BYTES (UINT64_C(4) << 30)
 
+/* ---- digests ---- */
+
+/* Every so many log indexes the nodes compare the digests of their states: some times a second
+ * under load, for one small message each. The last few stay noted, so that nodes which are not far
+ * apart meet at one index. */
+#define DIGEST_INTERVAL_ENTRIES 1000
+#define DIGEST_NOTES            16
+/* So many upkeeps (about a second) after the first report at an index nobody else is waited for;
+ * and as often, so many times, a node whose digest differs is told again. */
+#define DIGEST_UPKEEPS 20
+#define DIGEST_REPEATS 10
+
 /* ---- the holdfast command ---- */
 
 /* A file of orders, as text, and one record of it: what a mistaken argument may cost. The rows are
