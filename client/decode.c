@@ -626,6 +626,9 @@ static void fill_status(hf_status *status, struct arena *arena,
             .match_index = member->match_index,
         };
     }
+    status->digest_compared_index = reply->digest_compared_index;
+    status->digests_agree = reply->digests_agree;
+    status->digest_alarm = copy_text(arena, reply->digest_alarm);
     status->members = members;
     status->member_count = reply->n_members;
 }

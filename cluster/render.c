@@ -229,6 +229,9 @@ void render_status(struct json *json, const char *endpoint, const hf_status *sta
         field_time(json, "ledger_time", status->ledger_time_ms);
         render_members(json, status->members, status->member_count);
         json_field_text(json, "incarnation", status->incarnation);
+        json_field_uint(json, "digest_compared_index", status->digest_compared_index);
+        json_field_bool(json, "digests_agree", status->digests_agree);
+        json_field_text(json, "digest_alarm", status->digest_alarm);
     }
     json_object_end(json);
 }

@@ -455,6 +455,7 @@ static void close_parts(struct node *node)
         return;
     }
     enum { PARTS = 7 };
+    audit_abandon(&node->core); /* one that waits for its index is no part that closes */
     node->closing = PARTS + node->core.audits + (node->core.works > 0 ? 1 : 0);
     core_abandon(&node->core);
     rpc_server_close(node->server, part_closed, node);

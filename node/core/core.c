@@ -187,6 +187,7 @@ static bool replica_apply(void *context, const struct entry *entry, struct error
     if (digests_wants(core->digests, entry->index)) {
         digests_applied(core->digests, entry->index, ledger_digest(core->ledger));
     }
+    audit_applied(core, entry->index);
     proposer_applied(core->proposer, entry->index, entry->term);
     snapshots_applied(core->snapshots, entry->data.len);
     return true;
@@ -396,6 +397,7 @@ bool core_upkeep(struct core *core, struct error *error)
         snapshots_upkeep(core->snapshots);
         fetching_upkeep(core->fetching);
         digests_upkeep(core->digests);
+        audit_upkeep(core);
     }
     if (core->failed || !core_leads(core)) {
         return checked(core, true, error);
@@ -426,8 +428,23 @@ bool core_answer_read(struct core *core, bool *answered, struct error *error)
     return reads_answer(core->reads, core_applied_index(core), answered, error);
 }
 
+/* An audit waits for an index that nobody else brings about: entries, one after the other. */
+static void want_audited_entry(struct core *core)
+{
+    struct replica_status status;
+    if (core->waiting_audit == NULL || !core_leads(core)) {
+        return;
+    }
+    replica_status_get(core->replica, &status);
+    if (status.barrier_applied && status.applied_index == status.last_index &&
+        audit_wants_entry(core, status.last_index)) {
+        proposer_want_tick(core->proposer);
+    }
+}
+
 bool core_flush(struct core *core, struct error *error)
 {
+    want_audited_entry(core);
     return proposer_flush(core->proposer, error);
 }
 
@@ -598,6 +615,7 @@ bool core_start(struct core *core, struct error *error)
 void core_abandon(struct core *core)
 {
     core->is_abandoned = true;
+    audit_abandon(core);
     proposer_abandon(core->proposer);
     reads_abandon(core->reads);
 }

@@ -130,6 +130,7 @@ struct core {
 
     struct core_found *found; /* the log as it was found, between open and start */
     unsigned audits;          /* running in the pool */
+    struct audit *waiting_audit; /* for its index; NULL: none */
     unsigned works;           /* of its own, running there */
     bool is_abandoned;
     bool failed; /* a callback without a way to say so has failed: */

@@ -384,15 +384,15 @@ void sim_node_audit(struct sim_node *node)
 {
     struct audit *audit = memory_zalloc(sizeof *audit);
     struct error error;
-    bool busy;
+    enum audit_refusal why;
     if (!node->is_up || node->paused_until_us > node->world->now_us) {
         free(audit);
         return;
     }
     audit->ended = audit_ended;
-    if (!audit_start(audit, &node->core, &busy, &error)) {
+    if (!audit_start(audit, &node->core, &why, &error)) {
         free(audit);
-        if (!busy && !node->pool_refused) {
+        if (why != AUDIT_BUSY && !node->pool_refused) {
             world_fail(node->world, CHECK_INVARIANTS, "node %zu can't be audited: %s",
                        node->number + 1, error.text);
         }

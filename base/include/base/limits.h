@@ -283,6 +283,10 @@
  * and as often, so many times, a node whose digest differs is told again. */
 #define DIGEST_UPKEEPS 20
 #define DIGEST_REPEATS 10
+/* An audit at an index that is still to be applied waits for it so many upkeeps (30 s), and a
+ * leader writes so many empty entries at most to get there. */
+#define AUDIT_WAIT_UPKEEPS  600
+#define LIMIT_AUDIT_ENTRIES 1024
 
 /* ---- the holdfast command ---- */
 

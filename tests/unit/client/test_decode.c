@@ -479,6 +479,9 @@ static void a_status_has_every_field(void **state)
     reply.n_members = 1;
     reply.members = members;
     reply.incarnation = "i";
+    reply.digest_compared_index = 7;
+    reply.digests_agree = true;
+    reply.digest_alarm = "alarm";
     hf_status *status = object_new(REPLY_STATUS.size, 0);
     assert_int_equal(decode(&REPLY_STATUS, status, &reply.base), HF_OK);
     assert_string_equal(status->cluster_id, "cluster");
@@ -493,6 +496,9 @@ static void a_status_has_every_field(void **state)
     assert_int_equal(status->last_index, 6);
     assert_string_equal(status->digest, "d");
     assert_string_equal(status->incarnation, "i");
+    assert_int_equal(status->digest_compared_index, 7);
+    assert_true(status->digests_agree);
+    assert_string_equal(status->digest_alarm, "alarm");
     assert_int_equal(status->member_count, 1);
     assert_int_equal(status->members[0].role, HF_ROLE_VOTER);
     assert_string_equal(status->members[0].client_address, "c:1");
