@@ -254,6 +254,7 @@ static void an_audit_that_the_pool_refuses_leaves_nothing(void **state)
     enum audit_refusal why;
     memset(&audit, 0xa5, sizeof audit);
     audit.ended = audit_ended;
+    audit.at_index = 0;
     assert_true(core_start(&stage->core, &error));
     assert_false(audit_start(&audit, &stage->core, &why, &error));
     assert_int_equal(why, AUDIT_FAILED);

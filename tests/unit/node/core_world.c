@@ -155,6 +155,7 @@ bool world_start(struct world *world, uint64_t id)
         .seed = (uint32_t)(id * 7919 + world->now_ms),
         .snapshot_log_entries = world->snapshot_log_entries,
         .held_log_bytes = world->held_log_bytes,
+        .digest_interval = world->digest_interval,
         .replica_limits = {.trailing_entries = world->trailing_entries},
     };
     assert_false(node->is_up);

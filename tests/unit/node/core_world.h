@@ -74,6 +74,7 @@ struct world {
     /* Of nodes that start from now on. */
     uint64_t snapshot_log_entries;
     uint64_t held_log_bytes;
+    uint64_t digest_interval;
     uint32_t trailing_entries;
 };
 
