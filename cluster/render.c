@@ -237,11 +237,15 @@ void render_status(struct json *json, const char *endpoint, const hf_status *sta
 }
 
 /* VerifyResponse, behind the endpoint. */
-void render_verification(struct json *json, const char *endpoint,
-                         const hf_verification *verification)
+void render_verification(struct json *json, uint64_t node_id, const char *endpoint,
+                         const hf_verification *verification, const char *error)
 {
-    begin_node(json, endpoint, verification->verdict, verification->message);
-    if (verification->verdict == HF_OK) {
+    json_object_begin(json);
+    json_field_uint(json, "node_id", node_id);
+    json_field_text(json, "endpoint", endpoint);
+    if (error != NULL) {
+        json_field_text(json, "error", error);
+    } else {
         json_field_uint(json, "applied_index", verification->applied_index);
         json_field_text(json, "digest", verification->digest);
         json_field_text(json, "recomputed_digest", verification->recomputed_digest);

@@ -71,6 +71,11 @@ int verb_cause_of(const char *message, const char **cause);
 void verb_fail_unanswered(struct verb *verb, hf_verdict verdict, const char *message,
                           const hf_result *result);
 
+/* Says that the one node that was asked gave no answer, and remembers how bad that is: wrong usage
+ * before unreached. */
+void verb_note_silent_node(struct verb *verb, const char *endpoint, hf_verdict verdict,
+                           const char *message);
+
 /* What a verdict means to the shell. */
 enum exit_code exit_code_of(hf_verdict verdict);
 
