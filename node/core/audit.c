@@ -133,8 +133,8 @@ bool audit_start(struct audit *audit, struct core *core, enum audit_refusal *why
     *why = AUDIT_BEHIND;
     if (audit->at_index < applied_index) {
         return error_set(error,
-                         "this node has applied %" PRIu64
-                         " already, beyond log index %" PRIu64 ": ask for a later one",
+                         "this node has applied %" PRIu64 " already, beyond log index %" PRIu64
+                         ": ask for a later one",
                          applied_index, audit->at_index);
     }
     core->waiting_audit = audit;

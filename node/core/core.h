@@ -128,10 +128,10 @@ struct core {
     uint64_t incarnations[LIMIT_NODES]; /* by place in config.members, as their hellos said; 0: not
                                            heard of */
 
-    struct core_found *found; /* the log as it was found, between open and start */
-    unsigned audits;          /* running in the pool */
+    struct core_found *found;    /* the log as it was found, between open and start */
+    unsigned audits;             /* running in the pool */
     struct audit *waiting_audit; /* for its index; NULL: none */
-    unsigned works;           /* of its own, running there */
+    unsigned works;              /* of its own, running there */
     bool is_abandoned;
     bool failed; /* a callback without a way to say so has failed: */
     struct error failure;

@@ -316,6 +316,18 @@ void digests_role(struct digests *digests, uint64_t leader_id, uint64_t term)
     digests->alarm_index = 0;
 }
 
+void digests_peer_connected(struct digests *digests, uint64_t peer_id)
+{
+    for (size_t i = 0; i < DIGEST_NOTES; i++) {
+        struct point *point = &digests->points[i];
+        for (size_t k = 0; k < point->count; k++) {
+            if (point->reports[k].id == peer_id) {
+                point->reports[k--] = point->reports[--point->count];
+            }
+        }
+    }
+}
+
 static bool is_member(const struct digests *digests, uint64_t id)
 {
     struct replica_member members[LIMIT_NODES];

@@ -62,6 +62,9 @@ void digests_forget(struct digests *digests);
 
 /* Who leads (0: nobody known), in which term. */
 void digests_role(struct digests *digests, uint64_t leader_id, uint64_t term);
+/* The connection to the peer was made anew: it may have been started again, from an older state,
+ * and what it has reported is not what it has. */
+void digests_peer_connected(struct digests *digests, uint64_t peer_id);
 /* A DIGEST_REPORT or DIGEST_DIFFERS. last_index: where this node's log ends, beyond which a leader
  * knows of no entry that anybody could have applied. */
 void digests_receive(struct digests *digests, uint64_t peer_id, const struct peer_message *message,

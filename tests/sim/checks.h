@@ -97,6 +97,11 @@ void checks_members(struct checks *checks, size_t node, const struct replica_mem
  * its votes nor its disk belong to a majority (Raft rule 0: the others must not admit it). */
 void checks_wiped(struct checks *checks, size_t node);
 
+/* The node's state is wrong from here on, as a fault has made it, or right again: it started from
+ * one that it had before. While it is wrong it is compared with nobody's, and what the node
+ * answers counts for nothing. */
+void checks_spoilt(struct checks *checks, size_t node, bool is_spoilt);
+
 /* ---- what a node says and does ---- */
 
 /* A start: the state stands at this index. Behind checks_hard_state and checks_log_found. */

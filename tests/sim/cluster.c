@@ -251,12 +251,46 @@ static void let_minority_up(struct cluster *cluster)
     wait_until_settled(cluster);
 }
 
+/* ---- whose state is wrong ---- */
+
+static bool somebody_is_spoilt(const struct cluster *cluster)
+{
+    for (size_t i = 0; i < cluster->plan.node_count; i++) {
+        if (cluster->nodes[i].spoilt_from != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Commands come, one after the other, until an index is compared; nobody may be left then. */
+static bool spoilt_have_stopped(struct cluster *cluster)
+{
+    if (!somebody_is_spoilt(cluster) && cluster->asked == NULL) {
+        return true;
+    }
+    if (majority_serves(cluster)) {
+        cluster->majority_serves = false;
+    }
+    return false;
+}
+
+/* The sound ones are a majority, and hear each other: they find out. */
+static void find_the_spoilt(struct cluster *cluster)
+{
+    if (somebody_is_spoilt(cluster)) {
+        faults_mend_all(&cluster->faults);
+        wait_until(cluster, spoilt_have_stopped);
+    }
+}
+
 static void heal(struct cluster *cluster)
 {
     bool members_change = cluster->plan.change_gap_us > 0;
     bool majority = false;
     sim_clients_rest(&cluster->clients);
     membership_end_storm(&cluster->membership);
+    find_the_spoilt(cluster);
     if (!members_change) {
         majority = hold_a_minority_down(cluster);
     }

@@ -43,6 +43,8 @@ class Planted:
 DISORDER = ("--climate", "disorder")
 ONE_WAY = ("--climate", "one-way", "--nodes", "3")
 MEMBERS = ("--climate", "members")
+SPOILT = ("--climate", "spoilt")
+WRONG = "the state of this node is wrong"
 
 CAUGHT = {
     "ack-before-quorum": Planted(("applied", "acknowledged"), 10),
@@ -79,6 +81,9 @@ CAUGHT = {
     "heartbeats-not-aligned": Planted(("quiet",), 30),
     "stale-read": Planted(("read",), 60),
     "unknown-as-failed": Planted(("acknowledged",), 30),
+    "digest-of-another-index": Planted(("digest", "fail-stop"), 20, (), WRONG),
+    "one-vote-stops": Planted(("fail-stop",), 20, SPOILT, WRONG),
+    "leader-exempts-itself": Planted(("liveness",), 60, SPOILT),
     "no-deduplication": Planted(("model",), 20),
     "skipped-line": Planted(("model",), 20),
     "hold-leak-on-replay": Planted(("model", "read"), 40),

@@ -88,6 +88,17 @@ static bool is_log_failure(const struct sim_node *node, const struct error *erro
            (error == &node->log_failure || strstr(error->text, "the log failed before") != NULL);
 }
 
+/* Its state is wrong, and it has found out. Whoever starts a machine again after this does so
+ * without its directory. */
+static void stop_spoilt(struct sim_node *node)
+{
+    world_count(node->world, STAT_SPOILT_STOPPED);
+    trace_note(&node->world->trace, node->number, TRACE_SPOILT_STOPPED, 0);
+    node_begin_end(node, SIM_KILLED);
+    node_end(node);
+    sim_node_wipe(node);
+}
+
 bool node_survives(struct sim_node *node, bool ok, const struct error *error)
 {
     bool disk_failed = node_disk_failures(node) > 0;
@@ -102,6 +113,10 @@ bool node_survives(struct sim_node *node, bool ok, const struct error *error)
     if (ok && (disk_failed || state_failed)) {
         world_fail(node->world, CHECK_FAIL_STOP, "node %zu goes on though its %s failed",
                    node->number + 1, disk_failed ? "disk" : "state's database");
+        return false;
+    }
+    if (!ok && node->spoilt_from != 0 && strstr(error->text, "the state of this node is wrong")) {
+        stop_spoilt(node);
         return false;
     }
     if (!ok && !disk_failed && !state_failed && !is_log_failure(node, error)) {
@@ -361,7 +376,7 @@ bool sim_node_leads(const struct sim_node *node)
 static void audit_ended(struct audit *audit)
 {
     struct sim_node *node = (struct sim_node *)audit->core->env.context;
-    if (node->is_crashing) {
+    if (node->is_crashing || node->spoilt_from != 0) {
         free(audit);
         return;
     }

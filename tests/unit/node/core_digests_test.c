@@ -39,14 +39,13 @@ static bool has_compared(const struct world *world)
 {
     uint64_t leader = world_leader(world);
     uint64_t applied = leader != 0 ? core_applied_index(&world->nodes[leader].core) : 0;
-    return leader != 0 &&
-           digests_of(world, leader).compared_index == applied / INTERVAL * INTERVAL;
+    return leader != 0 && digests_of(world, leader).compared_index == applied / INTERVAL * INTERVAL;
 }
 
 static void spoil(struct world *world, uint64_t id)
 {
     struct state_store *state = &world->nodes[id].core.state_store;
-    assert_true(spoil_stock(state->ops->records(state->state)));
+    assert_true(spoil_stock(state->ops->records(state->state), 1, false));
 }
 
 static uint64_t some_follower(const struct world *world)
@@ -180,8 +179,8 @@ static void expect_audit(const struct answer *answer, uint64_t index)
     assert_true(answer->audit.ok);
     assert_int_equal(answer->audit.applied_index, index);
     assert_int_equal(answer->audit.result.violation_count, 0);
-    assert_true(hash128_equal(answer->audit.result.stored_digest,
-                              answer->audit.result.recomputed_digest));
+    assert_true(
+        hash128_equal(answer->audit.result.stored_digest, answer->audit.result.recomputed_digest));
 }
 
 static void all_are_audited_at_one_index(void **state)

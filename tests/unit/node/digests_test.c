@@ -344,6 +344,23 @@ static void another_term_begins_anew(void **state)
     end(fixture);
 }
 
+static void what_a_peer_said_before_it_came_back_is_forgotten(void **state)
+{
+    (void)state;
+    struct fixture *fixture = begin_leading(3);
+    apply(fixture, 10, right);
+    apply(fixture, 20, right);
+    report(fixture, 3, 10, wrong);
+    report(fixture, 3, 20, wrong);
+    digests_peer_connected(fixture->digests, 3);
+    report(fixture, 2, 10, wrong);
+    report(fixture, 2, 20, right);
+    assert_int_equal(fixture->stops + fixture->sent_count, 0);
+    report(fixture, 3, 10, right);
+    assert_int_equal(fixture->sent_to[0], 2);
+    end(fixture);
+}
+
 static void a_lone_voter_agrees_with_itself(void **state)
 {
     (void)state;
@@ -449,7 +466,8 @@ static void a_replaced_state_has_no_notes(void **state)
     struct peer_message message = difference(10, wrong, right);
     digests_receive(fixture->digests, 2, &message, 1000);
     assert_int_equal(fixture->stops, 0);
-    apply(fixture, 10, right); /* an install may stand below what was applied: the same index again */
+    apply(fixture, 10,
+          right); /* an install may stand below what was applied: the same index again */
     assert_int_equal(fixture->sent_count, 2);
     end(fixture);
 }
@@ -482,6 +500,7 @@ int main(void)
         cmocka_unit_test(a_later_index_takes_the_place_of_an_older_one),
         cmocka_unit_test(an_older_index_does_not_take_the_status_back),
         cmocka_unit_test(another_term_begins_anew),
+        cmocka_unit_test(what_a_peer_said_before_it_came_back_is_forgotten),
         cmocka_unit_test(a_lone_voter_agrees_with_itself),
         cmocka_unit_test(a_follower_reports_to_each_leader),
         cmocka_unit_test(a_follower_reports_what_it_has_noted_last),
