@@ -276,7 +276,7 @@ void sim_node_start(struct sim_node *node)
 {
     struct world *world = node->world;
     struct error error;
-    if (node->is_up || node->is_held_down || world->failed) {
+    if (node->is_up || node->is_held_down || node->is_retired || world->failed) {
         return;
     }
     if (!node->is_booted) {
@@ -327,6 +327,7 @@ void sim_node_wipe(struct sim_node *node)
     node->records = sim_state_new();
     node->incarnation = random_next(random) | 1;
     node->is_wiped = true;
+    node->is_retired = false;
     node->spoilt_from = 0;
     checks_wiped(node->checks, node->number);
 }

@@ -66,6 +66,7 @@ struct sim_node {
     /* The process. */
     bool is_up;
     bool is_held_down; /* does not start */
+    bool is_retired;   /* it has stopped for its state: does not start either, until it is wiped */
     uint64_t life;     /* grows with each start and end: tells whose an event is */
     struct core core;
     bool core_is_open;

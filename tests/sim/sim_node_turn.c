@@ -88,15 +88,16 @@ static bool is_log_failure(const struct sim_node *node, const struct error *erro
            (error == &node->log_failure || strstr(error->text, "the log failed before") != NULL);
 }
 
-/* Its state is wrong, and it has found out. Whoever starts a machine again after this does so
- * without its directory. */
+/* Its state is wrong, and it has found out. Its directory is kept until the cluster has healed; then
+ * it comes back without one. */
 static void stop_spoilt(struct sim_node *node)
 {
     world_count(node->world, STAT_SPOILT_STOPPED);
     trace_note(&node->world->trace, node->number, TRACE_SPOILT_STOPPED, 0);
     node_begin_end(node, SIM_KILLED);
     node_end(node);
-    sim_node_wipe(node);
+    node->is_retired = true;
+    node->is_wiped = true; /* it counts as one, for who shall settle and lead */
 }
 
 bool node_survives(struct sim_node *node, bool ok, const struct error *error)
