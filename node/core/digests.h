@@ -1,7 +1,7 @@
 /*
  * digests.h - do all members stand in the same state? Each notes the digest of its state every so
  * many entries and reports it to its leader, which compares: who differs from a majority of the
- * voters stops itself, the leader included (docs/replication.md, Snapshots and digests).
+ * voters stops itself, the leader included (docs/replication.md, State digests).
  *
  * Invariants:
  * - A node stops for its digest only if a majority of the voters of the leader's latest

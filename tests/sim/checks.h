@@ -38,8 +38,8 @@
  *   CHECK_PROGRESS      a leader sends a follower nothing that it knows it to have
  *   CHECK_LIVENESS      after healing: a leader, progress, equal states, within a bounded time
  *   CHECK_QUIET         a quiet cluster keeps its term and answers without waiting for a timer
- *   CHECK_FAIL_STOP     a node stops when its disk fails, and only then; it starts again from what
- *                       was durable
+ *   CHECK_FAIL_STOP     a node stops when its disk fails or its state is wrong, and only then; it
+ *                       starts again from what was durable
  *   CHECK_CODEC         what a node says can be said: the codec takes it, and gives it back
  *
  * How: the first node that commits an index decides what stands there; everybody else is compared

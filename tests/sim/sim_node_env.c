@@ -190,7 +190,11 @@ static void warn(void *context, const char *what, const char *words)
     if (node->is_crashing) {
         return;
     }
-    if (strcmp(what, "digest") == 0 && node->world->stats.counts[STAT_SPOILT_STATES] > 0) {
+    if (strcmp(what, "digest") == 0) {
+        if (node->world->stats.counts[STAT_SPOILT_STATES] == 0) {
+            world_fail(node->world, CHECK_DIGEST, "node %zu holds right states for wrong: %s",
+                       node->number + 1, words);
+        }
         return;
     }
     /* What a new warning shall count as, somebody must say here. */
