@@ -58,7 +58,7 @@ CAUGHT = {
     "torn-batch-not-zeroed": Planted(("fail-stop",), 120),
     "failed-write-ignored": Planted(("fail-stop", "said-durable"), 20),
     "old-generation-completion": Planted(("said-durable", "applied", ASSERTION), 60, DISORDER),
-    "wiped-node-admitted": Planted(("one-leader", "vote", "committed"), 120),
+    "wiped-node-admitted": Planted(("one-leader", "vote", "committed", "read"), 120),
     "stale-append-fed": Planted(("said-durable",), 30, DISORDER),
     "old-echo-counts": Planted(("vote",), 200, DISORDER),
     "late-vote-counts": Planted(("vote",), 60, DISORDER),
