@@ -13,6 +13,7 @@
  * nothing can be written, so each node verifies where it stands, and those at one index are
  * compared.
  */
+#include <assert.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -246,6 +247,27 @@ static void tell_difference(struct asked_node *node, const struct asked_node *ot
     fail_node(node, "differs: ", words);
 }
 
+/* Of those that stand at the node's index in another state: one whose state most are in. */
+static const struct asked_node *find_other(const struct verify_run *run,
+                                           const struct asked_node *node, size_t *most)
+{
+    const struct asked_node *other = NULL;
+    *most = 0;
+    for (size_t i = 0; i < run->count; i++) {
+        size_t comparable;
+        size_t equal;
+        if (!are_comparable(node, &run->nodes[i]) || are_equal(node, &run->nodes[i])) {
+            continue;
+        }
+        count_alike(run, &run->nodes[i], &comparable, &equal);
+        if (equal > *most) {
+            *most = equal;
+            other = &run->nodes[i];
+        }
+    }
+    return other;
+}
+
 /* Nodes at one index must be in one state. Who differs from most of them is named; where there is
  * no such state, all that differ are. */
 static void compare(struct verify_run *run)
@@ -254,29 +276,17 @@ static void compare(struct verify_run *run)
         struct asked_node *node = &run->nodes[i];
         size_t comparable;
         size_t equal;
+        size_t most;
         if (!has_answered(node)) {
             continue;
         }
         count_alike(run, node, &comparable, &equal);
         node->is_checked = comparable > 1 || run->count == 1;
-        if (equal * 2 > comparable) {
-            continue;
+        if (equal * 2 <= comparable) {
+            const struct asked_node *other = find_other(run, node, &most);
+            assert(other != NULL); /* fewer are equal than comparable */
+            tell_difference(node, other, most * 2 > comparable);
         }
-        const struct asked_node *other = NULL;
-        size_t most = 0;
-        for (size_t k = 0; k < run->count; k++) {
-            size_t others;
-            size_t alike;
-            if (!are_comparable(node, &run->nodes[k]) || are_equal(node, &run->nodes[k])) {
-                continue;
-            }
-            count_alike(run, &run->nodes[k], &others, &alike);
-            if (alike > most) {
-                most = alike;
-                other = &run->nodes[k];
-            }
-        }
-        tell_difference(node, other, most * 2 > comparable);
     }
 }
 

@@ -25,7 +25,8 @@ static const struct verb_entry {
     {"order", "get", "show an order", verb_order_get},
     {NULL, "replay", "run a file of real orders through the cluster", verb_replay},
     {"cluster", "status", "ask each node how it is", verb_cluster_status},
-    {"cluster", "verify", "have all nodes check their whole states and compare them", verb_cluster_verify},
+    {"cluster", "verify", "have all nodes check their whole states and compare them",
+     verb_cluster_verify},
     {NULL, "bench", "measure how many orders a second the cluster takes", verb_bench},
 };
 

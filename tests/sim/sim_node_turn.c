@@ -88,8 +88,8 @@ static bool is_log_failure(const struct sim_node *node, const struct error *erro
            (error == &node->log_failure || strstr(error->text, "the log failed before") != NULL);
 }
 
-/* Its state is wrong, and it has found out. Its directory is kept until the cluster has healed; then
- * it comes back without one. */
+/* Its state is wrong, and it has found out. Its directory is kept until the cluster has healed;
+ * then it comes back without one. */
 static void stop_spoilt(struct sim_node *node)
 {
     world_count(node->world, STAT_SPOILT_STOPPED);
