@@ -92,7 +92,7 @@ static bool find_members(struct verify_run *run, const struct endpoints *endpoin
             take_members(run, status);
             answered = true;
         } else if (verdict != HF_OK) {
-            verb_note_silent_node(run->verb, endpoints->each[i], verdict, status->message);
+            verb_fail_node(run->verb, endpoints->each[i], verdict, status->message);
         }
         hf_free(status);
     }

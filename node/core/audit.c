@@ -13,7 +13,8 @@ static void audit_run(struct pool_work *work)
 {
     struct audit *audit = (struct audit *)work; /* its first member */
     struct ledger_store records = audit->core->state_store.ops->view_records(audit->view);
-    audit->ok = ledger_audit_run(records, &audit->result, &audit->error);
+    audit->ok = ledger_audit_run_until(records, &audit->core->audits_stopped, &audit->result,
+                                       &audit->error);
     audit->why = AUDIT_FAILED;
 }
 
@@ -105,8 +106,9 @@ void audit_cancel(struct audit *audit)
     }
 }
 
-void audit_abandon(struct core *core)
+void audits_stop(struct core *core)
 {
+    atomic_store(&core->audits_stopped, true);
     if (core->waiting_audit != NULL) {
         error_set(&core->waiting_audit->error, "this node is stopping");
         end_waiting(core->waiting_audit, AUDIT_GIVEN_UP);
@@ -119,6 +121,10 @@ bool audit_start(struct audit *audit, struct core *core, enum audit_refusal *why
                  struct error *error)
 {
     uint64_t applied_index = core_applied_index(core);
+    *why = AUDIT_GIVEN_UP;
+    if (atomic_load(&core->audits_stopped)) {
+        return error_set(error, "this node is stopping");
+    }
     *why = AUDIT_BUSY;
     if (core->audits > 0 || core->waiting_audit != NULL) {
         return error_set(error, "another audit is running on this node");

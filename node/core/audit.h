@@ -46,11 +46,14 @@ struct audit {
 };
 
 /* Fills the rest of the audit, whose `ended` and `at_index` are set, and starts it. False with the
- * reason (BUSY, BEHIND or FAILED): it has not begun, and `ended` is not called. */
+ * reason: it has not begun, and `ended` is not called. */
 bool audit_start(struct audit *audit, struct core *core, enum audit_refusal *why,
                  struct error *error);
 /* Nobody wants it any more: ends it now if it waits for its index; one that runs runs on. */
 void audit_cancel(struct audit *audit);
+/* The node stops: one that waits ends now, one that runs soon ends without a finding, and none
+ * begins any more. */
+void audits_stop(struct core *core);
 
 /* ---- for the core ---- */
 
@@ -60,7 +63,5 @@ void audit_applied(struct core *core, uint64_t index);
 void audit_upkeep(struct core *core);
 /* A leader is to write an empty entry, where nothing else is written. */
 bool audit_wants_entry(const struct core *core, uint64_t last_index);
-/* The node stops: nothing waits any more. */
-void audit_abandon(struct core *core);
 
 #endif
