@@ -615,6 +615,9 @@ static void fill_status(hf_status *status, struct arena *arena,
     status->digest = copy_text(arena, reply->digest);
     status->ledger_time_ms = ms_of_timestamp(reply->ledger_time);
     status->transferring_to = reply->transferring_to;
+    status->digest_compared_index = reply->digest_compared_index;
+    status->digests_agree = reply->digests_agree;
+    status->digest_alarm = copy_text(arena, reply->digest_alarm);
     status->members = cluster_members_of(arena, reply->members, reply->n_members);
     status->member_count = reply->n_members;
     status->log_first_index = reply->log_first_index;

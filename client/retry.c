@@ -19,6 +19,7 @@ static struct attempt_end classify_of_node(enum rpc_status status)
     case RPC_RESOURCE_EXHAUSTED:
         return (struct attempt_end){.class = ATTEMPT_OVERLOADED};
     case RPC_INVALID_ARGUMENT:
+    case RPC_OUT_OF_RANGE: /* an index that is gone */
         return (struct attempt_end){.class = ATTEMPT_REFUSED, .refusal = HF_INVALID_ARGUMENT};
     case RPC_FAILED_PRECONDITION:
         return (struct attempt_end){.class = ATTEMPT_REFUSED, .refusal = HF_REFUSED};
@@ -33,7 +34,6 @@ static struct attempt_end classify_of_node(enum rpc_status status)
     case RPC_NOT_FOUND:
     case RPC_ALREADY_EXISTS:
     case RPC_ABORTED:
-    case RPC_OUT_OF_RANGE:
     case RPC_INTERNAL:
     case RPC_DATA_LOSS:
         break;

@@ -256,6 +256,9 @@ void render_status(struct json *json, const char *endpoint, const hf_status *sta
         json_field_uint(json, "disk_free_bytes", status->disk_free_bytes);
         json_field_uint(json, "disk_reserve_bytes", status->disk_reserve_bytes);
         json_field_text(json, "refuses", status->refuses);
+        json_field_uint(json, "digest_compared_index", status->digest_compared_index);
+        json_field_bool(json, "digests_agree", status->digests_agree);
+        json_field_text(json, "digest_alarm", status->digest_alarm);
     }
     json_object_end(json);
 }
@@ -281,11 +284,15 @@ void render_leadership(struct json *json, const hf_leadership *leadership)
 }
 
 /* VerifyResponse, behind the endpoint. */
-void render_verification(struct json *json, const char *endpoint,
-                         const hf_verification *verification)
+void render_verification(struct json *json, uint64_t node_id, const char *endpoint,
+                         const hf_verification *verification, const char *error)
 {
-    begin_node(json, endpoint, verification->verdict, verification->message);
-    if (verification->verdict == HF_OK) {
+    json_object_begin(json);
+    json_field_uint(json, "node_id", node_id);
+    json_field_text(json, "endpoint", endpoint);
+    if (error != NULL) {
+        json_field_text(json, "error", error);
+    } else {
         json_field_uint(json, "applied_index", verification->applied_index);
         json_field_text(json, "digest", verification->digest);
         json_field_text(json, "recomputed_digest", verification->recomputed_digest);

@@ -23,8 +23,9 @@ void render_history_row(struct json *json, const hf_history_row *row);
 void render_status(struct json *json, const char *endpoint, const hf_status *status);
 void render_membership(struct json *json, const hf_membership *membership);
 void render_leadership(struct json *json, const hf_leadership *leadership);
-void render_verification(struct json *json, const char *endpoint,
-                         const hf_verification *verification);
+/* error: why there is none; else NULL. */
+void render_verification(struct json *json, uint64_t node_id, const char *endpoint,
+                         const hf_verification *verification, const char *error);
 
 void render_snapshot(struct json *json, const char *endpoint, const hf_snapshot *snapshot);
 

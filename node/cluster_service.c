@@ -57,6 +57,11 @@ void cluster_service_status(void *context, struct rpc_call *call, struct bytes m
     response.last_index = status.last_index;
     response.digest = digest_text(digest, ledger_digest(node->core.ledger));
     response.ledger_time = proto_time_to(&ledger_time, ledger_time_ms(node->core.ledger));
+    struct digests_status digests;
+    digests_status_get(node->core.digests, &digests);
+    response.digest_compared_index = digests.compared_index;
+    response.digests_agree = digests.agree;
+    response.digest_alarm = (char *)(uintptr_t)digests.alarm;
     response.n_members = members.count;
     response.members = members.pointers;
     struct snapshot_description snapshots;
@@ -109,6 +114,21 @@ static void reply_verify(const struct verify *verify)
     rpc_call_reply_take(verify->call, &out);
 }
 
+static enum rpc_status status_of(enum audit_refusal why)
+{
+    switch (why) {
+    case AUDIT_BUSY:
+        return RPC_RESOURCE_EXHAUSTED;
+    case AUDIT_BEHIND:
+        return RPC_OUT_OF_RANGE;
+    case AUDIT_GIVEN_UP:
+        return RPC_UNAVAILABLE;
+    case AUDIT_FAILED:
+        break;
+    }
+    return RPC_INTERNAL;
+}
+
 static void audit_ended(struct audit *audit)
 {
     struct verify *verify = (struct verify *)audit;
@@ -117,12 +137,18 @@ static void audit_ended(struct audit *audit)
         reply_verify(verify);
     } else {
         bool stopping = node->stopping.state != STOPPING_NOT;
-        rpc_call_fail(verify->call, stopping ? RPC_UNAVAILABLE : RPC_INTERNAL,
-                      stopping ? "this node is stopping: %s" : "the state can't be read: %s",
-                      audit->error.text);
+        rpc_call_fail(verify->call, stopping ? RPC_UNAVAILABLE : status_of(audit->why), "%s%s",
+                      stopping ? "this node is stopping: " : "", audit->error.text);
     }
     free(verify);
     node_audit_ended(node);
+}
+
+static void verify_cancelled(void *context, struct rpc_call *call)
+{
+    struct verify *verify = context;
+    (void)call;
+    audit_cancel(&verify->audit);
 }
 
 void cluster_service_verify(void *context, struct rpc_call *call, struct bytes message)
@@ -133,15 +159,25 @@ void cluster_service_verify(void *context, struct rpc_call *call, struct bytes m
         rpc_call_fail(call, RPC_INVALID_ARGUMENT, "%s", error.text);
         return;
     }
+    Holdfast__V1__VerifyRequest *request =
+        holdfast__v1__verify_request__unpack(NULL, message.len, message.data);
+    if (request == NULL) {
+        rpc_call_fail(call, RPC_INVALID_ARGUMENT, "the request can't be decoded");
+        return;
+    }
     struct verify *verify = memory_zalloc(sizeof *verify);
-    bool busy;
+    enum audit_refusal why;
     verify->audit.ended = audit_ended;
+    verify->audit.at_index = request->at_index;
     verify->node = node;
     verify->call = call;
-    if (!audit_start(&verify->audit, &node->core, &busy, &error)) {
-        rpc_call_fail(call, busy ? RPC_RESOURCE_EXHAUSTED : RPC_INTERNAL, "%s", error.text);
+    holdfast__v1__verify_request__free_unpacked(request, NULL);
+    if (!audit_start(&verify->audit, &node->core, &why, &error)) {
+        rpc_call_fail(call, status_of(why), "%s", error.text);
         free(verify);
+        return;
     }
+    rpc_call_set_cancelled(call, verify_cancelled, verify);
 }
 
 /* ---- changes ---- */

@@ -184,6 +184,10 @@ static bool replica_apply(void *context, const struct entry *entry, struct error
     if (!core->state_store.ops->commit(core->state_store.state, applied_index, error)) {
         return false;
     }
+    if (digests_wants(core->digests, entry->index)) {
+        digests_applied(core->digests, entry->index, ledger_digest(core->ledger));
+    }
+    audit_applied(core, entry->index);
     proposer_applied(core->proposer, entry->index, entry->term);
     snapshots_applied(core->snapshots, entry->data.len);
     return true;
@@ -213,6 +217,7 @@ static void replica_state_changed(void *context, enum replica_state state, uint6
     core->term = term;
     core->leader_id = leader_id;
     core->registered_count = 0;
+    digests_role(core->digests, core_leads(core) ? core->config.id : leader_id, term);
     core->env.role_changed(core->env.context);
     if (leadership_ended) {
         proposer_abandon(core->proposer);
@@ -275,8 +280,44 @@ bool core_replace_state(struct core *core, const struct state_store *state, stru
     ledger_close(core->ledger);
     core->ledger = ledger;
     core->state_store = *state;
+    digests_forget(core->digests);
     registrations_free(&core->logged); /* the log that they stood in is gone */
     return true;
+}
+
+/* ---- what the digests ask ---- */
+
+static size_t digests_members(void *context, struct replica_member *members, size_t capacity)
+{
+    struct core *core = context;
+    return replica_members(core->replica, members, capacity);
+}
+
+static void digests_warn(void *context, const char *words)
+{
+    struct core *core = context;
+    core->env.warn(core->env.context, "digest", words);
+}
+
+static void digests_stop(void *context, const struct error *why)
+{
+    core_fail(context, why);
+}
+
+static bool is_of_digests(const struct peer_message *message)
+{
+    return message->type == PEER_DIGEST_REPORT || message->type == PEER_DIGEST_DIFFERS;
+}
+
+static bool receive_digest(struct core *core, uint64_t peer_id, const struct peer_message *message,
+                           struct error *error)
+{
+    struct replica_status status;
+    replica_status_get(core->replica, &status);
+    if (core_is_working(core)) {
+        digests_receive(core->digests, peer_id, message, status.last_index);
+    }
+    return checked(core, true, error);
 }
 
 /* ---- what the reads ask ---- */
@@ -330,6 +371,9 @@ bool core_receive(struct core *core, uint64_t peer_id, struct peer_message *mess
         peer_message_free(message);
         return checked(core, true, error);
     }
+    if (is_of_digests(message)) {
+        return receive_digest(core, peer_id, message, error);
+    }
     if (!checked(core, replica_receive(core->replica, peer_id, message, now, error), error)) {
         return false;
     }
@@ -354,11 +398,13 @@ bool core_upkeep(struct core *core, struct error *error)
         snapshots_upkeep(core->snapshots);
         fetching_upkeep(core->fetching);
         disk_watch_upkeep(core->disk_watch);
+        digests_upkeep(core->digests);
+        audit_upkeep(core);
     }
     if (!core_note_removal(core, error)) {
         return false;
     }
-    if (!core_leads(core)) {
+    if (core->failed || !core_leads(core)) {
         return checked(core, true, error);
     }
     struct replica_status status;
@@ -387,8 +433,23 @@ bool core_answer_read(struct core *core, bool *answered, struct error *error)
     return reads_answer(core->reads, core_applied_index(core), answered, error);
 }
 
+/* An audit waits for an index that nobody else brings about: entries, one after the other. */
+static void want_audited_entry(struct core *core)
+{
+    struct replica_status status;
+    if (core->waiting_audit == NULL || !core_leads(core)) {
+        return;
+    }
+    replica_status_get(core->replica, &status);
+    if (status.barrier_applied && status.applied_index == status.last_index &&
+        audit_wants_entry(core, status.last_index)) {
+        proposer_want_tick(core->proposer);
+    }
+}
+
 bool core_flush(struct core *core, struct error *error)
 {
+    want_audited_entry(core);
     return proposer_flush(core->proposer, error);
 }
 
@@ -462,6 +523,9 @@ static void set_defaults(struct core_config *config)
     if (config->held_log_bytes == 0) {
         config->held_log_bytes = HELD_LOG_BYTES;
     }
+    if (config->digest_interval == 0) {
+        config->digest_interval = DIGEST_INTERVAL_ENTRIES;
+    }
 }
 
 /* Between the bounds of the parts, as base/limits.h has them: room for the barrier. */
@@ -521,6 +585,14 @@ bool core_start(struct core *core, struct error *error)
     core->snapshots = snapshots_new(core);
     core->fetching = fetching_new(core);
     core->disk_watch = disk_watch_new(core);
+    const struct digests_env digests = {
+        .context = core,
+        .send = replica_send_to,
+        .members = digests_members,
+        .warn = digests_warn,
+        .stop = digests_stop,
+    };
+    core->digests = digests_new(core->config.id, core->config.digest_interval, &digests);
     const struct replica_env env = {
         .context = core,
         .store_hard_state = replica_store_hard_state,
@@ -575,6 +647,7 @@ bool core_start(struct core *core, struct error *error)
 void core_abandon(struct core *core)
 {
     core->is_abandoned = true;
+    audits_stop(core);
     proposer_abandon(core->proposer);
     reads_abandon(core->reads);
     snapshots_abandon(core->snapshots);
@@ -590,6 +663,7 @@ bool core_close(struct core *core, struct error *error)
         reads_free(core->reads);
     }
     disk_watch_free(core->disk_watch);
+    digests_free(core->digests);
     fetching_free(core->fetching);
     snapshots_free(core->snapshots);
     replica_close(core->replica);

@@ -25,6 +25,7 @@
 
 #include "audit.h"
 #include "contacts.h"
+#include "digests.h"
 #include "disk_watch.h"
 #include "fetching.h"
 #include "ledger_clock.h"
@@ -104,6 +105,7 @@ struct core_config {
     uint64_t held_log_bytes; /* HELD_LOG_BYTES */
 
     uint64_t disk_reserve_bytes; /* disk_watch.h; 0: none is kept */
+    uint64_t digest_interval;    /* 0: DIGEST_INTERVAL_ENTRIES; the same on all nodes */
 };
 
 /* As a node's hello said. */
@@ -128,6 +130,7 @@ struct core {
     struct snapshots *snapshots;
     struct fetching *fetching;
     struct disk_watch *disk_watch;
+    struct digests *digests;
     struct ledger_clock clock;
     struct contacts contacts; /* with every peer, leader or not */
 
@@ -149,7 +152,8 @@ struct core {
     struct core_found *found; /* the log as it was found, between open and start */
     unsigned audits;          /* running in the pool */
     atomic_bool audits_stopped;
-    unsigned works; /* of its own, running there */
+    struct audit *waiting_audit; /* for its index; NULL: none */
+    unsigned works;              /* of its own, running there */
     bool is_abandoned;
     bool failed; /* a callback without a way to say so has failed: */
     struct error failure;

@@ -44,6 +44,8 @@ typedef Holdfast__Peer__V1__ReadAsk ReadAsk;
 typedef Holdfast__Peer__V1__ReadAnswer ReadAnswer;
 typedef Holdfast__Peer__V1__CheckpointAsk CheckpointAsk;
 typedef Holdfast__Peer__V1__CheckpointPart CheckpointPart;
+typedef Holdfast__Peer__V1__DigestReport DigestReport;
+typedef Holdfast__Peer__V1__DigestDiffers DigestDiffers;
 
 /* ---- encoding ---- */
 
@@ -304,6 +306,30 @@ static struct frame *build_checkpoint_part(Header *header, const struct peer_mes
     return build(header, &data, data != NULL ? 1 : 0);
 }
 
+static struct frame *build_digest_report(Header *header, const struct peer_message *message)
+{
+    DigestReport report = HOLDFAST__PEER__V1__DIGEST_REPORT__INIT;
+    report.index = message->digest_report.index;
+    report.digest_low = message->digest_report.digest.low;
+    report.digest_high = message->digest_report.digest.high;
+    header->body_case = HOLDFAST__PEER__V1__HEADER__BODY_DIGEST_REPORT;
+    header->digest_report = &report;
+    return build(header, NULL, 0);
+}
+
+static struct frame *build_digest_differs(Header *header, const struct peer_message *message)
+{
+    DigestDiffers differs = HOLDFAST__PEER__V1__DIGEST_DIFFERS__INIT;
+    differs.index = message->digest_differs.index;
+    differs.digest_low = message->digest_differs.digest.low;
+    differs.digest_high = message->digest_differs.digest.high;
+    differs.majority_low = message->digest_differs.majority.low;
+    differs.majority_high = message->digest_differs.majority.high;
+    header->body_case = HOLDFAST__PEER__V1__HEADER__BODY_DIGEST_DIFFERS;
+    header->digest_differs = &differs;
+    return build(header, NULL, 0);
+}
+
 struct frame *frame_of_message(const struct peer_message *message)
 {
     Header header = HOLDFAST__PEER__V1__HEADER__INIT;
@@ -333,6 +359,10 @@ struct frame *frame_of_message(const struct peer_message *message)
         return build_checkpoint_ask(&header, message);
     case PEER_CHECKPOINT_PART:
         return build_checkpoint_part(&header, message);
+    case PEER_DIGEST_REPORT:
+        return build_digest_report(&header, message);
+    case PEER_DIGEST_DIFFERS:
+        return build_digest_differs(&header, message);
     }
     assert(false && "a message has one of the types above");
     abort();
@@ -560,6 +590,30 @@ static bool decode_checkpoint_part(const CheckpointPart *proto, struct bytes bod
     return true;
 }
 
+/* Reports stand at indexes that an entry can have; what they say of them, the owner judges. */
+static bool decode_digest_report(const DigestReport *proto, struct peer_message *message,
+                                 struct error *error)
+{
+    message->type = PEER_DIGEST_REPORT;
+    message->digest_report.index = proto->index;
+    message->digest_report.digest = (struct hash128){proto->digest_low, proto->digest_high};
+    return (proto->index > 0 && proto->index < LIMIT_RAFT_NUMBER) ||
+           error_set(error, "a digest is reported at index %" PRIu64 ", which no entry has",
+                     proto->index);
+}
+
+static bool decode_digest_differs(const DigestDiffers *proto, struct peer_message *message,
+                                  struct error *error)
+{
+    message->type = PEER_DIGEST_DIFFERS;
+    message->digest_differs.index = proto->index;
+    message->digest_differs.digest = (struct hash128){proto->digest_low, proto->digest_high};
+    message->digest_differs.majority = (struct hash128){proto->majority_low, proto->majority_high};
+    return (proto->index > 0 && proto->index < LIMIT_RAFT_NUMBER) ||
+           error_set(error, "digests differ at index %" PRIu64 ", which no entry has",
+                     proto->index);
+}
+
 static bool decode_message(const Header *header, struct bytes body, struct peer_message *message,
                            struct error *error)
 {
@@ -634,6 +688,12 @@ static bool decode_message(const Header *header, struct bytes body, struct peer_
     case HOLDFAST__PEER__V1__HEADER__BODY_CHECKPOINT_PART:
         inner = &header->checkpoint_part->base;
         break;
+    case HOLDFAST__PEER__V1__HEADER__BODY_DIGEST_REPORT:
+        inner = &header->digest_report->base;
+        break;
+    case HOLDFAST__PEER__V1__HEADER__BODY_DIGEST_DIFFERS:
+        inner = &header->digest_differs->base;
+        break;
     default:
         return error_set(error, "a frame is of a kind this release does not know");
     }
@@ -653,6 +713,12 @@ static bool decode_message(const Header *header, struct bytes body, struct peer_
     }
     if (body.len != 0) {
         return error_set(error, "%zu bytes follow a message without entries", body.len);
+    }
+    if (header->body_case == HOLDFAST__PEER__V1__HEADER__BODY_DIGEST_REPORT) {
+        return decode_digest_report(header->digest_report, message, error);
+    }
+    if (header->body_case == HOLDFAST__PEER__V1__HEADER__BODY_DIGEST_DIFFERS) {
+        return decode_digest_differs(header->digest_differs, message, error);
     }
     return header->body_case != HOLDFAST__PEER__V1__HEADER__BODY_INSTALL_SNAPSHOT ||
            decode_install_snapshot(header->install_snapshot, message, error);

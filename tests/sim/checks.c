@@ -127,6 +127,11 @@ void checks_wiped(struct checks *checks, size_t node)
         .disk = view->disk, .asked = view->asked, .lost = true, .role = REPLICA_FOLLOWER};
 }
 
+void checks_spoilt(struct checks *checks, size_t node, bool is_spoilt)
+{
+    checks->nodes[node].is_spoilt = is_spoilt;
+}
+
 /* ---- who leads ---- */
 
 void checks_leads(struct checks *checks, size_t node, uint64_t term)

@@ -38,8 +38,8 @@
  *   CHECK_PROGRESS      a leader sends a follower nothing that it knows it to have
  *   CHECK_LIVENESS      after healing: a leader, progress, equal states, within a bounded time
  *   CHECK_QUIET         a quiet cluster keeps its term and answers without waiting for a timer
- *   CHECK_FAIL_STOP     a node stops when its disk fails, and only then; it starts again from what
- *                       was durable
+ *   CHECK_FAIL_STOP     a node stops when its disk fails or its state is wrong, and only then; it
+ *                       starts again from what was durable
  *   CHECK_CODEC         what a node says can be said: the codec takes it, and gives it back
  *
  * How: the first node that commits an index decides what stands there; everybody else is compared
@@ -96,6 +96,11 @@ void checks_members(struct checks *checks, size_t node, const struct replica_mem
 /* The node's directory is lost. Whatever it finds and says from now on counts for nothing: neither
  * its votes nor its disk belong to a majority (Raft rule 0: the others must not admit it). */
 void checks_wiped(struct checks *checks, size_t node);
+
+/* The node's state is wrong from here on, as a fault has made it, or right again: it started from
+ * one that it had before. While it is wrong it is compared with nobody's, and what the node
+ * answers counts for nothing. */
+void checks_spoilt(struct checks *checks, size_t node, bool is_spoilt);
 
 /* ---- what a node says and does ---- */
 

@@ -192,6 +192,10 @@ void checks_result(struct checks *checks, uint64_t operation, size_t node,
     }
     trace_note(&checks->world->trace, TRACE_CLIENTS, TRACE_RESULT, operation,
                (uint64_t)result->verdict, result->log_index, result->log_position);
+    if (checks->nodes[node].is_spoilt) {
+        end(checks, operation, false, OPERATION_UNKNOWN);
+        return;
+    }
     struct operation *record = end(checks, operation, false, OPERATION_ANSWERED);
     if (record == NULL) {
         return;
@@ -259,6 +263,10 @@ static bool may_read(struct checks *checks, uint64_t number, size_t node, uint64
     trace_note(&checks->world->trace, TRACE_CLIENTS, TRACE_READ, number, (uint64_t)node + 1, index,
                found);
     struct operation *operation = operation_at(checks, number);
+    if (checks->nodes[node].is_spoilt) {
+        end(checks, number, true, OPERATION_UNKNOWN);
+        return false;
+    }
     if (operation != NULL && operation->is_read && operation->state == OPERATION_ANSWERED) {
         if (operation->index != index) {
             world_fail(checks->world, CHECK_READ,

@@ -71,7 +71,8 @@ struct node_view {
     struct known_log disk;
     struct asked_write *first_write;
     struct asked_write *last_write;
-    bool lost; /* wiped: nothing of it counts */
+    bool lost;      /* wiped: nothing of it counts */
+    bool is_spoilt; /* its state: checks_spoilt */
 
     /* This life. */
     struct known_log asked;

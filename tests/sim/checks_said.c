@@ -30,6 +30,8 @@ static uint64_t term_of(const struct peer_message *message)
     case PEER_CHECKPOINT_ASK:
     case PEER_CHECKPOINT_PART:
         return 0;
+    case PEER_DIGEST_REPORT:
+    case PEER_DIGEST_DIFFERS:
     case PEER_READ_INDEX:
     case PEER_READ_ASK:
     case PEER_READ_ANSWER: /* the echo of a term in which it led, and leads */
@@ -274,6 +276,8 @@ void checks_sent(struct checks *checks, size_t node, size_t to, const struct pee
     case PEER_READ_ASK:
     case PEER_CHECKPOINT_ASK:
     case PEER_CHECKPOINT_PART:
+    case PEER_DIGEST_REPORT:
+    case PEER_DIGEST_DIFFERS:
         break;
     }
 }

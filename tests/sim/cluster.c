@@ -251,12 +251,58 @@ static void let_minority_up(struct cluster *cluster)
     wait_until_settled(cluster);
 }
 
+/* ---- whose state is wrong ---- */
+
+static bool somebody_is_spoilt(const struct cluster *cluster)
+{
+    for (size_t i = 0; i < cluster->plan.node_count; i++) {
+        if (cluster->nodes[i].spoilt_from != 0 && !cluster->nodes[i].is_retired) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Commands come, one after the other, until an index is compared; nobody may be left then. */
+static bool spoilt_have_stopped(struct cluster *cluster)
+{
+    if (!somebody_is_spoilt(cluster) && cluster->asked == NULL) {
+        return true;
+    }
+    if (majority_serves(cluster)) {
+        cluster->majority_serves = false;
+    }
+    return false;
+}
+
+/* The sound ones are a majority, and hear each other: they find out. */
+static void find_the_spoilt(struct cluster *cluster)
+{
+    if (somebody_is_spoilt(cluster)) {
+        faults_mend_all(&cluster->faults);
+        wait_until(cluster, spoilt_have_stopped);
+    }
+}
+
+/* All that was committed is on the others: what those had who have stopped is not needed any more.
+ */
+static void replace_the_spoilt(struct cluster *cluster)
+{
+    for (size_t i = 0; i < cluster->plan.node_count && !cluster->world.failed; i++) {
+        if (cluster->nodes[i].is_retired) {
+            sim_node_wipe(&cluster->nodes[i]);
+            sim_node_start(&cluster->nodes[i]);
+        }
+    }
+}
+
 static void heal(struct cluster *cluster)
 {
     bool members_change = cluster->plan.change_gap_us > 0;
     bool majority = false;
     sim_clients_rest(&cluster->clients);
     membership_end_storm(&cluster->membership);
+    find_the_spoilt(cluster);
     if (!members_change) {
         majority = hold_a_minority_down(cluster);
     }
@@ -284,6 +330,7 @@ static void heal(struct cluster *cluster)
     uint64_t shown_us = cluster->world.now_us + UINT64_C(3000) * cluster->plan.election_timeout_ms;
     world_run_until(&cluster->world, last_at_us > shown_us ? last_at_us : shown_us);
     wait_until_settled(cluster);
+    replace_the_spoilt(cluster);
 }
 
 /* ---- quiet ---- */

@@ -378,6 +378,16 @@ static struct sim_node *draw_node(struct faults *faults)
 }
 
 static void fault_after(struct faults *faults);
+static bool can_be_lost(const struct faults *faults, const struct sim_node *node);
+
+/* Who has stopped for its state can't come back, as members that change must. */
+static void spoil_one(struct faults *faults)
+{
+    struct sim_node *node = draw_node(faults);
+    if (faults->plan->change_gap_us == 0 && can_be_lost(faults, node)) {
+        sim_node_spoil(node);
+    }
+}
 
 static void befall(void *owner, void *object, uint64_t storm)
 {
@@ -398,6 +408,10 @@ static void befall(void *owner, void *object, uint64_t storm)
     if (sim_random_chance(random, faults->plan->audit_permille)) {
         sim_node_audit(draw_node(faults));
     }
+    if (faults->plan->spoil_permille > 0 &&
+        sim_random_chance(random, faults->plan->spoil_permille)) {
+        spoil_one(faults);
+    }
     fault_after(faults);
 }
 
@@ -409,11 +423,17 @@ static void fault_after(struct faults *faults)
 
 /* ---- wiped nodes ---- */
 
+/* It has its disk, and the state that it should. */
+static bool is_sound(const struct sim_node *node)
+{
+    return !node->is_wiped && node->spoilt_from == 0 && !node->shall_spoil;
+}
+
 size_t faults_sound_nodes(const struct faults *faults)
 {
     size_t sound = 0;
     for (size_t i = 0; i < faults->plan->node_count; i++) {
-        sound += !faults->nodes[i].is_wiped;
+        sound += is_sound(&faults->nodes[i]);
     }
     return sound;
 }
@@ -444,12 +464,18 @@ static bool is_registered_everywhere(const struct faults *faults, const struct s
     return true;
 }
 
+/* Would the others do without it, and know it again if it came back without its directory? */
+static bool can_be_lost(const struct faults *faults, const struct sim_node *node)
+{
+    size_t majority = faults->plan->node_count / 2 + 1;
+    return node->is_up && is_sound(node) && faults_sound_nodes(faults) > majority &&
+           is_registered_everywhere(faults, node);
+}
+
 static void wipe_one(struct faults *faults)
 {
     struct sim_node *node = draw_node(faults);
-    size_t majority = faults->plan->node_count / 2 + 1;
-    if (node->is_up && !node->is_wiped && faults_sound_nodes(faults) > majority &&
-        is_registered_everywhere(faults, node)) {
+    if (can_be_lost(faults, node)) {
         sim_node_end(node, SIM_KILLED);
         sim_node_wipe(node);
     }

@@ -195,12 +195,19 @@ static void draw_crowd(struct plan *plan, struct random *random)
     }
 }
 
+static void draw_digests(struct plan *plan, struct random *random)
+{
+    plan->digest_interval = between_magnitudes(random, 1, 64);
+    plan->spoil_permille = sim_random_chance(random, 200) ? 100 : 0;
+}
+
 void plan_draw(struct plan *plan, struct random *random, size_t node_count, uint64_t events)
 {
     /* Seeds without changes of members are what they would be if there were none, and so are those
      * without tight limits and crowds: these draws come from numbers of their own. */
     struct random own = {.state = random->state ^ UINT64_C(0x6d656d62657273)};
     struct random tight = {.state = random->state ^ UINT64_C(0x6c696d697473)};
+    struct random compared = {.state = random->state ^ UINT64_C(0x64696765737473)};
     *plan = (struct plan){.storms = (unsigned)sim_random_between(random, 2, 4)};
     draw_nodes(plan, random, node_count);
     plan->coded_permille = (unsigned)sim_random_below(random, 3) * 50;
@@ -218,6 +225,7 @@ void plan_draw(struct plan *plan, struct random *random, size_t node_count, uint
         draw_crowd(plan, &tight);
     }
     plan->pool_refuses_permille = sim_random_chance(&tight, 300) ? 300 : 0;
+    draw_digests(plan, &compared);
 }
 
 /* ---- climates ---- */
@@ -295,6 +303,13 @@ void plan_bend(struct plan *plan, struct random *random, enum climate climate)
         if (sim_random_chance(random, 500)) {
             draw_crowd(plan, random);
         }
+        break;
+    case CLIMATE_SPOILT:
+        /* All that a swarm has; and in each storm the states of some nodes go wrong. */
+        plan->spoil_permille = 400;
+        plan->fault_gap_us = between_magnitudes(random, 50000, 500000);
+        plan->change_gap_us = 0;
+        plan->wipe_permille = 0;
         break;
     case CLIMATE_SWARM:
     case CLIMATE_COUNT:

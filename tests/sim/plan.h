@@ -62,7 +62,8 @@ static inline const char *fault_name(uint64_t fault)
     X(DISORDER, "disorder")                                                                        \
     X(ONE_WAY, "one-way")                                                                          \
     X(MEMBERS, "members")                                                                          \
-    X(LIMITS, "limits")
+    X(LIMITS, "limits")                                                                            \
+    X(SPOILT, "spoilt")
 
 enum climate {
 #define X(name, text) CLIMATE_##name,
@@ -106,6 +107,7 @@ struct plan {
     int64_t wall_skew_ms;
     struct replica_limits replica_limits; /* 0: the node's own, which no run comes to */
     struct proposer_limits proposer_limits;
+    uint64_t digest_interval;
 
     /* network */
     unsigned coded_permille;
@@ -130,6 +132,7 @@ struct plan {
     unsigned fault_weights[FAULT_COUNT];
     unsigned wipe_permille; /* storms that begin with one */
     unsigned audit_permille;
+    unsigned spoil_permille;        /* faults beside which some node's state goes wrong */
     unsigned pool_refuses_permille; /* of audits */
 
     /* changes of members; wiped nodes can't come back, so it is one or the other */

@@ -43,6 +43,8 @@ class Planted:
 DISORDER = ("--climate", "disorder")
 ONE_WAY = ("--climate", "one-way", "--nodes", "3")
 MEMBERS = ("--climate", "members")
+SPOILT = ("--climate", "spoilt")
+WRONG = "the state of this node is wrong"
 
 CAUGHT = {
     "ack-before-quorum": Planted(("applied", "acknowledged"), 10),
@@ -56,7 +58,7 @@ CAUGHT = {
     "torn-batch-not-zeroed": Planted(("fail-stop",), 120),
     "failed-write-ignored": Planted(("fail-stop", "said-durable"), 20),
     "old-generation-completion": Planted(("said-durable", "applied", ASSERTION), 60, DISORDER),
-    "wiped-node-admitted": Planted(("one-leader", "vote", "committed"), 120),
+    "wiped-node-admitted": Planted(("one-leader", "vote", "committed", "read"), 120),
     "stale-append-fed": Planted(("said-durable",), 30, DISORDER),
     "old-echo-counts": Planted(("vote",), 200, DISORDER),
     "late-vote-counts": Planted(("vote",), 60, DISORDER),
@@ -79,6 +81,9 @@ CAUGHT = {
     "heartbeats-not-aligned": Planted(("quiet",), 30),
     "stale-read": Planted(("read",), 60),
     "unknown-as-failed": Planted(("acknowledged",), 30),
+    "digest-of-another-index": Planted(("digest", "fail-stop"), 20, (), WRONG),
+    "one-vote-stops": Planted(("fail-stop",), 20, SPOILT, WRONG),
+    "leader-exempts-itself": Planted(("liveness",), 60, SPOILT),
     "no-deduplication": Planted(("model",), 20),
     "skipped-line": Planted(("model",), 20),
     "hold-leak-on-replay": Planted(("model", "read"), 40),

@@ -120,6 +120,7 @@ static void forget_process(struct sim_node *node)
     node->is_up = false;
     node->is_crashing = false;
     node->calls_to_end = 0;
+    node->shall_spoil = false;
     node->is_turn_open = false;
     node->wake_at_us = 0;
     node->paused_until_us = 0;
@@ -231,6 +232,11 @@ static bool show_log(struct sim_node *node, struct error *error)
 static bool show_found(struct sim_node *node, struct error *error)
 {
     struct core *core = &node->core;
+    if (node->spoilt_from != 0 && core_applied_index(core) < node->spoilt_from) {
+        world_count(node->world, STAT_SPOILT_CURED); /* what went wrong was not on disk */
+        node->spoilt_from = 0;
+        checks_spoilt(node->checks, node->number, false);
+    }
     node->stored_term = data_directory_term(core->directory);
     node->stored_vote = data_directory_voted_for(core->directory);
     checks_hard_state(node->checks, node->number, node->stored_term, node->stored_vote);
@@ -258,6 +264,7 @@ static bool open_core(struct sim_node *node, struct error *error)
         .seed = (uint32_t)random_next(random),
         .replica_limits = node->plan->replica_limits,
         .proposer_limits = node->plan->proposer_limits,
+        .digest_interval = node->plan->digest_interval,
     };
     struct core_env env = node_env;
     env.context = node;
@@ -269,7 +276,7 @@ void sim_node_start(struct sim_node *node)
 {
     struct world *world = node->world;
     struct error error;
-    if (node->is_up || node->is_held_down || world->failed) {
+    if (node->is_up || node->is_held_down || node->is_retired || world->failed) {
         return;
     }
     if (!node->is_booted) {
@@ -321,11 +328,19 @@ void sim_node_wipe(struct sim_node *node)
     node->records = sim_state_new();
     node->incarnation = random_next(random) | 1;
     node->is_wiped = true;
+    node->is_retired = false;
+    node->spoilt_from = 0;
     checks_wiped(node->checks, node->number);
+}
+
+void sim_node_spoil(struct sim_node *node)
+{
+    node->shall_spoil = true;
 }
 
 void sim_node_mend(struct sim_node *node)
 {
+    node->shall_spoil = false;
     sim_disk_mend(node->disk);
     sim_state_fail_at(node->records, 0);
     node->disk_is_faulty = false;

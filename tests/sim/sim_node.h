@@ -62,10 +62,12 @@ struct sim_node {
     bool state_is_faulty;         /* the same of the state's database */
     bool is_wiped;                /* it has lost its directory once: the others refuse it */
     uint64_t incarnation;         /* for a directory that is new */
+    uint64_t spoilt_from;         /* its state is wrong since it applied this; 0: it is right */
 
     /* The process. */
     bool is_up;
     bool is_held_down; /* does not start */
+    bool is_retired;   /* it has stopped for its state: does not start either, until it is wiped */
     uint64_t life;     /* grows with each start and end: tells whose an event is */
     struct core core;
     bool core_is_open;
@@ -84,6 +86,7 @@ struct sim_node {
     uint64_t group_index; /* the last entry that proposals were applied from */
     uint64_t group_count; /* and how many of them */
     bool pool_refused;    /* the last work */
+    bool shall_spoil;     /* its state, with the next entry */
 
     /* An end that is due, or under way. */
     uint64_t calls_to_end; /* at the n-th call outside from now; 0: none planned */
@@ -120,6 +123,8 @@ void sim_node_pause(struct sim_node *node, uint64_t us);
 uint64_t sim_node_ready_at_us(const struct sim_node *node);
 /* Its directory is lost; it must not be up. */
 void sim_node_wipe(struct sim_node *node);
+/* Its state goes wrong with the next entry that it applies, and the digest with it. */
+void sim_node_spoil(struct sim_node *node);
 /* No fault is left in disk and state, and none is planned. */
 void sim_node_mend(struct sim_node *node);
 bool sim_node_is_crashing(const struct sim_node *node);

@@ -5,9 +5,11 @@
  * The state's database is the one in memory (sim_state.h) behind a layer of ours: it sees each
  * commit, and decides when the changes reach the disk.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "sim_node_internal.h"
+#include "spoil_stock.h"
 
 bool node_ends_here(struct sim_node *node)
 {
@@ -194,8 +196,14 @@ static void warn(void *context, const char *what, const char *words)
     if (node->is_crashing) {
         return;
     }
-    /* The one thing of which a core warns today: what a new one shall count as, somebody must say
-     * here. */
+    if (strcmp(what, "digest") == 0) {
+        if (node->world->stats.counts[STAT_SPOILT_STATES] == 0) {
+            world_fail(node->world, CHECK_DIGEST, "node %zu holds right states for wrong: %s",
+                       node->number + 1, words);
+        }
+        return;
+    }
+    /* What a new warning shall count as, somebody must say here. */
     if (strcmp(what, "log") != 0) {
         world_fail(node->world, CHECK_FAIL_STOP, "node %zu warns of what nobody expects: %s: %s",
                    node->number + 1, what, words);
@@ -214,11 +222,39 @@ static struct ledger_store state_records(void *state)
     return node->state_store.ops->records(node->state_store.state);
 }
 
+/* A stock is not what the entry has made it, and the digest knows no better: as if this node had
+ * applied the entry in another way than the others. */
+static void spoil_state(struct sim_node *node, uint64_t applied_index)
+{
+    struct ledger_store records = node->state_store.ops->records(node->state_store.state);
+    struct error error;
+    int64_t units = (int64_t)sim_random_between(&node->world->random, 1, 1000);
+    sim_state_watch(node->records, true);
+    if (spoil_stock(records, units, true)) {
+        ledger_close(node->core.ledger);
+        node->core.ledger = ledger_open(records, &error);
+        if (node->core.ledger == NULL) {
+            world_fail(node->world, CHECK_FAIL_STOP, "a spoilt state can't be opened: %s",
+                       error.text);
+            abort(); /* nothing goes on without a ledger */
+        }
+        node->shall_spoil = false;
+        node->spoilt_from = node->spoilt_from != 0 ? node->spoilt_from : applied_index;
+        checks_spoilt(node->checks, node->number, true);
+        world_count(node->world, STAT_SPOILT_STATES);
+        trace_note(&node->world->trace, node->number, TRACE_SPOILT, applied_index);
+    }
+    sim_state_watch(node->records, false);
+}
+
 static bool state_commit(void *state, uint64_t applied_index, struct error *error)
 {
     struct sim_node *node = state;
     if (node_ends_here(node)) {
         return error_set(error, "the process has ended");
+    }
+    if (node->shall_spoil) {
+        spoil_state(node, applied_index);
     }
     if (!node->state_store.ops->commit(node->state_store.state, applied_index, error)) {
         return false;

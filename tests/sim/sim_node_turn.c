@@ -88,6 +88,18 @@ static bool is_log_failure(const struct sim_node *node, const struct error *erro
            (error == &node->log_failure || strstr(error->text, "the log failed before") != NULL);
 }
 
+/* Its state is wrong, and it has found out. Its directory is kept until the cluster has healed;
+ * then it comes back without one. */
+static void stop_spoilt(struct sim_node *node)
+{
+    world_count(node->world, STAT_SPOILT_STOPPED);
+    trace_note(&node->world->trace, node->number, TRACE_SPOILT_STOPPED, 0);
+    node_begin_end(node, SIM_KILLED);
+    node_end(node);
+    node->is_retired = true;
+    node->is_wiped = true; /* it counts as one, for who shall settle and lead */
+}
+
 bool node_survives(struct sim_node *node, bool ok, const struct error *error)
 {
     bool disk_failed = node_disk_failures(node) > 0;
@@ -102,6 +114,10 @@ bool node_survives(struct sim_node *node, bool ok, const struct error *error)
     if (ok && (disk_failed || state_failed)) {
         world_fail(node->world, CHECK_FAIL_STOP, "node %zu goes on though its %s failed",
                    node->number + 1, disk_failed ? "disk" : "state's database");
+        return false;
+    }
+    if (!ok && node->spoilt_from != 0 && strstr(error->text, "the state of this node is wrong")) {
+        stop_spoilt(node);
         return false;
     }
     if (!ok && !disk_failed && !node->pool_failed && !state_failed &&
@@ -370,7 +386,7 @@ bool sim_node_leads(const struct sim_node *node)
 static void audit_ended(struct audit *audit)
 {
     struct sim_node *node = (struct sim_node *)audit->core->env.context;
-    if (node->is_crashing) {
+    if (node->is_crashing || node->spoilt_from != 0) {
         free(audit);
         return;
     }
@@ -393,15 +409,15 @@ void sim_node_audit(struct sim_node *node)
 {
     struct audit *audit = memory_zalloc(sizeof *audit);
     struct error error;
-    bool busy;
+    enum audit_refusal why;
     if (!node->is_up || node->paused_until_us > node->world->now_us) {
         free(audit);
         return;
     }
     audit->ended = audit_ended;
-    if (!audit_start(audit, &node->core, &busy, &error)) {
+    if (!audit_start(audit, &node->core, &why, &error)) {
         free(audit);
-        if (!busy && !node->pool_refused) {
+        if (why != AUDIT_BUSY && !node->pool_refused) {
             world_fail(node->world, CHECK_INVARIANTS, "node %zu can't be audited: %s",
                        node->number + 1, error.text);
         }

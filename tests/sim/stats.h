@@ -53,6 +53,9 @@
     X(TORN_BATCHES, "torn batches", true)                                                          \
     X(PAUSES, "pauses", true)                                                                      \
     X(WIPES, "wiped directories", true)                                                            \
+    X(SPOILT_STATES, "states gone wrong", true)                                                    \
+    X(SPOILT_STOPPED, "nodes stopped for that", true)                                              \
+    X(SPOILT_CURED, "crashed back to a right state", true)                                         \
     X(REFUSED_HELLOS, "hellos refused", true)                                                      \
     /* faults: disks */                                                                            \
     X(SLOW_DISKS, "slow disks", true)                                                              \

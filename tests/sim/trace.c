@@ -173,6 +173,13 @@ static void mix_message(struct trace *trace, const struct peer_message *message)
     case PEER_READ_ASK:
     case PEER_READ_ANSWER:
         break; /* the note has all of it */
+    case PEER_DIGEST_REPORT:
+        mix_in(trace, message->digest_report.digest.high);
+        break;
+    case PEER_DIGEST_DIFFERS:
+        mix_in(trace, message->digest_differs.digest.high);
+        mix_in(trace, message->digest_differs.majority.high);
+        break;
     case PEER_INSTALL_SNAPSHOT:
     case PEER_CHECKPOINT_ASK:
     case PEER_CHECKPOINT_PART:
@@ -239,6 +246,17 @@ static void note_message(struct trace *trace, size_t node, size_t other, int shi
         event = TRACE_SENT_READ_ANSWER;
         v[1] = message->read_answer.index;
         v[2] = message->read_answer.round;
+        break;
+    case PEER_DIGEST_REPORT:
+        event = TRACE_SENT_DIGEST;
+        v[1] = message->digest_report.index;
+        v[2] = message->digest_report.digest.low;
+        break;
+    case PEER_DIGEST_DIFFERS:
+        event = TRACE_SENT_DIFFERENCE;
+        v[1] = message->digest_differs.index;
+        v[2] = message->digest_differs.digest.low;
+        v[3] = message->digest_differs.majority.low;
         break;
     case PEER_INSTALL_SNAPSHOT:
     case PEER_CHECKPOINT_ASK:

@@ -36,6 +36,7 @@ struct peer_message;
 /* What happens, and how it is told: printf's format and arguments, v being the note's numbers.
  * Expanded in trace.c alone. To add an event, add a line. */
 #define TRACE_U "%" PRIu64
+#define TRACE_X "%016" PRIx64
 #define TRACE_EVENTS(X)                                                                            \
     /* ---- noted by the checks, as they are told ---- */                                          \
     X(HARD_STATE, ("stores term " TRACE_U ", vote n" TRACE_U, v[0], v[1]))                         \
@@ -79,6 +80,12 @@ struct peer_message;
       ("-> n" TRACE_U " where may we read, term " TRACE_U ", round " TRACE_U, v[0], v[1], v[2]))   \
     X(SENT_READ_ANSWER,                                                                            \
       ("-> n" TRACE_U " reads may show " TRACE_U ", round " TRACE_U, v[0], v[1], v[2]))            \
+    X(SENT_DIGEST,                                                                                 \
+      ("-> n" TRACE_U " state at " TRACE_U " has digest ..." TRACE_X, v[0], v[1], v[2]))           \
+    X(SENT_DIFFERENCE,                                                                             \
+      ("-> n" TRACE_U " shall stop: at " TRACE_U " it has digest ..." TRACE_X ", a majority "      \
+       "..." TRACE_X,                                                                              \
+       v[0], v[1], v[2], v[3]))                                                                    \
     X(RECEIVED_REQUEST_VOTE,                                                                       \
       ("<- n" TRACE_U " asks for %s in term " TRACE_U ", log ends at " TRACE_U, v[0],              \
        v[1] != 0 ? "a pre-vote" : "our vote", v[2], v[3]))                                         \
@@ -103,6 +110,12 @@ struct peer_message;
        v[2]))                                                                                      \
     X(RECEIVED_READ_ANSWER,                                                                        \
       ("<- n" TRACE_U " reads may show " TRACE_U ", round " TRACE_U, v[0], v[1], v[2]))            \
+    X(RECEIVED_DIGEST,                                                                             \
+      ("<- n" TRACE_U " state at " TRACE_U " has digest ..." TRACE_X, v[0], v[1], v[2]))           \
+    X(RECEIVED_DIFFERENCE,                                                                         \
+      ("<- n" TRACE_U " says to stop: at " TRACE_U " we have digest ..." TRACE_X ", a majority "   \
+       "..." TRACE_X,                                                                              \
+       v[0], v[1], v[2], v[3]))                                                                    \
     /* ---- a node's life ---- */                                                                  \
     X(STARTING, ("is started"))                                                                    \
     X(STOPPING, ("is stopped in order"))                                                           \
@@ -110,6 +123,8 @@ struct peer_message;
     X(CRASH_IN_CALL, ("is about to crash in a call"))                                              \
     X(STOPPED, ("STOPS, as it must: its disk failed"))                                             \
     X(PAUSED, ("is paused for " TRACE_U " us", v[0]))                                              \
+    X(SPOILT, ("its state goes WRONG, from " TRACE_U " on", v[0]))                                 \
+    X(SPOILT_STOPPED, ("STOPS, as it must: its state is wrong"))                                   \
     X(WIPED, ("loses its directory"))                                                              \
     X(HELD_DOWN, ("is held down"))                                                                 \
     X(CLOCK_JUMP, ("wall clock jumps by %" PRId64 " ms", (int64_t)v[0]))                           \

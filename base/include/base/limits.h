@@ -305,6 +305,22 @@
 #define DISK_LOOK_MS     500
 #define DISK_HANDOVER_MS 60000
 
+/* ---- digests ---- */
+
+/* Every so many log indexes the nodes compare the digests of their states: some times a second
+ * under load, for one small message each. The last few stay noted, so that nodes which are not far
+ * apart meet at one index. */
+#define DIGEST_INTERVAL_ENTRIES 1000
+#define DIGEST_NOTES            16
+/* So many upkeeps (about a second) after the first report at an index nobody else is waited for;
+ * and as often, so many times, a node whose digest differs is told again. */
+#define DIGEST_UPKEEPS 20
+#define DIGEST_REPEATS 10
+/* An audit at an index that is still to be applied waits for it so many upkeeps (30 s), and a
+ * leader writes so many empty entries at most to get there. */
+#define AUDIT_WAIT_UPKEEPS  600
+#define LIMIT_AUDIT_ENTRIES 1024
+
 /* ---- the holdfast command ---- */
 
 /* A file of orders, as text, and one record of it: what a mistaken argument may cost. The rows are

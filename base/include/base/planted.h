@@ -84,6 +84,13 @@
       "a read is answered at once, from whatever has been applied here")                           \
     X(UNKNOWN_AS_FAILED, "unknown-as-failed", "honest answers",                                    \
       "commands that were in the log when the lead was lost are said not to be executed")          \
+    /* ---- states compared ---- */                                                                \
+    X(DIGEST_OF_ANOTHER_INDEX, "digest-of-another-index", "digests",                               \
+      "a report counts at the index behind the one that it names")                                 \
+    X(ONE_VOTE_STOPS, "one-vote-stops", "digests",                                                 \
+      "who has another digest than any one voter is told to stop")                                 \
+    X(LEADER_EXEMPTS_ITSELF, "leader-exempts-itself", "digests",                                   \
+      "a leader goes on whose digest is not that of a majority")                                   \
     /* ---- the ledger ---- */                                                                     \
     X(NO_DEDUPLICATION, "no-deduplication", "exactly once",                                        \
       "records of requests are not looked at")                                                     \

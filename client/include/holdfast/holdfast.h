@@ -565,6 +565,12 @@ typedef struct hf_status {
     uint64_t snapshot_index;  /* the entry that its last snapshot ends with; 0: none */
     int64_t snapshot_time_ms; /* 0: none was taken or installed since its process began */
     const hf_fetching *fetching; /* NULL: it fetches no state */
+    /* On the leader: the last log index at which the digests of the members' states were compared
+     * (0: none yet, or it does not lead), whether they were equal, and what is to be said where
+     * they differ and none has a majority ("": nothing). */
+    uint64_t digest_compared_index;
+    bool digests_agree;
+    const char *digest_alarm;
 } hf_status;
 
 HF_API HF_MUST_CHECK hf_verdict hf_get_status(hf_client *client, const char *endpoint,
@@ -592,6 +598,13 @@ typedef struct hf_verification {
  * may. */
 HF_API HF_MUST_CHECK hf_verdict hf_verify(hf_client *client, const char *endpoint,
                                           const hf_call_options *options, hf_verification **out);
+/* The same at exactly this log index, so that nodes can be compared: each waits until it has
+ * applied it, for 30 s at most (HF_UNREACHABLE then), and where nothing else is written the leader
+ * writes empty entries until it is there, if it lies no more than 1,024 ahead. HF_INVALID_ARGUMENT:
+ * the node is beyond it. 0: as hf_verify. */
+HF_API HF_MUST_CHECK hf_verdict hf_verify_at(hf_client *client, const char *endpoint,
+                                             uint64_t at_index, const hf_call_options *options,
+                                             hf_verification **out);
 
 typedef struct hf_snapshot {
     hf_verdict verdict;

@@ -26,6 +26,9 @@ enum peer_message_type {
      * it. */
     PEER_CHECKPOINT_ASK = 14,
     PEER_CHECKPOINT_PART = 15,
+    /* 16 and 17 compare states (node/core/digests.h), from owner to owner as well. */
+    PEER_DIGEST_REPORT = 16,  /* a member to its leader: my state at this index */
+    PEER_DIGEST_DIFFERS = 17, /* a leader to a member: a majority's is another one */
 };
 
 /* By the sender's own clock, and what it has heard of the receiver's (freshness.c). 0: nothing. */
@@ -117,6 +120,15 @@ struct peer_message {
             struct entry *data; /* its bytes from offset on, a reference owned by the message's
                                    owner; NULL: there is no such checkpoint here (any more) */
         } checkpoint_part;
+        struct {
+            uint64_t index;
+            struct hash128 digest;
+        } digest_report;
+        struct {
+            uint64_t index;
+            struct hash128 digest;   /* the receiver's, as it has reported it */
+            struct hash128 majority; /* of the voters */
+        } digest_differs;
     };
 };
 

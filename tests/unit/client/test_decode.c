@@ -493,6 +493,9 @@ static void a_status_has_every_field(void **state)
     reply.fetching = &fetching;
     member.heard = true;
     member.last_contact_ms = 12;
+    reply.digest_compared_index = 7;
+    reply.digests_agree = true;
+    reply.digest_alarm = "alarm";
     hf_status *status = object_new(REPLY_STATUS.size, 0);
     assert_int_equal(decode(&REPLY_STATUS, status, &reply.base), HF_OK);
     assert_string_equal(status->cluster_id, "cluster");
@@ -520,6 +523,9 @@ static void a_status_has_every_field(void **state)
     assert_int_equal(status->fetching->bytes_total, 11);
     assert_true(status->members[0].heard);
     assert_int_equal(status->members[0].last_contact_ms, 12);
+    assert_int_equal(status->digest_compared_index, 7);
+    assert_true(status->digests_agree);
+    assert_string_equal(status->digest_alarm, "alarm");
     assert_int_equal(status->member_count, 1);
     assert_int_equal(status->members[0].role, HF_ROLE_VOTER);
     assert_string_equal(status->members[0].client_address, "c:1");

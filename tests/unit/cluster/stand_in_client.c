@@ -821,12 +821,38 @@ hf_verdict hf_transfer_leadership(hf_client *client, uint64_t node_id,
 }
 
 /* ---- nodes: those with an odd port answer, and those of the cluster above; port 5 has another
- * digest, port 7 a violation ---- */
+ * digest, port 7 a violation, port 15 another digest than it keeps; port 11 stands at another index
+ * than the others, where it may; port 13 has passed what is less than 100. STAND_IN_MEMBERS: the
+ * ports of the members, ids from 1; STAND_IN_LEADER: one of them. ---- */
 
 static int port_of(const char *endpoint)
 {
     const char *colon = strrchr(endpoint, ':');
     return colon != NULL ? atoi(colon + 1) : 0;
+}
+
+static hf_member members[9];
+static char member_addresses[9][32];
+
+static size_t fill_members(void)
+{
+    const char *ports = getenv("STAND_IN_MEMBERS");
+    size_t count = 0;
+    for (; ports != NULL && *ports != '\0' && count < 9; count++) {
+        char *end;
+        long port = strtol(ports, &end, 10);
+        ports = *end == ',' ? end + 1 : end;
+        if (port != 0) { /* 0: not heard of */
+            snprintf(member_addresses[count], sizeof member_addresses[0], "127.0.0.1:%ld", port);
+        }
+        members[count] = (hf_member){.node_id = count + 1,
+                                     .role = HF_ROLE_VOTER,
+                                     .peer_address = "127.0.0.1:9",
+                                     .client_address = member_addresses[count],
+                                     .connected = true,
+                                     .match_index = 12};
+    }
+    return count;
 }
 
 hf_verdict hf_get_status(hf_client *client, const char *endpoint, const hf_call_options *options,
@@ -835,9 +861,16 @@ hf_verdict hf_get_status(hf_client *client, const char *endpoint, const hf_call_
     (void)client;
     (void)options;
     static const hf_member member = {1, HF_ROLE_VOTER, "127.0.0.1:9", "", true, 12, true, 0};
+    static char leader[32];
     int port = port_of(endpoint);
     bool is_of_cluster = port > CLUSTER_PORT && port <= CLUSTER_PORT + CLUSTER_MOST;
     bool answers = port % 2 == 1 || is_of_cluster;
+    pthread_mutex_lock(&stand_in_cluster.lock);
+    size_t told = fill_members();
+    if (getenv("STAND_IN_LEADER") != NULL) {
+        snprintf(leader, sizeof leader, "127.0.0.1:%s", getenv("STAND_IN_LEADER"));
+    }
+    pthread_mutex_unlock(&stand_in_cluster.lock);
     hf_status *status = memory_zalloc(sizeof *status);
     *status = (hf_status){.verdict = answers ? HF_OK : HF_UNREACHABLE,
                           .message = answers ? "done" : "connection refused",
@@ -848,10 +881,12 @@ hf_verdict hf_get_status(hf_client *client, const char *endpoint, const hf_call_
                           .version = "0",
                           .state = HF_SERVER_LEADER,
                           .term = 3,
-                          .leader_client_address = "",
+                          .leader_client_address = leader,
+                          .last_index = 12,
                           .digest = "00",
-                          .member_count = 1,
-                          .members = &member};
+                          .digest_alarm = port == 9 ? "they differ" : "",
+                          .member_count = told != 0 ? told : 1,
+                          .members = told != 0 ? members : &member};
     if (is_of_cluster) {
         fill_cluster_status(status, (uint64_t)(port - CLUSTER_PORT));
     }
@@ -879,8 +914,9 @@ hf_verdict hf_take_snapshot(hf_client *client, const char *endpoint, const hf_ca
     return verdict;
 }
 
-hf_verdict hf_verify(hf_client *client, const char *endpoint, const hf_call_options *options,
-                     hf_verification **out)
+/* Called from several threads. */
+hf_verdict hf_verify_at(hf_client *client, const char *endpoint, uint64_t at_index,
+                        const hf_call_options *options, hf_verification **out)
 {
     (void)client;
     (void)options;
@@ -888,12 +924,19 @@ hf_verdict hf_verify(hf_client *client, const char *endpoint, const hf_call_opti
     int port = port_of(endpoint);
     hf_verdict verdict = port % 2 == 1 ? HF_OK : HF_UNREACHABLE;
     const char *digest = port == 5 ? "bb" : "aa";
+    if (port == 13 && at_index != 0 && at_index < 100) {
+        verdict = HF_INVALID_ARGUMENT;
+    }
     *out = memory_zalloc(sizeof **out);
     **out = (hf_verification){.verdict = verdict,
-                              .message = verdict == HF_OK ? "done" : "connection refused",
-                              .sound = port != 7,
-                              .applied_index = port == 11 ? 13 : 12,
-                              .digest = digest,
+                              .message = verdict == HF_OK            ? "done"
+                                         : verdict == HF_UNREACHABLE ? "connection refused"
+                                                                     : "it is passed",
+                              .sound = port != 7 && port != 15,
+                              .applied_index = at_index != 0 ? at_index
+                                               : port == 11  ? 13
+                                                             : 12,
+                              .digest = port == 15 ? "cc" : digest,
                               .recomputed_digest = digest,
                               .violation_count = port == 7,
                               .violation_text_count = port == 7,

@@ -804,11 +804,11 @@ static void audit_ended(struct audit *audit)
 /* Begins an audit whose work is kept out of the pool: the others go round it. */
 static struct pool_work *begin_audit(struct world_node *node)
 {
-    bool busy;
+    enum audit_refusal why;
     struct error error;
     struct audit *audit = memory_zalloc(sizeof *audit);
     audit->ended = audit_ended;
-    assert_true(audit_start(audit, &node->core, &busy, &error));
+    assert_true(audit_start(audit, &node->core, &why, &error));
     return node->works[--node->work_count];
 }
 
@@ -817,7 +817,7 @@ static void an_audit_is_waited_for(void **state)
     (void)state;
     struct world *world = world_with_one_behind();
     struct world_node *node = &world->nodes[3];
-    bool busy;
+    enum audit_refusal why;
     struct error error;
     start_3(world);
     WORLD_UNTIL(world, 10000, world->part_count > 3);
@@ -829,8 +829,8 @@ static void an_audit_is_waited_for(void **state)
     audit->run(audit);
     audit->done(audit);
     struct audit second = {.ended = audit_ended};
-    assert_false(audit_start(&second, &node->core, &busy, &error));
-    assert_true(busy);
+    assert_false(audit_start(&second, &node->core, &why, &error));
+    assert_int_equal(why, AUDIT_BUSY);
     assert_non_null(strstr(error.text, "replace its state"));
     WORLD_UNTIL(world, 5000, world_has_caught_up(world, 3));
     WORLD_UNTIL(world, 1000, is_tidy(world, 3));
@@ -853,14 +853,14 @@ static void an_audit_is_told_to_stop(void **state)
     (void)state;
     struct world *world = world_with_one_behind();
     struct world_node *node = &world->nodes[1];
-    bool busy;
+    enum audit_refusal why;
     struct error error;
     struct pool_work *work = begin_audit(node);
     ((struct audit *)work)->ended = stopped_audit_ended;
     audits_stop(&node->core);
     struct audit second = {.ended = audit_ended};
-    assert_false(audit_start(&second, &node->core, &busy, &error));
-    assert_true(busy);
+    assert_false(audit_start(&second, &node->core, &why, &error));
+    assert_int_equal(why, AUDIT_GIVEN_UP);
     assert_non_null(strstr(error.text, "stopping"));
     assert_int_equal(node->core.audits, 1);
     work->run(work);

@@ -170,6 +170,7 @@ bool world_start(struct world *world, uint64_t id)
         .snapshot_log_entries = world->snapshot_log_entries,
         .held_log_bytes = world->held_log_bytes,
         .disk_reserve_bytes = world->disk_reserve_bytes,
+        .digest_interval = world->digest_interval,
         .replica_limits = {.trailing_entries = world->trailing_entries},
     };
     assert_false(node->is_up);

@@ -39,8 +39,8 @@ struct world_node {
     struct log_run run;
     struct pool_work *works[WORLD_WORKS];
     size_t work_count;
-    bool pool_is_shut; /* works wait */
-    bool pool_refuses; /* every other one */
+    bool pool_is_shut;    /* works wait */
+    bool pool_refuses;    /* every other one */
     bool is_told_nothing; /* at its start: its directory says all */
     size_t refused;
     size_t quiets;
@@ -77,6 +77,7 @@ struct world {
     /* Of nodes that start from now on. */
     uint64_t snapshot_log_entries;
     uint64_t held_log_bytes;
+    uint64_t digest_interval;
     uint32_t trailing_entries;
     uint64_t disk_reserve_bytes;
 };

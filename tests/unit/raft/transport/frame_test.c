@@ -320,6 +320,47 @@ static void parts_without_bytes_are_refused(void **state)
     refused(forge_proto(&header, 3), "has 3 bytes");
 }
 
+static void digests_come_back(void **state)
+{
+    (void)state;
+    struct peer_message out;
+    struct peer_message report = {.type = PEER_DIGEST_REPORT, .sent_term = 4};
+    report.digest_report.index = LIMIT_RAFT_NUMBER - 1;
+    report.digest_report.digest = (struct hash128){1, UINT64_MAX};
+    round_trip(&report, &out);
+    assert_int_equal(out.sent_term, 4);
+    assert_int_equal(out.digest_report.index, LIMIT_RAFT_NUMBER - 1);
+    assert_true(hash128_equal(out.digest_report.digest, report.digest_report.digest));
+
+    struct peer_message differs = {.type = PEER_DIGEST_DIFFERS, .sent_term = 4};
+    differs.digest_differs.index = 1;
+    differs.digest_differs.digest = (struct hash128){2, 3};
+    differs.digest_differs.majority = (struct hash128){UINT64_MAX, 4};
+    round_trip(&differs, &out);
+    assert_int_equal(out.digest_differs.index, 1);
+    assert_true(hash128_equal(out.digest_differs.digest, differs.digest_differs.digest));
+    assert_true(hash128_equal(out.digest_differs.majority, differs.digest_differs.majority));
+}
+
+static void digests_at_no_index_are_refused(void **state)
+{
+    (void)state;
+    static const uint64_t indexes[] = {0, LIMIT_RAFT_NUMBER, UINT64_MAX};
+    for (size_t i = 0; i < 3; i++) {
+        Holdfast__Peer__V1__DigestReport report = HOLDFAST__PEER__V1__DIGEST_REPORT__INIT;
+        Holdfast__Peer__V1__DigestDiffers differs = HOLDFAST__PEER__V1__DIGEST_DIFFERS__INIT;
+        Header header = HOLDFAST__PEER__V1__HEADER__INIT;
+        report.index = indexes[i];
+        header.body_case = HOLDFAST__PEER__V1__HEADER__BODY_DIGEST_REPORT;
+        header.digest_report = &report;
+        refused(forge_proto(&header, 0), "which no entry has");
+        differs.index = indexes[i];
+        header.body_case = HOLDFAST__PEER__V1__HEADER__BODY_DIGEST_DIFFERS;
+        header.digest_differs = &differs;
+        refused(forge_proto(&header, 0), "which no entry has");
+    }
+}
+
 static void questions_about_reads_come_back(void **state)
 {
     (void)state;
@@ -774,7 +815,7 @@ static void check_content(struct frame_content *content)
         return;
     }
     struct peer_message *message = &content->message;
-    assert_in_range(message->type, PEER_REQUEST_VOTE, PEER_CHECKPOINT_PART);
+    assert_in_range(message->type, PEER_REQUEST_VOTE, PEER_DIGEST_DIFFERS);
     if (message->type == PEER_APPEND_ENTRIES) {
         uint64_t term = message->append_entries.prev_log_term;
         assert_true(message->append_entries.entry_count <= LIMIT_APPEND_ENTRIES);
@@ -862,6 +903,8 @@ int main(void)
         cmocka_unit_test(snapshots_come_back),
         cmocka_unit_test(parts_of_checkpoints_come_back),
         cmocka_unit_test(parts_without_bytes_are_refused),
+        cmocka_unit_test(digests_come_back),
+        cmocka_unit_test(digests_at_no_index_are_refused),
         cmocka_unit_test(snapshots_with_too_many_members_are_refused),
         cmocka_unit_test(append_entries_come_back),
         cmocka_unit_test(the_largest_entry_fits),
