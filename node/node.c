@@ -82,7 +82,7 @@ static void env_send(void *context, uint64_t peer_id, const struct peer_message 
 static void env_send_bulk(void *context, uint64_t peer_id, const struct peer_message *message)
 {
     struct node *node = context;
-    transport_send(node->transport, peer_id, message);
+    transport_send_bulk(node->transport, peer_id, message);
 }
 
 static bool env_write_log(void *context, uint64_t generation, uint64_t first_index,
