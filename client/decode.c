@@ -615,6 +615,7 @@ static void fill_status(hf_status *status, struct arena *arena,
     status->digest = copy_text(arena, reply->digest);
     status->ledger_time_ms = ms_of_timestamp(reply->ledger_time);
     status->transferring_to = reply->transferring_to;
+    status->removed_index = reply->removed_index;
     status->members = cluster_members_of(arena, reply->members, reply->n_members);
     status->member_count = reply->n_members;
 }

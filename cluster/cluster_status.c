@@ -55,6 +55,9 @@ static void tabulate_contact(struct table *table, const hf_status *authority,
 
 static const char *state_of(const hf_status *status)
 {
+    if (status->removed_index != 0) {
+        return "REMOVED";
+    }
     bool hands_over = status->state == HF_SERVER_LEADER && status->transferring_to != 0;
     return hands_over ? "HANDS OVER" : hf_server_state_name(status->state);
 }

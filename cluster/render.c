@@ -232,6 +232,7 @@ void render_status(struct json *json, const char *endpoint, const hf_status *sta
         render_members(json, status->members, status->member_count);
         json_field_text(json, "incarnation", status->incarnation);
         json_field_uint(json, "transferring_to", status->transferring_to);
+        json_field_uint(json, "removed_index", status->removed_index);
     }
     json_object_end(json);
 }

@@ -61,6 +61,7 @@ void cluster_service_status(void *context, struct rpc_call *call, struct bytes m
     response.incarnation =
         cluster_id_text(incarnation, data_directory_incarnation(node->core.directory));
     response.transferring_to = status.transferring_to;
+    response.removed_index = node->core.removed_index;
 
     struct buffer out = {0};
     reply_pack(&out, &response.base);

@@ -47,6 +47,8 @@ class MembershipCase(harness.TestCase):
             self.assertEqual(refused.exception.code(), grpc.StatusCode.UNAVAILABLE)
             self.assertIn(f"removed from the cluster, at log index {index}", refused.exception.details())
         self.assertFalse(node.serving())
+        self.assertEqual(node.status(5).removed_index, index)
+        self.assertIn("REMOVED", holdfast("cluster", "status", endpoints=node.client_address).stdout)
         return index
 
     def roles(self, cluster):

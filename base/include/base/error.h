@@ -19,8 +19,9 @@ struct error {
  * long as no snapshot has let the log be trimmed; a node whose log was trimmed says so when it is
  * started without its state. */
 #define ADVICE_NODE_LOST                                                                           \
-    "leave this node stopped and keep its directory: the other nodes serve without it, and it "    \
-    "can't be rebuilt yet (DAMAGE in holdfastd(8))"
+    "leave this node stopped and keep its directory: the other nodes serve without it; replace "   \
+    "it "                                                                                          \
+    "by a node with a new id and an empty directory (DAMAGE in holdfastd(8))"
 #define ADVICE_STATE_LOST                                                                          \
     "stop the node, move that database's directory away and start again: the state is made anew "  \
     "from the log, if that still begins at entry 1 (DAMAGE in holdfastd(8))"
