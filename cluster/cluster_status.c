@@ -21,14 +21,51 @@
 
 /* ---- status ---- */
 
-static const char *const status_headings[] = {">NODE",   "ROLE",     "STATE", ">TERM",
-                                              ">COMMIT", ">APPLIED", ">LAG",  ">LAST CONTACT",
-                                              "VERSION", "ADDRESS",  NULL};
+static const char *const status_headings[] = {
+    ">NODE", "ROLE",      "STATE",         ">TERM",   ">COMMIT", ">APPLIED", ">LAG",
+    ">LOG",  ">LOG SIZE", ">LAST CONTACT", "VERSION", "ADDRESS", NULL};
 
 static void table_unknown(struct table *table, int cells)
 {
     for (int i = 0; i < cells; i++) {
         table_text(table, "-");
+    }
+}
+
+static void tabulate_size(struct table *table, uint64_t bytes)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    char text[32];
+    size_t unit = 0;
+    double value = (double)bytes;
+    while (value >= 1024 && unit + 1 < sizeof units / sizeof units[0]) {
+        value /= 1024;
+        unit++;
+    }
+    snprintf(text, sizeof text, "%.*f %s", unit == 0 ? 0 : 1, value, units[unit]);
+    table_text(table, text);
+}
+
+/* A follower that fetches a state has nothing else to tell. */
+static void tabulate_state(struct table *table, const hf_status *status)
+{
+    char text[64];
+    const hf_fetching *fetching = status->fetching;
+    if (status->removed_index != 0) {
+        table_text(table, "REMOVED");
+    } else if (status->state == HF_SERVER_LEADER && status->transferring_to != 0) {
+        table_text(table, "HANDS OVER");
+    } else if (fetching != NULL && fetching->installing) {
+        table_text(table, "INSTALLS A STATE");
+    } else if (fetching != NULL) {
+        uint64_t percent =
+            fetching->bytes_total != 0
+                ? (uint64_t)(100.0 * (double)fetching->bytes_done / (double)fetching->bytes_total)
+                : 0;
+        snprintf(text, sizeof text, "FETCHES A STATE, %" PRIu64 " %%", percent);
+        table_text(table, text);
+    } else {
+        table_text(table, hf_server_state_name(status->state));
     }
 }
 
@@ -41,6 +78,10 @@ static void tabulate_own(struct table *table, const hf_status *status, const hf_
     table_uint(table, status->commit_index);
     table_uint(table, status->applied_index);
     table_uint(table, commit - status->applied_index);
+    table_uint(table, status->last_index + 1 > status->log_first_index
+                          ? status->last_index + 1 - status->log_first_index
+                          : 0);
+    tabulate_size(table, status->log_bytes);
 }
 
 /* Since the leader last heard from this member. */
@@ -51,15 +92,6 @@ static void tabulate_contact(struct table *table, const hf_status *authority,
     bool known = member != NULL && member->heard && member->node_id != authority->node_id;
     snprintf(text, sizeof text, "%" PRIu64 " ms", known ? member->last_contact_ms : 0);
     table_text(table, known ? text : "-");
-}
-
-static const char *state_of(const hf_status *status)
-{
-    if (status->removed_index != 0) {
-        return "REMOVED";
-    }
-    bool hands_over = status->state == HF_SERVER_LEADER && status->transferring_to != 0;
-    return hands_over ? "HANDS OVER" : hf_server_state_name(status->state);
 }
 
 static void tabulate_node(struct table *table, const struct node_answer *answer,
@@ -75,11 +107,11 @@ static void tabulate_node(struct table *table, const struct node_answer *answer,
                       : answer->node_id != 0 ? "NO MEMBER"
                                              : "-");
     if (node_answered(answer)) {
-        table_text(table, state_of(answer->status));
+        tabulate_state(table, answer->status);
         tabulate_own(table, answer->status, authority);
     } else {
         table_text(table, "UNREACHED");
-        table_unknown(table, 4);
+        table_unknown(table, 6);
     }
     tabulate_contact(table, authority, member);
     table_text(table, node_answered(answer) ? answer->status->version : "-");

@@ -30,6 +30,7 @@ static const struct verb_entry {
     {"cluster", "promote", "give a node its vote when it has caught up", verb_cluster_promote},
     {"cluster", "remove", "take a node out of the cluster", verb_cluster_remove},
     {"cluster", "transfer-leader", "have another node lead", verb_cluster_transfer_leader},
+    {"cluster", "snapshot", "have each node take a snapshot now", verb_cluster_snapshot},
     {NULL, "bench", "measure how many orders a second the cluster takes", verb_bench},
 };
 

@@ -12,9 +12,9 @@
 
 struct question {
     hf_client *client;
-    uint32_t timeout_ms;
     struct node_answer *answer;
     pthread_t thread;
+    uint32_t timeout_ms;
     bool has_thread;
 };
 
@@ -36,7 +36,8 @@ static void ask_all(struct nodes *nodes, size_t first, hf_client *client, uint32
     struct question questions[NODES_MOST];
     for (size_t i = first; i < nodes->count; i++) {
         struct question *question = &questions[i];
-        *question = (struct question){client, timeout_ms, &nodes->items[i], 0, false};
+        *question = (struct question){
+            .client = client, .answer = &nodes->items[i], .timeout_ms = timeout_ms};
         if (nodes->items[i].endpoint[0] != '\0') {
             question->has_thread = pthread_create(&question->thread, NULL, ask, question) == 0;
         }

@@ -26,6 +26,8 @@ void render_leadership(struct json *json, const hf_leadership *leadership);
 void render_verification(struct json *json, const char *endpoint,
                          const hf_verification *verification);
 
+void render_snapshot(struct json *json, const char *endpoint, const hf_snapshot *snapshot);
+
 extern const char *const stock_headings[];
 void tabulate_stock(struct table *table, const hf_stock *stock);
 extern const char *const failed_line_headings[];

@@ -22,10 +22,6 @@
 #include "node.h"
 #include "reply.h"
 
-/* A voter that was silent for so many election timeouts does not count: its heartbeats' answers
- * come four times in each. */
-#define SILENCE_TIMEOUTS 2
-
 enum change_state {
     CHANGE_CONFIRMING, /* a read of ours is under way */
     CHANGE_PROPOSED,   /* among those that wait */
@@ -142,7 +138,7 @@ static bool is_so(const struct cluster_change *change)
 {
     const struct node *node = change->node;
     if (change->asked.kind == 0) {
-        return core_leads(&node->core) && change->asked.id == node->options->id;
+        return core_leads(&node->core) && change->asked.id == node->core.config.id;
     }
     return core_leads(&node->core) && !change_is_pending(node) &&
            members_are_so(node, &change->asked);
@@ -230,7 +226,7 @@ static void wait_for_outcome(struct cluster_change *change, enum change_state st
 }
 
 /* Proposed in this term, and nobody else was leader since: what stands at its index is it. */
-static bool look_at_proposed(struct cluster_change *change)
+static void look_at_proposed(struct cluster_change *change)
 {
     const struct core *core = &change->node->core;
     if (!core_leads(core) || core->term != change->term) {
@@ -238,17 +234,16 @@ static bool look_at_proposed(struct cluster_change *change)
         end_failed(change, RPC_UNKNOWN,
                    "leadership was lost behind the proposal, and the outcome is not known: look at "
                    "the members, or ask for the same again");
-        return true;
+        return;
     }
     if (core_applied_index(core) < change->index) {
-        return false;
+        return;
     }
     unlink_change(change);
     end_done(change);
-    return true;
 }
 
-static bool look_at_hand_over(struct cluster_change *change)
+static void look_at_hand_over(struct cluster_change *change)
 {
     const struct core *core = &change->node->core;
     char words[160];
@@ -256,7 +251,7 @@ static bool look_at_hand_over(struct cluster_change *change)
     replica_status_get(core->replica, &status);
     bool goes_on = core_leads(core) && status.transferring_to == 0;
     if (core_leads(core) ? !goes_on : core->leader_id == 0) {
-        return false;
+        return;
     }
     unlink_change(change);
     if (goes_on) {
@@ -274,7 +269,6 @@ static bool look_at_hand_over(struct cluster_change *change)
         lay_out_leader(change, false);
         end_done(change);
     }
-    return true;
 }
 
 void cluster_changes_look(struct node *node)
@@ -295,7 +289,7 @@ void cluster_changes_abandon(struct node *node)
 {
     while (node->changes.first != NULL) {
         struct cluster_change *change = node->changes.first;
-        unlink_change(change);
+        node->changes.first = change->next;
         end_failed(change, RPC_UNKNOWN,
                    "this node stopped, and the outcome is not known: look at the members, or ask "
                    "for the same again");
@@ -318,20 +312,6 @@ static bool may_judge(const struct node *node)
     struct replica_status status;
     replica_status_get(node->core.replica, &status);
     return core_leads(&node->core) && status.barrier_applied && status.transferring_to == 0;
-}
-
-static bool allow_change(const struct node *node, const struct replica_change *asked,
-                         struct error *why)
-{
-    struct replica_member members[LIMIT_NODES];
-    const struct contacts_view view = {
-        .self_id = node->options->id,
-        .now_ms = core_now_ms(&node->core),
-        .silence_ms = (uint64_t)SILENCE_TIMEOUTS * node->options->election_timeout_ms,
-        .members = members,
-        .member_count = replica_members(node->core.replica, members, LIMIT_NODES),
-    };
-    return contacts_allow_change(&node->core.contacts, &view, asked, why);
 }
 
 static void propose(struct cluster_change *change)
@@ -375,7 +355,7 @@ void cluster_change_members(struct node *node, struct rpc_call *call,
         end_not_leading(change);
     } else if (is_so(change)) {
         confirm(change);
-    } else if (!allow_change(node, &change->asked, &why)) {
+    } else if (!cluster_allows_change(node, &change->asked, &why)) {
         end_failed(change, RPC_FAILED_PRECONDITION, why.text);
     } else {
         propose(change);

@@ -17,6 +17,7 @@
 #include "proto_time.h"
 #include "reply.h"
 #include "service.h"
+#include "snapshot_service.h"
 
 #define DIGEST_TEXT_BYTES 33
 
@@ -58,6 +59,8 @@ void cluster_service_status(void *context, struct rpc_call *call, struct bytes m
     response.ledger_time = proto_time_to(&ledger_time, ledger_time_ms(node->core.ledger));
     response.n_members = members.count;
     response.members = members.pointers;
+    struct snapshot_description snapshots;
+    snapshot_service_describe(node, &snapshots, &response);
     response.incarnation =
         cluster_id_text(incarnation, data_directory_incarnation(node->core.directory));
     response.transferring_to = status.transferring_to;

@@ -78,8 +78,13 @@ static void env_send(void *context, uint64_t peer_id, const struct peer_message 
     transport_send(node->transport, peer_id, message);
 }
 
-/* Over the same connection for now: one part at a time is under way to each node. */
 static void env_send_bulk(void *context, uint64_t peer_id, const struct peer_message *message)
+{
+    struct node *node = context;
+    bulk_sender_send(&node->bulk_sender, peer_id, message);
+}
+
+static void send_bulk_now(void *context, uint64_t peer_id, const struct peer_message *message)
 {
     struct node *node = context;
     transport_send_bulk(node->transport, peer_id, message);
@@ -339,6 +344,8 @@ static bool open_network(struct node *node, struct error *error)
     if (node->transport == NULL) {
         return false;
     }
+    bulk_sender_open(&node->bulk_sender, node->loop, node->options->snapshot_rate_bytes,
+                     send_bulk_now, node);
     const struct rpc_server_config server = {
         .address = node->options->client_address,
         .methods = service_methods,
@@ -389,6 +396,10 @@ static bool open_core(struct node *node, struct error *error)
         .data = options->data,
         .files = &file_system_posix,
         .new_incarnation = random[0],
+        .log_segment_bytes = options->log_segment_bytes,
+        .snapshot_log_entries = options->snapshot_log_entries,
+        .snapshot_log_bytes = options->snapshot_log_bytes,
+        .held_log_bytes = options->held_log_bytes,
         .seed = (uint32_t)random[1],
     };
     return core_open(&node->core, &config, &env, error);
@@ -482,12 +493,13 @@ static void close_parts(struct node *node)
     if (node->closing > 0) {
         return;
     }
-    enum { PARTS = 7 };
+    enum { PARTS = 8 };
     node->closing = PARTS + node->core.audits + (node->core.works > 0 ? 1 : 0);
     core_abandon(&node->core);
     cluster_changes_abandon(node);
     rpc_server_close(node->server, part_closed, node);
     forwarder_close(node->forwarder, part_closed, node);
+    bulk_sender_close(&node->bulk_sender, part_closed);
     transport_close(node->transport, part_closed, node);
     log_writer_close(node->log_writer, part_closed, node);
     uv_close((uv_handle_t *)&node->replica_timer, handle_closed);

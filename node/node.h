@@ -14,6 +14,7 @@
 
 #include "admission.h"
 #include "arena.h"
+#include "bulk_sender.h"
 #include "cluster_change.h"
 #include "core/core.h"
 #include "forwarder.h"
@@ -38,6 +39,7 @@ struct node {
     struct core core;
     struct log_writer *log_writer;
     struct transport *transport;
+    struct bulk_sender bulk_sender;
     struct rpc_server *server;
     struct forwarder *forwarder;
     struct admission *admission;

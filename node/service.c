@@ -26,6 +26,7 @@ const struct rpc_method service_methods[] = {
     {CLUSTER("PromoteServer"), cluster_service_promote_server},
     {CLUSTER("RemoveServer"), cluster_service_remove_server},
     {CLUSTER("TransferLeadership"), cluster_service_transfer_leadership},
+    {CLUSTER("TakeSnapshot"), snapshot_service_take},
 };
 
 const size_t service_method_count = sizeof service_methods / sizeof service_methods[0];

@@ -34,5 +34,6 @@ void cluster_service_promote_server(void *context, struct rpc_call *call, struct
 void cluster_service_remove_server(void *context, struct rpc_call *call, struct bytes message);
 void cluster_service_transfer_leadership(void *context, struct rpc_call *call,
                                          struct bytes message);
+void snapshot_service_take(void *context, struct rpc_call *call, struct bytes message);
 
 #endif

@@ -11,6 +11,7 @@
  */
 #include "stopping.h"
 
+#include "cluster_members.h"
 #include "node.h"
 
 static void hand_over(struct node *node)
@@ -22,8 +23,10 @@ static void hand_over(struct node *node)
     bool accepted;
     replica_status_get(node->core.replica, &status);
     if (status.transferring_to == 0) {
-        node_must("replication", core_transfer_leadership(&node->core, 0, &accepted, &why, &error),
-                  &error);
+        node_must(
+            "replication",
+            core_transfer_leadership(&node->core, cluster_successor(node), &accepted, &why, &error),
+            &error);
         replica_status_get(node->core.replica, &status);
     }
     if (status.transferring_to != 0 && status.transferring_to != stopping->to) {
@@ -39,7 +42,7 @@ static size_t other_voters(const struct node *node)
     size_t count = replica_members(node->core.replica, members, LIMIT_NODES);
     size_t voters = 0;
     for (size_t i = 0; i < count; i++) {
-        voters += members[i].role == REPLICA_VOTER && members[i].id != node->options->id;
+        voters += members[i].role == REPLICA_VOTER && members[i].id != node->core.config.id;
     }
     return voters;
 }

@@ -87,3 +87,19 @@ bool contacts_allow_change(const struct contacts *contacts, const struct contact
                      " back first, or remove it instead",
                      heard, voters, silent_id);
 }
+
+uint64_t contacts_successor(const struct contacts *contacts, const struct contacts_view *view,
+                            const uint64_t *matches)
+{
+    uint64_t best = 0;
+    uint64_t best_match = 0;
+    for (size_t i = 0; i < view->member_count; i++) {
+        const struct replica_member *member = &view->members[i];
+        if (member->role == REPLICA_VOTER && member->id != view->self_id &&
+            is_heard(contacts, view, member->id) && (best == 0 || matches[i] > best_match)) {
+            best = member->id;
+            best_match = matches[i];
+        }
+    }
+    return best;
+}

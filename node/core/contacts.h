@@ -28,7 +28,7 @@ void contacts_note(struct contacts *contacts, uint64_t peer_id, uint64_t now_ms)
 bool contacts_age_ms(const struct contacts *contacts, uint64_t peer_id, uint64_t now_ms,
                      uint64_t *age_ms);
 
-/* What the change is judged by, on the leader. */
+/* What members and changes are judged by, on the leader. */
 struct contacts_view {
     uint64_t self_id;
     uint64_t now_ms;
@@ -42,5 +42,10 @@ struct contacts_view {
  * passes, and so does one that the replica will refuse (of who is no member). */
 bool contacts_allow_change(const struct contacts *contacts, const struct contacts_view *view,
                            const struct replica_change *change, struct error *why);
+
+/* Who is best to lead next: of the other voters that are heard from the one that has most of the
+ * log; matches[i]: how much members[i] has. 0: none is heard from. */
+uint64_t contacts_successor(const struct contacts *contacts, const struct contacts_view *view,
+                            const uint64_t *matches);
 
 #endif

@@ -574,6 +574,7 @@ void core_abandon(struct core *core)
     core->is_abandoned = true;
     proposer_abandon(core->proposer);
     reads_abandon(core->reads);
+    snapshots_abandon(core->snapshots);
 }
 
 bool core_close(struct core *core, struct error *error)

@@ -145,7 +145,7 @@ struct core {
     struct core_found *found; /* the log as it was found, between open and start */
     unsigned audits;          /* running in the pool */
     atomic_bool audits_stopped;
-    unsigned works;           /* of its own, running there */
+    unsigned works; /* of its own, running there */
     bool is_abandoned;
     bool failed; /* a callback without a way to say so has failed: */
     struct error failure;

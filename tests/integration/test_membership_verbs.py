@@ -330,6 +330,7 @@ class Verbs(harness.TestCase):
     def test_status(self):
         self.cluster = self.open_cluster(3)
         leader = self.cluster.leader()
+        self.cluster.wait_equal_digests()
         rows = self.rows()
         self.assertEqual(set(rows), {"1", "2", "3"})
         for node in self.cluster.nodes:
@@ -337,6 +338,8 @@ class Verbs(harness.TestCase):
             self.assertEqual((row["ROLE"], row["ADDRESS"]), ("VOTER", node.client_address), row)
             self.assertEqual(row["STATE"], "LEADER" if node is leader else "FOLLOWER")
             self.assertEqual(row["LAST CONTACT"] == "-", node is leader, row)
+            self.assertRegex(row["LOG SIZE"], r"^[0-9.]+ (B|KiB|MiB)$")
+            self.assertEqual((row["LAG"], row["COMMIT"]), ("0", row["LOG"]), row)
         # One that is gone has its line still, and the answer does not take long.
         gone, other = self.cluster.followers()
         gone.kill()

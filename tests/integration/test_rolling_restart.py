@@ -17,6 +17,7 @@ from holdfast.v1 import cluster_pb2
 from cluster import set_stock
 from harness import HOLDFAST, seconds, wait_until
 from test_failover import Load
+from test_membership_verbs import wait_silent
 
 ELECTION_TIMEOUT_MS = 1000
 
@@ -86,23 +87,45 @@ class RollingRestart(harness.TestCase):
 
 
 class Stop(harness.TestCase):
+    def takes_over(self, cluster, leader, successor):
+        """The leader is told to stop, and this one is told to stand. Alone it could not have been elected after the old leader's end."""
+
+        def elections():
+            return sum(entry["state"] == "leader" for entry in successor.log_events("role"))
+
+        before = elections()
+        began = time.monotonic()
+        self.assertEqual(leader.terminate(), 0)
+        self.assertLess(time.monotonic() - began, seconds(10))
+        self.assertEqual(leader.log_events("handing-over")[-1]["to"], successor.id)
+        self.assertEqual(elections(), before + 1)
+
+    def back_again(self, cluster, *nodes):
+        for node in nodes:
+            node.start()
+        cluster.wait_ready()
+        cluster.check_sound()
+
     def test_the_voter_that_has_most_takes_over(self):
         cluster = self.open_cluster(3, election_timeout_ms=ELECTION_TIMEOUT_MS)
         leader = cluster.leader()
-        ahead, behind = cluster.followers()
+        behind, ahead = cluster.followers()
         behind.kill()
         for number in range(20):
             leader.stubs.ledger.SetStock(set_stock("sku", number))
-        began = time.monotonic()
-        self.assertEqual(leader.terminate(), 0)
-        self.assertLess(time.monotonic() - began, 10)
-        # It was told to stand; without a second voter that is up it could not have been elected after the old leader's end.
-        self.assertEqual([entry["to"] for entry in leader.log_events("handing-over")], [ahead.id])
-        self.assertTrue([entry for entry in ahead.log_events("role") if entry["state"] == "leader"], "nobody took over")
-        behind.start()
-        leader.start()
-        cluster.wait_ready()
-        cluster.check_sound()
+        self.takes_over(cluster, leader, ahead)
+        self.back_again(cluster, leader, behind)
+
+    def test_who_is_not_heard_from_does_not(self):
+        """Both have the whole log; by the log alone the choice would fall on the first."""
+        cluster = self.open_cluster(3, election_timeout_ms=ELECTION_TIMEOUT_MS)
+        leader = cluster.leader()
+        gone, there = cluster.followers()
+        cluster.wait_equal_digests()
+        gone.kill()
+        wait_silent(cluster, leader, gone)
+        self.takes_over(cluster, leader, there)
+        self.back_again(cluster, leader, gone)
 
     def test_nobody_can_take_over(self):
         """The hand-over is bounded: the node ends all the same, with status 0."""

@@ -527,6 +527,15 @@ typedef struct hf_member {
     uint64_t last_contact_ms;   /* where `heard`: so long ago; the leader of itself: 0 */
 } hf_member;
 
+/* A state on its way to a node that is too far behind for the log. */
+typedef struct hf_fetching {
+    uint64_t from_node_id;
+    uint64_t snapshot_index;
+    uint64_t bytes_done;
+    uint64_t bytes_total; /* 0: not known yet */
+    bool installing;      /* it is all here, and about to replace the state */
+} hf_fetching;
+
 typedef struct hf_status {
     hf_verdict verdict;
     const char *message;
@@ -549,6 +558,11 @@ typedef struct hf_status {
     int64_t ledger_time_ms;
     size_t member_count;
     const hf_member *members;
+    uint64_t log_first_index;    /* where its log's files begin */
+    uint64_t log_bytes;          /* of these files */
+    uint64_t snapshot_index;     /* the entry that its last snapshot ends with; 0: none */
+    int64_t snapshot_time_ms;    /* 0: none was taken or installed since its process began */
+    const hf_fetching *fetching; /* NULL: it fetches no state */
 } hf_status;
 
 HF_API HF_MUST_CHECK hf_verdict hf_get_status(hf_client *client, const char *endpoint,
@@ -576,6 +590,20 @@ typedef struct hf_verification {
  * may. */
 HF_API HF_MUST_CHECK hf_verdict hf_verify(hf_client *client, const char *endpoint,
                                           const hf_call_options *options, hf_verification **out);
+
+typedef struct hf_snapshot {
+    hf_verdict verdict;
+    const char *message;
+    uint32_t attempts;
+    /* with HF_OK */
+    uint64_t node_id;
+    uint64_t snapshot_index; /* the entry that it ends with */
+} hf_snapshot;
+
+/* The node takes a snapshot of all that it has applied, and trims its log behind it. It refuses
+ * while another node fetches one from it. */
+HF_API HF_MUST_CHECK hf_verdict hf_take_snapshot(hf_client *client, const char *endpoint,
+                                                 const hf_call_options *options, hf_snapshot **out);
 
 /* ---- the cluster's members and leader, for operators. The leader is found as for commands.
  *

@@ -497,7 +497,12 @@ static void one_node_is_asked_about_itself(void **state)
         assert_int_equal(hf_verify(fixture->client, address, NULL, &verification), HF_OK);
         assert_true(verification->sound);
         hf_free(verification);
-        assert_int_equal(fake_cluster_count_of(fixture->nodes, node), 2);
+        hf_snapshot *snapshot = NULL;
+        assert_int_equal(hf_take_snapshot(fixture->client, address, NULL, &snapshot), HF_OK);
+        assert_int_equal(snapshot->node_id, node + 1);
+        assert_int_equal(snapshot->snapshot_index, 77);
+        hf_free(snapshot);
+        assert_int_equal(fake_cluster_count_of(fixture->nodes, node), 3);
     }
     fake_cluster_stop(fixture->nodes, 1);
     const char *down = fake_cluster_address(fixture->nodes, 1);
@@ -508,7 +513,7 @@ static void one_node_is_asked_about_itself(void **state)
     assert_int_equal(status->attempts, 1);
     assert_non_null(strstr(status->message, down));
     hf_free(status);
-    assert_int_equal(fake_cluster_count(fixture->nodes), 6); /* no other node answers for it */
+    assert_int_equal(fake_cluster_count(fixture->nodes), 9); /* no other node answers for it */
     assert_int_equal(hf_get_status(fixture->client, "no-port", NULL, &status), HF_INVALID_ARGUMENT);
     assert_non_null(strstr(status->message, "no-port"));
     hf_free(status);

@@ -862,6 +862,22 @@ hf_verdict hf_get_status(hf_client *client, const char *endpoint, const hf_call_
     return answers ? HF_OK : HF_UNREACHABLE;
 }
 
+hf_verdict hf_take_snapshot(hf_client *client, const char *endpoint, const hf_call_options *options,
+                            hf_snapshot **out)
+{
+    (void)client;
+    (void)options;
+    int port = port_of(endpoint);
+    hf_verdict verdict = port % 2 == 1 ? HF_OK : HF_UNREACHABLE;
+    *out = memory_zalloc(sizeof **out);
+    **out =
+        (hf_snapshot){.verdict = verdict,
+                      .message = verdict == HF_OK ? "done" : "another node fetches the snapshot",
+                      .node_id = (uint64_t)port,
+                      .snapshot_index = 4711};
+    return verdict;
+}
+
 hf_verdict hf_verify(hf_client *client, const char *endpoint, const hf_call_options *options,
                      hf_verification **out)
 {

@@ -360,6 +360,18 @@ class Cluster(unittest.TestCase):
         self.assertEqual(result.returncode, 3)
         self.assertIn(b"holdfast playground", result.stderr)
 
+    def test_snapshot_asks_each(self):
+        result = self.run_on("snapshot", 1, 3)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual([(line["node_id"], line["snapshot_index"]) for line in lines_of(result)], [(1, 4711), (3, 4711)])
+        result = self.run_on("snapshot", 1, 2)
+        self.assertEqual(result.returncode, 3)
+        self.assertIn(b"127.0.0.1:2: another node fetches", result.stderr)
+        self.assertEqual(lines_of(result)[0]["snapshot_index"], 4711)
+        result = self.run_on("snapshot", 1, form="table")
+        self.assertEqual(result.returncode, 0)
+        self.assertIn(b"4711", result.stdout)
+
     def test_status_finds_the_members(self):
         """Of one that is given: the others, by the addresses that it tells; who has none is told of."""
         result = self.run_on("status", 102, form="table")

@@ -99,6 +99,31 @@ static void a_standby_counts_only_when_it_is_promoted(void **state)
     assert_non_null(strstr(why.text, "2 of 4 voters"));
 }
 
+static void the_successor_is_heard_from_and_has_most(void **state)
+{
+    (void)state;
+    struct contacts contacts = {0};
+    const struct replica_member members[] = {{1, REPLICA_VOTER, "a:1"},
+                                             {2, REPLICA_VOTER, "b:1"},
+                                             {3, REPLICA_VOTER, "c:1"},
+                                             {4, REPLICA_STANDBY, "d:1"}};
+    const struct contacts_view view = {.self_id = 1,
+                                       .now_ms = NOW_MS,
+                                       .silence_ms = SILENCE_MS,
+                                       .members = members,
+                                       .member_count = 4};
+    uint64_t matches[] = {10, 10, 10, 10};
+    assert_int_equal(contacts_successor(&contacts, &view, matches), 0);
+    contacts_note(&contacts, 4, NOW_MS);
+    assert_int_equal(contacts_successor(&contacts, &view, matches), 0);
+    contacts_note(&contacts, 3, NOW_MS - SILENCE_MS);
+    assert_int_equal(contacts_successor(&contacts, &view, matches), 3);
+    contacts_note(&contacts, 2, NOW_MS);
+    assert_int_equal(contacts_successor(&contacts, &view, matches), 2);
+    matches[1] = 9;
+    assert_int_equal(contacts_successor(&contacts, &view, matches), 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -106,6 +131,7 @@ int main(void)
         cmocka_unit_test(the_longest_silent_makes_room),
         cmocka_unit_test(a_removal_leaves_a_majority_that_is_heard),
         cmocka_unit_test(a_standby_counts_only_when_it_is_promoted),
+        cmocka_unit_test(the_successor_is_heard_from_and_has_most),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /*
- * replica_start_test.c - starting from a disk, sound or not, or with nothing (rules 0 and 11), how libraft is set up
- * (rule 1), and that every failure is final (rule 2).
+ * replica_start_test.c - starting from a disk, sound or not, or with nothing (rules 0 and 11), how
+ * libraft is set up (rule 1), and that every failure is final (rule 2).
  */
 #include "replica_fixture.h"
 
