@@ -618,6 +618,7 @@ static void fill_status(hf_status *status, struct arena *arena,
     status->digest_compared_index = reply->digest_compared_index;
     status->digests_agree = reply->digests_agree;
     status->digest_alarm = copy_text(arena, reply->digest_alarm);
+    status->removed_index = reply->removed_index;
     status->members = cluster_members_of(arena, reply->members, reply->n_members);
     status->member_count = reply->n_members;
     status->log_first_index = reply->log_first_index;

@@ -47,7 +47,9 @@ static void tabulate_state(struct table *table, const hf_status *status)
 {
     char text[64];
     const hf_fetching *fetching = status->fetching;
-    if (status->state == HF_SERVER_LEADER && status->transferring_to != 0) {
+    if (status->removed_index != 0) {
+        table_text(table, "REMOVED");
+    } else if (status->state == HF_SERVER_LEADER && status->transferring_to != 0) {
         table_text(table, "HANDS OVER");
     } else if (fetching != NULL && fetching->installing) {
         table_text(table, "INSTALLS A STATE");

@@ -259,6 +259,7 @@ void render_status(struct json *json, const char *endpoint, const hf_status *sta
         json_field_uint(json, "digest_compared_index", status->digest_compared_index);
         json_field_bool(json, "digests_agree", status->digests_agree);
         json_field_text(json, "digest_alarm", status->digest_alarm);
+        json_field_uint(json, "removed_index", status->removed_index);
     }
     json_object_end(json);
 }

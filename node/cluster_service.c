@@ -69,6 +69,7 @@ void cluster_service_status(void *context, struct rpc_call *call, struct bytes m
     response.incarnation =
         cluster_id_text(incarnation, data_directory_incarnation(node->core.directory));
     response.transferring_to = status.transferring_to;
+    response.removed_index = node->core.removed_index;
 
     struct error refuses = {""};
     disk_watch_free_bytes(node->core.disk_watch, &response.disk_free_bytes); /* 0: not yet known */

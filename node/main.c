@@ -9,6 +9,7 @@
 
 #include "identity.h"
 #include "node.h"
+#include "recovery.h"
 
 struct daemon {
     struct node node;
@@ -62,6 +63,17 @@ static int refuse_options(struct node_options *options, const struct error *erro
     return 2;
 }
 
+static int force_new_cluster(struct node_options *options)
+{
+    struct error error;
+    bool forced = recovery_run(options, &error);
+    if (!forced) {
+        log_error("force-new-cluster", LOG_TEXT("message", error.text));
+    }
+    options_free(options);
+    return forced ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
     struct node_options options;
@@ -87,6 +99,9 @@ int main(int argc, char **argv)
         break;
     }
     log_configure(options.log_level, options.id);
+    if (options.force_new_cluster != NULL) {
+        return force_new_cluster(&options);
+    }
     struct error doubt;
     if (options_doubt(&options, &doubt)) {
         log_warning("options", LOG_TEXT("message", doubt.text));

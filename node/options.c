@@ -28,6 +28,8 @@ enum option_name {
     OPTION_ADVERTISE_PEER,
     OPTION_INITIAL_CLUSTER,
     OPTION_CLUSTER_ID,
+    OPTION_FORCE_NEW_CLUSTER,
+    OPTION_CONFIRM_DATA_LOSS,
     OPTION_ELECTION_TIMEOUT,
     OPTION_HEARTBEAT,
     OPTION_DISK_RESERVE,
@@ -65,6 +67,11 @@ static const struct {
     [OPTION_CLUSTER_ID] =
         {"cluster-id", "HEX",
          "new directory: the cluster that this node joins, once it is added there"},
+    [OPTION_FORCE_NEW_CLUSTER] = {"force-new-cluster", "NEWDIR",
+                                  "disaster recovery: run nothing, make NEWDIR out of --data, for "
+                                  "a cluster of this node alone; says what may be lost first"},
+    [OPTION_CONFIRM_DATA_LOSS] = {"confirm-data-loss", "HEX",
+                                  "with it: do it; the id of the cluster that is given up"},
     [OPTION_ELECTION_TIMEOUT] = {"election-timeout-ms", "MS",
                                  "no word from the leader for this long: elect (default 300)"},
     [OPTION_HEARTBEAT] = {"heartbeat-ms", "MS",
@@ -349,19 +356,19 @@ static const char *own_peer_address(const struct node_options *options)
     return NULL;
 }
 
-static bool parse_cluster_id(struct node_options *options, const struct found *found,
-                             struct error *error)
+static bool parse_cluster_id(const struct found *found, enum option_name option,
+                             uint64_t *cluster_id, struct error *error)
 {
-    const char *text = found->value[OPTION_CLUSTER_ID];
-    char *end;
-    errno = 0;
-    options->cluster_id = strtoull(text, &end, 16);
-    if (strlen(text) != 16 || strspn(text, "0123456789abcdefABCDEF") != 16 || errno != 0 ||
-        options->cluster_id == 0) {
+    const char *text = found->value[option];
+    if (text == NULL) {
+        return true;
+    }
+    *cluster_id = strtoull(text, NULL, 16);
+    if (strlen(text) != 16 || strspn(text, "0123456789abcdefABCDEF") != 16 || *cluster_id == 0) {
         return error_set(error,
                          "%s: '%s' is not the id of a cluster, 16 hexadecimal digits as `holdfast "
                          "cluster status` shows them",
-                         found->where[OPTION_CLUSTER_ID], text);
+                         found->where[option], text);
     }
     return true;
 }
@@ -472,8 +479,15 @@ static bool fill(struct node_options *options, struct found *found, struct error
         !parse_number(found, OPTION_ID, 1, UINT32_MAX, &options->id, error)) {
         return false;
     }
-    if (found->value[OPTION_CLUSTER_ID] != NULL && !parse_cluster_id(options, found, error)) {
+    if (!parse_cluster_id(found, OPTION_CLUSTER_ID, &options->cluster_id, error) ||
+        !parse_cluster_id(found, OPTION_CONFIRM_DATA_LOSS, &options->confirmed_cluster_id, error)) {
         return false;
+    }
+    if (found->value[OPTION_FORCE_NEW_CLUSTER] != NULL) {
+        options->force_new_cluster = memory_strdup(found->value[OPTION_FORCE_NEW_CLUSTER]);
+    } else if (options->confirmed_cluster_id != 0) {
+        return error_set(error, "%s goes with --force-new-cluster",
+                         found->where[OPTION_CONFIRM_DATA_LOSS]);
     }
     options->election_timeout_ms = DEFAULT_ELECTION_TIMEOUT_MS;
     if (found->value[OPTION_ELECTION_TIMEOUT] != NULL) {
@@ -561,6 +575,7 @@ void options_free(struct node_options *options)
     free(options->advertise_client);
     free(options->advertise_peer);
     free(options->initial_cluster);
+    free(options->force_new_cluster);
     *options = (struct node_options){0};
 }
 

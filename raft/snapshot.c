@@ -61,6 +61,9 @@ static void drop_settled(struct replica *replica, size_t count)
         entry_release(replica->settled[i]);
     }
     replica->settled_count -= count;
+    if (replica->settled_count == 0) {
+        return; /* a node that joins may never have had one */
+    }
     memmove((void *)replica->settled, (void *)(replica->settled + count),
             replica->settled_count * sizeof(struct entry *));
 }

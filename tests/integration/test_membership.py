@@ -47,6 +47,8 @@ class MembershipCase(harness.TestCase):
             self.assertEqual(refused.exception.code(), grpc.StatusCode.UNAVAILABLE)
             self.assertIn(f"removed from the cluster, at log index {index}", refused.exception.details())
         self.assertFalse(node.serving())
+        self.assertEqual(node.status(5).removed_index, index)
+        self.assertIn("REMOVED", holdfast("cluster", "status", endpoints=node.client_address).stdout)
         return index
 
     def roles(self, cluster):
@@ -246,6 +248,77 @@ class Replacement(MembershipCase):
         other = cluster.new_node(3)
         self.join(cluster, other)
         self.assertEqual(verdict_name(other.stubs.ledger.GetOrder(get_order("none")).verdict), "ORDER_NOT_FOUND")
+
+
+class Disaster(MembershipCase):
+    """A majority is lost for good: one directory becomes a cluster of one."""
+
+    def recover(self, node, target, *more, status=0):
+        run = subprocess.run(
+            [str(harness.HOLDFASTD), "--data", str(node.data), "--force-new-cluster", str(target), *more],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds(30),
+            check=False,
+        )
+        self.assertEqual(run.returncode, status, run.stdout + run.stderr)
+        return run.stdout + run.stderr
+
+    def test_a_cluster_of_one(self):
+        cluster = self.open_cluster(3)
+        load = Load(cluster)
+        self.addCleanup(load.stop)
+        load.wait_more(300)
+        load.stop()
+        cluster.check_sound()
+        kept, other, lost = cluster.nodes
+        before = kept.status()
+        target = kept.data.with_name("recovered")
+        confirm = ("--confirm-data-loss", before.cluster_id)
+        self.assertIn("in use", self.recover(kept, target, *confirm, status=1))
+        for node in cluster.nodes:
+            self.assertEqual(node.terminate(), 0)
+        # Without a word, or with a wrong one, it only tells.
+        for words in ((), ("--confirm-data-loss", "00000000deadbeef")):
+            told = self.recover(kept, target, *words, status=1)
+            self.assertIn("IS LOST", told)
+            self.assertIn(f"--confirm-data-loss {before.cluster_id}", told)
+            self.assertFalse(target.exists())
+        self.recover(kept, kept.data, *confirm, status=1)
+        shutil.rmtree(lost.data)
+        self.recover(kept, target, *confirm)
+
+        old = kept.data
+        kept.data = target
+        kept.told = []
+        kept.start()
+        cluster.nodes = [kept]
+        cluster.others = [other, lost]
+        cluster.wait_ready()
+        after = kept.status(5)
+        self.assertNotEqual(after.cluster_id, before.cluster_id)
+        self.assertEqual(after.incarnation, before.incarnation)
+        self.assertEqual(self.roles(cluster), {kept.id: VOTER})
+        load.check(self)
+
+        # Nobody of the old cluster takes part, whatever directory it has left.
+        other.start()
+        wait_until(lambda: any("belongs to cluster" in entry.get("reason", "") for entry in other.log_events("refused-by-peer")), "a node of the old cluster is not refused")
+        self.assertFalse(other.serving())
+        other.kill()
+        self.assertIn("was used", self.verb(cluster, "add", other.id, other.peer_address, status=1))
+
+        # It grows again, though no log tells how it began, and goes on so when it starts again.
+        for node_id in (4, 5):
+            self.join(cluster, cluster.new_node(node_id))
+        for node in cluster.nodes:
+            self.assertEqual(node.terminate(), 0)
+        for node in cluster.nodes:
+            node.start()
+        cluster.wait_ready()
+        load.check(self)
+        self.assertTrue(old.exists())
 
 
 if __name__ == "__main__":

@@ -553,6 +553,7 @@ typedef struct hf_status {
     uint64_t applied_index;
     uint64_t last_index;
     uint64_t transferring_to; /* a leader that hands over: to this node; else 0 */
+    uint64_t removed_index;   /* it was removed, by this entry or one before; else 0 */
     const char *digest;       /* of the state at applied_index, 32 hexadecimal digits */
     int64_t ledger_time_ms;
     size_t member_count;

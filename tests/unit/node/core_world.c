@@ -24,6 +24,9 @@ static int64_t wall_ms(void *context)
 static void fly(struct world *world, uint64_t from, uint64_t to, const struct peer_message *message)
 {
     assert_true(world->flight_count < WORLD_FLIGHT);
+    if (to > world->node_count) {
+        return; /* a member that is nowhere */
+    }
     struct flight *flight = &world->flights[world->flight_count++];
     *flight = (struct flight){from, to, peer_message_copy(message)};
     if (world->sees != NULL) {

@@ -211,8 +211,9 @@ static void a_name_may_be_looked_up_when_nobody_wants_it_any_more(void **state)
         transport_follow(a->transport, NULL, 0);
         assert_null(transport_find_peer(a->transport, 3));
     }
+    size_t before = a->disconnected[3];
     transport_follow(a->transport, &named, 1);
-    wait_for(fixture, a->disconnected[3] == 1); /* and it can be dialled again */
+    wait_for(fixture, a->disconnected[3] > before); /* and it can be dialled again */
     assert_true(a->transport->held >= 3);
 }
 
