@@ -496,7 +496,7 @@ static void close_parts(struct node *node)
         return;
     }
     enum { PARTS = 8 };
-    audits_stop(&node->core); /* one that waits for its index is no part that closes */
+    audit_abandon(&node->core); /* one that waits for its index is no part that closes */
     node->closing = PARTS + node->core.audits + (node->core.works > 0 ? 1 : 0);
     core_abandon(&node->core);
     cluster_changes_abandon(node);

@@ -113,6 +113,11 @@ void audit_cancel(struct audit *audit)
 void audits_stop(struct core *core)
 {
     atomic_store(&core->audits_stopped, true);
+    audit_abandon(core);
+}
+
+void audit_abandon(struct core *core)
+{
     if (core->waiting_audit != NULL) {
         error_set(&core->waiting_audit->error, "this node is stopping");
         end_waiting(core->waiting_audit, AUDIT_GIVEN_UP);

@@ -63,5 +63,7 @@ void audit_applied(struct core *core, uint64_t index);
 void audit_upkeep(struct core *core);
 /* A leader is to write an empty entry, where nothing else is written. */
 bool audit_wants_entry(const struct core *core, uint64_t last_index);
+/* The one that waits, if any, ends. */
+void audit_abandon(struct core *core);
 
 #endif

@@ -647,7 +647,7 @@ bool core_start(struct core *core, struct error *error)
 void core_abandon(struct core *core)
 {
     core->is_abandoned = true;
-    audits_stop(core);
+    audit_abandon(core);
     proposer_abandon(core->proposer);
     reads_abandon(core->reads);
     snapshots_abandon(core->snapshots);
