@@ -41,6 +41,7 @@
  */
 #include <assert.h>
 
+#include "base/planted.h"
 #include "configuration.h"
 #include "replica_internal.h"
 
@@ -250,22 +251,51 @@ static void follow_rounds(struct replica *replica)
     }
 }
 
-void replica_receive_read_answer(struct replica *replica, uint64_t peer_id,
-                                 const struct peer_message *answer)
+/* The index is a commit index, and the next append may be a heartbeat away: what we are known to
+ * share with the leader is applied now. libraft gets to know it as from an empty append of the
+ * leader behind that entry, for nothing may be applied of which it does not know that it is
+ * committed (snapshot.c); its answer to that nobody has asked for. */
+static bool feed_commit(struct replica *replica, uint64_t index, struct error *error)
+{
+    const struct entry *entry = tail_get(&replica->tail, index);
+    if (replica->matched_term != replica->term || index > replica->matched_index ||
+        index <= replica->commit_index || entry == NULL || replica->install.under_way) {
+        return true;
+    }
+    if (PLANTED(READ_ANSWER_UNTOLD)) {
+        replica->commit_index = index;
+        return true;
+    }
+    struct raft_message message = {
+        .type = RAFT_APPEND_ENTRIES,
+        .append_entries =
+            {
+                .term = replica->term,
+                .prev_log_index = index,
+                .prev_log_term = entry->term,
+                .leader_commit = index,
+            },
+    };
+    replica->is_silent = true;
+    bool fed = replica_feed_message(replica, replica->leader_id, &message, NULL, 0, error);
+    replica->is_silent = false;
+    return fed;
+}
+
+bool replica_receive_read_answer(struct replica *replica, uint64_t peer_id,
+                                 const struct peer_message *answer, struct error *error)
 {
     struct replica_reads *reads = &replica->reads;
     uint64_t index = answer->read_answer.index;
     if (!reads->under_way || peer_id != replica->leader_id ||
         answer->read_answer.round != reads->number) {
-        return;
+        return true;
     }
-    /* The index is a commit index, and the next append may be a heartbeat away: what we are known
-     * to share with the leader is applied now. */
-    if (replica->matched_term == replica->term && index <= replica->matched_index &&
-        index > replica->commit_index) {
-        replica->commit_index = index;
+    if (!feed_commit(replica, index, error)) {
+        return false;
     }
     end_confirmed(replica, index);
+    return true;
 }
 
 /* ---- both ---- */

@@ -448,6 +448,15 @@ static void set_defaults(struct core_config *config)
     if (config->held_log_bytes == 0) {
         config->held_log_bytes = LIMIT_HELD_LOG_BYTES;
     }
+    if (config->checkpoint_ask_ms == 0) {
+        config->checkpoint_ask_ms = CHECKPOINT_ASK_MS;
+    }
+    if (config->checkpoint_kept_ms == 0) {
+        config->checkpoint_kept_ms = CHECKPOINT_KEPT_MS;
+    }
+    if (config->staging_kept_ms == 0) {
+        config->staging_kept_ms = STAGING_KEPT_MS;
+    }
 }
 
 /* Between the bounds of the parts, as base/limits.h has them: room for the barrier. */

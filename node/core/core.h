@@ -94,6 +94,9 @@ struct core_config {
     uint64_t snapshot_log_entries;
     uint64_t snapshot_log_bytes;
     uint64_t held_log_bytes; /* LIMIT_HELD_LOG_BYTES */
+    uint64_t checkpoint_ask_ms;
+    uint64_t checkpoint_kept_ms;
+    uint64_t staging_kept_ms;
 };
 
 struct core {

@@ -38,6 +38,7 @@ struct snapshots {
     bool is_wanted; /* a checkpoint that there is not */
     uint64_t wanted_ms;
     uint64_t applied_bytes; /* since the last snapshot of this life */
+    uint64_t stored_index;  /* of the manifest's snapshot: what the log is trimmed by */
 
     /* Of what is under way. */
     bool is_refused; /* its step, by the pool */
@@ -54,11 +55,18 @@ struct snapshots {
     uint64_t trim_up_to;
 };
 
+static void note_stored(struct snapshots *snapshots)
+{
+    data_directory_snapshot(snapshots->core->directory, &snapshots->snapshot);
+    snapshots->stored_index = snapshots->snapshot.index;
+}
+
 struct snapshots *snapshots_new(struct core *core)
 {
     struct snapshots *snapshots = memory_zalloc(sizeof *snapshots);
     snapshots->core = core;
     snapshots->server.core = core;
+    note_stored(snapshots);
     return snapshots;
 }
 
@@ -88,6 +96,7 @@ void snapshots_applied(struct snapshots *snapshots, size_t bytes)
     snapshots->applied_bytes += bytes;
 }
 
+/* What libraft's log begins behind: that of the manifest, or what the state held at the start. */
 static uint64_t last_snapshot(const struct snapshots *snapshots)
 {
     struct replica_status status;
@@ -176,6 +185,7 @@ static void store_done(struct pool_work *work)
         forget_work(snapshots);
     } else {
         snapshots->applied_bytes -= snapshots->bytes_before;
+        note_stored(snapshots);
         run_step(snapshots, SNAPSHOTS_TRIMMING, trim, trim_done);
     }
     core_work_ended(core);
@@ -235,8 +245,8 @@ static void remove_checkpoint_done(struct pool_work *work)
 static bool is_fetched(const struct snapshots *snapshots)
 {
     const struct checkpoint_server *server = &snapshots->server;
-    return server->path != NULL &&
-           core_now_ms(snapshots->core) - server->asked_ms < CHECKPOINT_KEPT_MS;
+    return server->path != NULL && core_now_ms(snapshots->core) - server->asked_ms <
+                                       snapshots->core->config.checkpoint_kept_ms;
 }
 
 static bool is_due(const struct snapshots *snapshots)
@@ -249,7 +259,7 @@ static bool is_due(const struct snapshots *snapshots)
         return false;
     }
     return snapshots->applied_bytes >= core->config.snapshot_log_bytes ||
-           core_applied_index(core) - last_snapshot(snapshots) >= core->config.snapshot_log_entries;
+           core_applied_index(core) - snapshots->stored_index >= core->config.snapshot_log_entries;
 }
 
 /* Somebody needs a checkpoint, and what would be made is one of a snapshot. */
@@ -340,6 +350,7 @@ char *snapshots_replaced(struct snapshots *snapshots)
     assert(snapshots->phase == SNAPSHOTS_IDLE);
     char *path = checkpoint_server_withdraw(&snapshots->server);
     snapshots->applied_bytes = 0;
+    note_stored(snapshots);
     snapshots->is_wanted = false;
     snapshots_release(snapshots);
     return path;

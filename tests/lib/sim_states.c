@@ -25,6 +25,7 @@ struct sim_states {
     size_t count;
     uint64_t next_number;
     uint64_t fail_at;
+    uint64_t past_failures; /* of those that are gone */
 };
 
 struct sim_states *sim_states_new(struct sim_disk *disk)
@@ -76,6 +77,7 @@ static void forget_removed(struct sim_states *states)
         if (number_at(states, item->path) == item->number || sim_state_is_open(item->state)) {
             states->items[kept++] = *item;
         } else {
+            states->past_failures += sim_state_failures(item->state);
             sim_state_free(item->state);
             free(item->path);
         }
@@ -161,6 +163,15 @@ void sim_states_fail_at(struct sim_states *states, uint64_t n)
     for (size_t i = 0; i < states->count; i++) {
         sim_state_fail_at(states->items[i].state, n);
     }
+}
+
+uint64_t sim_states_failures(const struct sim_states *states)
+{
+    uint64_t failures = states->past_failures;
+    for (size_t i = 0; i < states->count; i++) {
+        failures += sim_state_failures(states->items[i].state);
+    }
+    return failures;
 }
 
 struct sim_state *sim_states_at(struct sim_states *states, const char *path)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "faults.h"
+#include "handovers.h"
 #include "membership.h"
 #include "plan.h"
 #include "sim_client.h"
@@ -14,6 +15,8 @@
 /* Once everything is mended: so many election timeouts until the cluster serves and all are equal.
  * Several rounds of split votes, and a log to catch up with. */
 #define RECOVERY_TIMEOUTS 60
+/* A round trip or two, and some writes to disks. */
+#define HANDOVER_TIMEOUTS 3
 #define QUIET_PROBES      16
 #define QUIET_GAP_US      150000
 /* The first ones bring back followers that were lost of late: they may wait. */
@@ -33,6 +36,7 @@ struct cluster {
     struct sim_node nodes[LIMIT_NODES];
     struct faults faults;
     struct membership membership;
+    struct handovers handovers;
     struct sim_clients clients;
     struct cluster_result *result;
     /* A command to a bare majority, until it is answered: `asked` is under way. */
@@ -257,6 +261,7 @@ static void heal(struct cluster *cluster)
     bool majority = false;
     sim_clients_rest(&cluster->clients);
     membership_end_storm(&cluster->membership);
+    handovers_end_storm(&cluster->handovers);
     if (!members_change) {
         majority = hold_a_minority_down(cluster);
     }
@@ -370,10 +375,32 @@ static void quiet_spell(struct cluster *cluster)
     wait_until_settled(cluster);
 }
 
+/* In a cluster to which nothing happens, whoever is to take over does so at once. */
+static void hand_over_quietly(struct cluster *cluster)
+{
+    struct sim_node *leader = leader_of(cluster);
+    uint64_t term = leader->core.term;
+    if (!handovers_ask_quietly(&cluster->handovers, leader)) {
+        return;
+    }
+    uint64_t most_us = UINT64_C(1000) * HANDOVER_TIMEOUTS * cluster->plan.election_timeout_ms;
+    world_run_until(&cluster->world, cluster->world.now_us + most_us);
+    wait_until_settled(cluster);
+    if (!cluster->world.failed && (leader_of(cluster) == leader || leader->core.term == term)) {
+        world_fail(&cluster->world, CHECK_TRANSFER,
+                   "n%zu was to hand over in term %" PRIu64 " and leads a quiet cluster in term "
+                   "%" PRIu64 " still",
+                   leader->number + 1, term, leader->core.term);
+    }
+}
+
 static void quiet(struct cluster *cluster)
 {
     membership_draw_absent(&cluster->membership, leader_of(cluster));
     wait_until_settled(cluster);
+    if (!cluster->world.failed) {
+        hand_over_quietly(cluster);
+    }
     if (!cluster->world.failed) {
         quiet_spell(cluster);
     }
@@ -406,6 +433,7 @@ static void storm(struct cluster *cluster, uint64_t until_event)
     world_count(world, STAT_STORMS);
     faults_begin_storm(&cluster->faults);
     membership_begin_storm(&cluster->membership);
+    handovers_begin_storm(&cluster->handovers);
     sim_clients_go(&cluster->clients);
     while (!world->failed && world->event_count < until_event && world->now_us < end_us) {
         world_run_until(world, world->now_us + SLICE_US);
@@ -438,6 +466,7 @@ static void begin(struct cluster *cluster, const struct cluster_options *options
     cluster->net.old_permille = plan->old_permille;
     faults_init(&cluster->faults, world, &cluster->net, cluster->nodes, plan);
     membership_init(&cluster->membership, world, &cluster->faults, cluster->nodes, plan);
+    handovers_init(&cluster->handovers, world, &cluster->faults, cluster->nodes, plan);
     for (size_t i = 0; i < plan->node_count; i++) {
         sim_node_init(&cluster->nodes[i], world, &cluster->net, cluster->checks, plan, i);
         cluster->nodes[i].ended = faults_node_ended;

@@ -43,6 +43,7 @@ class Planted:
 DISORDER = ("--climate", "disorder")
 ONE_WAY = ("--climate", "one-way", "--nodes", "3")
 MEMBERS = ("--climate", "members")
+SNAPSHOTS = ("--climate", "snapshots")
 
 CAUGHT = {
     "ack-before-quorum": Planted(("applied", "acknowledged"), 10),
@@ -67,7 +68,6 @@ CAUGHT = {
     # By the replica, which holds libraft to its contract after each step.
     "commit-not-bounded": Planted(("fail-stop",), 200, ONE_WAY, "libraft's commit index went from"),
     "no-configuration-events": Planted(("liveness",), 20, MEMBERS),
-    "configurations-from-applied": Planted(("liveness", "members"), 60, MEMBERS),
     "configurations-wait-for-apply": Planted(("members",), 60, MEMBERS),
     "no-barrier": Planted(("clock",), 5),
     "lone-voter-keeps-term": Planted(("one-leader",), 10, ("--nodes", "1")),
@@ -75,6 +75,9 @@ CAUGHT = {
     "change-before-barrier": Planted(("members",), 20, MEMBERS),
     # By libraft.
     "change-before-change": Planted(("fail-stop",), 20, MEMBERS, "a configuration change is already in progress"),
+    "start-forgets-applied": Planted(("liveness",), 400, SNAPSHOTS),
+    # By the replica: of such a point it can't say what the members were.
+    "read-answer-untold": Planted((ASSERTION,), 20, SNAPSHOTS),
     "early-timeout": Planted(("quiet",), 10),
     "heartbeats-not-aligned": Planted(("quiet",), 30),
     "stale-read": Planted(("read",), 60),

@@ -63,8 +63,6 @@
       "a received append is fed with a commit index beyond its own last entry")                    \
     X(NO_CONFIGURATION_EVENTS, "no-configuration-events", "rule 8",                                \
       "libraft is never told that a change of members is committed")                               \
-    X(CONFIGURATIONS_FROM_APPLIED, "configurations-from-applied", "rule 8",                        \
-      "after a start, only changes behind the applied index are told")                             \
     X(CONFIGURATIONS_WAIT_FOR_APPLY, "configurations-wait-for-apply", "rule 8",                    \
       "a committed change is told only when it has been applied")                                  \
     X(NO_BARRIER, "no-barrier", "rule 10", "a new leader submits no entry of its own first")       \
@@ -76,6 +74,10 @@
       "a new leader changes members before an entry of its own term is committed")                 \
     X(CHANGE_BEFORE_CHANGE, "change-before-change", "rule 11",                                     \
       "a leader changes members again before the last change is committed")                        \
+    X(START_FORGETS_APPLIED, "start-forgets-applied", "rule 12",                                   \
+      "a start tells libraft of the last snapshot, and not of what the state has applied since")   \
+    X(READ_ANSWER_UNTOLD, "read-answer-untold", "rule 12",                                         \
+      "a follower applies what a read's answer says to be committed, and does not tell libraft")   \
     X(EARLY_TIMEOUT, "early-timeout", "rule 14", "libraft's timer is fired whenever we look")      \
     X(HEARTBEATS_NOT_ALIGNED, "heartbeats-not-aligned", "rule 14",                                 \
       "a leader's timer fires for each follower on its own")                                       \
