@@ -58,6 +58,10 @@ bool replica_read_join(struct replica *replica, uint64_t *round)
     if (replica->broken || (replica->state != REPLICA_LEADER && replica->leader_id == 0)) {
         return false;
     }
+    if (PLANTED(READ_JOINS_SENT_ROUND) && reads->under_way && reads->own_round != 0) {
+        *round = reads->own_round;
+        return true;
+    }
     reads->wanted = true;
     *round = reads->collecting;
     return true;
@@ -117,7 +121,7 @@ static void count_majority(struct replica *replica)
     for (size_t i = 0; i < reads->voter_count; i++) {
         agreed += reads->agreed[i];
     }
-    if (agreed <= reads->voter_count / 2) {
+    if (agreed <= reads->voter_count / 2 && !PLANTED(READ_UNCONFIRMED)) {
         return;
     }
     for (size_t i = 0; i < LIMIT_PEERS_KNOWN; i++) {
@@ -169,7 +173,7 @@ static bool is_due(const struct replica *replica)
 static void lead_rounds(struct replica *replica)
 {
     struct replica_reads *reads = &replica->reads;
-    if (!replica_barrier_is_applied(replica)) {
+    if (!replica_barrier_is_applied(replica) && !PLANTED(READ_BEFORE_BARRIER)) {
         return;
     }
     if (!reads->under_way) {
@@ -189,7 +193,7 @@ void replica_receive_read_index_result(struct replica *replica, uint64_t peer_id
 {
     struct replica_reads *reads = &replica->reads;
     if (!reads->under_way || result->read_index_result.round != reads->number ||
-        result->read_index_result.term != replica->term) {
+        (result->read_index_result.term != replica->term && !PLANTED(READ_OF_ANY_TERM))) {
         return;
     }
     for (size_t i = 0; i < reads->voter_count; i++) {

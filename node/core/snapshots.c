@@ -13,6 +13,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/planted.h"
 #include "checkpoint_server.h"
 #include "core.h"
 
@@ -186,6 +187,9 @@ static void store_done(struct pool_work *work)
     } else {
         snapshots->applied_bytes -= snapshots->bytes_before;
         note_stored(snapshots);
+        if (PLANTED(TRIM_PAST_SNAPSHOT)) {
+            snapshots->trim_up_to = core_applied_index(core);
+        }
         run_step(snapshots, SNAPSHOTS_TRIMMING, trim, trim_done);
     }
     core_work_ended(core);
@@ -208,6 +212,9 @@ static void take_done(struct pool_work *work)
 {
     struct snapshots *snapshots = (struct snapshots *)work;
     struct core *core = snapshots->core;
+    if (PLANTED(SNAPSHOT_AHEAD)) {
+        snapshots->index = core_applied_index(core);
+    }
     if (!goes_on(snapshots)) {
         forget_work(snapshots);
     } else if (snapshots->index == last_snapshot(snapshots)) {

@@ -16,6 +16,7 @@ struct item {
     char *path;
     uint64_t number;
     struct sim_state *state;
+    bool is_loaded; /* from the files of a checkpoint, on which it stands */
 };
 
 struct sim_states {
@@ -114,13 +115,32 @@ static bool note_open(struct sim_states *states, const char *path, struct error 
     return noted;
 }
 
+static bool is_filled(const struct sim_states *states, const char *path)
+{
+    char *current = join(path, "CURRENT");
+    bool filled = sim_disk_exists(states->disk, current);
+    free(current);
+    return filled;
+}
+
+/* A database that was filled stands on these files for good: a power cut may have taken what nobody
+ * has synced. */
+static bool still_stands(const struct sim_states *states, const struct item *item,
+                         struct error *error)
+{
+    struct sim_state *again =
+        item->is_loaded ? sim_state_load(&states->files, item->path, error) : NULL;
+    if (again != NULL) {
+        sim_state_free(again);
+    }
+    return again != NULL || !item->is_loaded;
+}
+
 static struct sim_state *make(struct sim_states *states, const char *path, struct error *error)
 {
     const struct file_system *files = &states->files;
-    char *current = join(path, "CURRENT");
-    bool is_filled = sim_disk_exists(states->disk, current);
-    free(current);
-    struct sim_state *state = is_filled ? sim_state_load(files, path, error) : sim_state_new();
+    struct sim_state *state =
+        is_filled(states, path) ? sim_state_load(files, path, error) : sim_state_new();
     bool made = state != NULL && files->make_directory(files->context, path, error) &&
                 note_open(states, path, error);
     if (!made && state != NULL) {
@@ -135,6 +155,9 @@ bool sim_states_open(struct sim_states *states, const char *path, struct state_s
 {
     forget_removed(states);
     struct item *item = find(states, path);
+    if (item != NULL && !still_stands(states, item, error)) {
+        return false;
+    }
     if (item == NULL) {
         struct sim_state *state = make(states, path, error);
         if (state == NULL) {
@@ -144,7 +167,8 @@ bool sim_states_open(struct sim_states *states, const char *path, struct state_s
         sim_state_fail_at(state, states->fail_at);
         states->items = memory_realloc(states->items, (states->count + 1) * sizeof *states->items);
         item = &states->items[states->count++];
-        *item = (struct item){memory_strdup(path), states->next_number++, state};
+        *item = (struct item){memory_strdup(path), states->next_number++, state,
+                              is_filled(states, path)};
     }
     sim_state_open(item->state, out);
     return true;

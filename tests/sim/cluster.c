@@ -11,6 +11,7 @@
 #include "membership.h"
 #include "plan.h"
 #include "sim_client.h"
+#include "space.h"
 
 /* Once everything is mended: so many election timeouts until the cluster serves and all are equal.
  * Several rounds of split votes, and a log to catch up with. */
@@ -24,6 +25,7 @@
 /* A storm of few events ends all the same. */
 #define STORM_MOST_US UINT64_C(120000000)
 #define SLICE_US      10000
+#define TIDY_SLICE_US 50000
 /* Notes of a failed run, of all nodes in the order of time. */
 #define NOTES_SHOWN 120
 _Static_assert(NOTES_SHOWN <= TRACE_KEPT, "or some of them are gone");
@@ -408,6 +410,33 @@ static void quiet(struct cluster *cluster)
     wait_until_settled(cluster);
 }
 
+/* NULL: nothing is left to be cleared away anywhere. */
+static struct sim_node *untidy_node(struct cluster *cluster, struct error *left)
+{
+    for (size_t i = 0; i < cluster->plan.node_count; i++) {
+        struct sim_node *node = &cluster->nodes[i];
+        if (node->is_up && !node->is_wiped && !space_is_tidy(node, left)) {
+            return node;
+        }
+    }
+    return NULL;
+}
+
+static void wait_until_tidy(struct cluster *cluster)
+{
+    struct world *world = &cluster->world;
+    uint64_t until_us = world->now_us + 1000 * space_most_ms(&cluster->plan);
+    struct error left;
+    struct sim_node *untidy = untidy_node(cluster, &left);
+    while (!world->failed && untidy != NULL) {
+        if (world->now_us >= until_us) {
+            world_fail(world, CHECK_SPACE, "n%zu: %s", untidy->number + 1, left.text);
+        }
+        world_run_until(world, world->now_us + TIDY_SLICE_US);
+        untidy = untidy_node(cluster, &left);
+    }
+}
+
 /* They are all at the same index: one of them is held against the model's records, the others are
  * equal to it. */
 static void audit_all(struct cluster *cluster)
@@ -488,6 +517,9 @@ static void run(struct cluster *cluster, uint64_t events)
         if (!world->failed) {
             quiet(cluster);
         }
+    }
+    if (!world->failed) {
+        wait_until_tidy(cluster);
     }
     audit_all(cluster);
     if (!world->failed) {

@@ -83,6 +83,11 @@ static void draw_snapshots(struct plan *plan, struct random *random)
     size_t proposed = plan->proposer_limits.inflight_entries;
     plan->snapshot_log_entries = between_magnitudes(random, 4, 256);
     plan->snapshot_log_bytes = between_magnitudes(random, 2048, 262144);
+    /* Each costs what the state does; where entries are large, so is that. */
+    if (plan->batch_most > 12) {
+        plan->snapshot_log_entries += 64;
+        plan->snapshot_log_bytes += 262144;
+    }
     plan->held_log_bytes = plan->log_segment_bytes * sim_random_between(random, 1, 4) *
                            sim_random_between(random, 1, 8);
     plan->checkpoint_ask_ms = between_magnitudes(random, 20, 500);
@@ -325,6 +330,7 @@ static void bend_to_snapshots(struct plan *plan, struct random *random)
     plan->fault_us = between_magnitudes(random, 500000, 4000000);
     plan->fault_gap_us = plan->fault_us / sim_random_between(random, 1, 5);
     plan->election_timeout_ms = 100;
+    plan->batch_most = 12;
     plan->think_us = plan->think_us / sim_random_between(random, 1, 4) + 1;
     plan->pool_most_us = between_magnitudes(random, 1000, 30000);
 }

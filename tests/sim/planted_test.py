@@ -78,6 +78,14 @@ CAUGHT = {
     "start-forgets-applied": Planted(("liveness",), 400, SNAPSHOTS),
     # By the replica: of such a point it can't say what the members were.
     "read-answer-untold": Planted((ASSERTION,), 20, SNAPSHOTS),
+    "snapshot-ahead": Planted(("snapshot",), 10, SNAPSHOTS),
+    "trim-past-snapshot": Planted(("snapshot",), 10, SNAPSHOTS),
+    "snapshot-of-latest-members": Planted(("snapshot", "members"), 60, SNAPSHOTS),
+    # By the database, which stands on these files.
+    "staged-files-not-synced": Planted(("fail-stop",), 60, SNAPSHOTS, "is damaged"),
+    "transfer-unready": Planted(("transfer",), 40, SNAPSHOTS),
+    "submit-while-transferring": Planted(("transfer",), 40, SNAPSHOTS),
+    "transfer-never-ends": Planted(("liveness", "transfer"), 150, SNAPSHOTS),
     "early-timeout": Planted(("quiet",), 10),
     "heartbeats-not-aligned": Planted(("quiet",), 30),
     "stale-read": Planted(("read",), 60),
