@@ -193,7 +193,7 @@ void replica_receive_read_index_result(struct replica *replica, uint64_t peer_id
 {
     struct replica_reads *reads = &replica->reads;
     if (!reads->under_way || result->read_index_result.round != reads->number ||
-        (result->read_index_result.term != replica->term && !PLANTED(READ_OF_ANY_TERM))) {
+        result->read_index_result.term != replica->term) {
         return;
     }
     for (size_t i = 0; i < reads->voter_count; i++) {

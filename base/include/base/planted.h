@@ -106,8 +106,6 @@
       "a new leader vouches for its commit index before its barrier is applied")                   \
     X(READ_JOINS_SENT_ROUND, "read-joins-sent-round", "linearizable reads",                        \
       "a read is answered by a round that was sent before it came")                                \
-    X(READ_OF_ANY_TERM, "read-of-any-term", "linearizable reads",                                  \
-      "a voter in a later term counts as a yes")                                                   \
     X(READ_NOT_APPLIED, "read-not-applied", "linearizable reads",                                  \
       "a read does not wait until its index is applied")                                           \
     X(MIN_INDEX_IGNORED, "min-index-ignored", "min_log_index",                                     \
