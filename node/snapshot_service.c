@@ -58,12 +58,10 @@ void snapshot_service_describe(const struct node *node, struct snapshot_descript
                                Holdfast__V1__StatusResponse *response)
 {
     const struct core *core = &node->core;
-    struct replica_status status;
     struct fetching_progress progress;
-    replica_status_get(core->replica, &status);
     response->log_first_index = log_store_first_index(core->log);
     response->log_bytes = log_store_disk_bytes(core->log);
-    response->snapshot_index = status.snapshot_index;
+    response->snapshot_index = snapshots_stored_index(core->snapshots);
     int64_t taken_ms = snapshots_taken_ms(core->snapshots);
     if (taken_ms != 0) {
         response->snapshot_time = proto_time_to(&description->taken, taken_ms);
@@ -83,23 +81,22 @@ void snapshot_service_describe(const struct node *node, struct snapshot_descript
 void snapshot_service_log(struct node *node)
 {
     struct snapshot_seen *seen = &node->snapshots_seen;
-    struct replica_status status;
+    uint64_t stored_index = snapshots_stored_index(node->core.snapshots);
     struct fetching_progress progress;
-    replica_status_get(node->core.replica, &status);
     bool fetches = fetching_progress_get(node->core.fetching, &progress);
     if (fetches &&
         (progress.index != seen->fetched_index || progress.peer_id != seen->fetched_from)) {
         log_info("fetching", LOG_NUMBER("index", progress.index),
                  LOG_NUMBER("from", progress.peer_id));
     }
-    if (status.snapshot_index != seen->index && status.snapshot_index == seen->fetched_index) {
-        log_info("installed", LOG_NUMBER("index", status.snapshot_index),
+    if (stored_index != seen->index && stored_index == seen->fetched_index) {
+        log_info("installed", LOG_NUMBER("index", stored_index),
                  LOG_NUMBER("from", seen->fetched_from));
-    } else if (status.snapshot_index != seen->index) {
-        log_debug("snapshot", LOG_NUMBER("index", status.snapshot_index),
+    } else if (stored_index != seen->index) {
+        log_debug("snapshot", LOG_NUMBER("index", stored_index),
                   LOG_NUMBER("log_begins", log_store_first_index(node->core.log)));
     }
-    seen->index = status.snapshot_index;
+    seen->index = stored_index;
     seen->fetched_index = fetches ? progress.index : 0;
     seen->fetched_from = fetches ? progress.peer_id : 0;
 }

@@ -201,7 +201,8 @@ static size_t inflight_entries(const struct replica *replica)
 bool replica_can_submit(const struct replica *replica)
 {
     return replica->started && !replica->broken && replica->state == REPLICA_LEADER &&
-           replica->barrier_term == replica->term && replica->transfer.to == 0 &&
+           replica->barrier_term == replica->term &&
+           (replica->transfer.to == 0 || PLANTED(SUBMIT_WHILE_TRANSFERRING)) &&
            inflight_entries(replica) < replica->limits.inflight_entries &&
            replica->inflight_bytes < replica->limits.inflight_bytes &&
            /* What earlier leaderships wrote may still wait for a slow disk. */

@@ -16,6 +16,12 @@
  * convert.c, convertToCandidate): entries of two lives would share a term, and a follower could not
  * tell them apart. So the next term and the vote for itself are stored first (rule 11).
  *
+ * START begins at what the state has applied, as if that were a snapshot: it is durable, and it is
+ * committed, which libraft does not find out by itself before a leader tells it, or a majority has
+ * answered. A leader whose only other follower needs a snapshot would wait for that majority for
+ * ever: the state is beyond the last snapshot, and no other one can be taken before libraft knows
+ * that it is committed.
+ *
  * What can fail: anything that shows the disk to be damaged, or another cluster's. The text names
  * it; the node must not start.
  */
@@ -83,9 +89,9 @@ struct replica *replica_open(const struct replica_config *config, const struct r
     raft_seed(&replica->raft, config->seed);
     raft_set_election_timeout(&replica->raft, replica->election_timeout_ms);
     raft_set_heartbeat_timeout(&replica->raft, replica->heartbeat_ms);
-    raft_set_max_inflight_entries(&replica->raft, LIMIT_RAFT_INFLIGHT_ENTRIES);
     raft_set_pre_vote(&replica->raft, true);
     replica->limits = replica_limits_complete(&config->limits);
+    raft_set_max_inflight_entries(&replica->raft, (unsigned)replica->limits.raft_inflight_entries);
     raft_set_install_snapshot_timeout(&replica->raft,
                                       replica->election_timeout_ms * OFFER_ELECTION_TIMEOUTS);
     replica->state = REPLICA_FOLLOWER;
@@ -326,14 +332,32 @@ static bool feed_start(struct replica *replica, const struct replica_disk *disk,
     return true;
 }
 
+/* The disk as START is told of it: what is applied is a snapshot. */
+static struct replica_disk as_of_applied(const struct replica_disk *disk)
+{
+    struct replica_disk as_of = *disk;
+    const struct entry *applied = entry_at(disk, disk->applied_index);
+    if (disk->applied_index <= disk->snapshot.index || applied == NULL ||
+        PLANTED(START_FORGETS_APPLIED)) {
+        return as_of;
+    }
+    as_of.snapshot.index = applied->index;
+    as_of.snapshot.term = applied->term;
+    for (uint64_t i = first_index_of(disk); i <= applied->index; i++) {
+        const struct entry *entry = entry_at(disk, i);
+        if (entry->type == ENTRY_CHANGE && i > disk->snapshot.index) {
+            as_of.snapshot.configuration_index = i;
+            as_of.snapshot.configuration = entry->data;
+        }
+    }
+    return as_of;
+}
+
 /* The cursor of rule 8: START takes the snapshot for committed, or entry 1, and nothing else
- * (raft.c, stepStart), however far the owner has applied. */
+ * (raft.c, stepStart). */
 static void set_cursor(struct replica *replica, const struct replica_disk *disk)
 {
     uint64_t cursor = disk->snapshot.index > 0 ? disk->snapshot.index : 1;
-    if (PLANTED(CONFIGURATIONS_FROM_APPLIED)) {
-        cursor = disk->applied_index;
-    }
     if (disk->snapshot.index > 0) {
         struct entry *configuration =
             entry_new_copy(disk->snapshot.configuration_index, disk->snapshot.term, ENTRY_CHANGE,
@@ -404,9 +428,12 @@ bool replica_start_from(struct replica *replica, const struct replica_disk *disk
                          disk->term, disk->entry_count);
     }
     if (disk->entry_count > 0 || disk->snapshot.index > 0) {
-        return check_entries(disk, error) && check_snapshot(disk, error) &&
-               check_applied(disk, error) && check_founders(replica, disk, error) &&
-               start_log(replica, disk, false, error);
+        if (!check_entries(disk, error) || !check_snapshot(disk, error) ||
+            !check_applied(disk, error) || !check_founders(replica, disk, error)) {
+            return false;
+        }
+        const struct replica_disk as_of = as_of_applied(disk);
+        return start_log(replica, &as_of, false, error);
     }
     if (disk->applied_index > 0) {
         return error_set(error,

@@ -526,6 +526,15 @@ static void set_defaults(struct core_config *config)
     if (config->digest_interval == 0) {
         config->digest_interval = DIGEST_INTERVAL_ENTRIES;
     }
+    if (config->checkpoint_ask_ms == 0) {
+        config->checkpoint_ask_ms = CHECKPOINT_ASK_MS;
+    }
+    if (config->checkpoint_kept_ms == 0) {
+        config->checkpoint_kept_ms = CHECKPOINT_KEPT_MS;
+    }
+    if (config->staging_kept_ms == 0) {
+        config->staging_kept_ms = STAGING_KEPT_MS;
+    }
 }
 
 /* Between the bounds of the parts, as base/limits.h has them: room for the barrier. */

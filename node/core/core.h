@@ -103,6 +103,9 @@ struct core_config {
     uint64_t snapshot_log_entries;
     uint64_t snapshot_log_bytes;
     uint64_t held_log_bytes; /* HELD_LOG_BYTES */
+    uint64_t checkpoint_ask_ms;
+    uint64_t checkpoint_kept_ms;
+    uint64_t staging_kept_ms;
 
     uint64_t disk_reserve_bytes; /* disk_watch.h; 0: none is kept */
     uint64_t digest_interval;    /* 0: DIGEST_INTERVAL_ENTRIES; the same on all nodes */

@@ -15,8 +15,6 @@
 #include "snapshots.h"
 #include "storage/checkpoint.h"
 
-/* After a fetch that was given up, the next one waits: the leader offers with every heartbeat. */
-#define WAIT_MS 1000
 /* Files that come without the sum that was announced, in one fetch. */
 #define MOST_WRONG 3
 
@@ -558,21 +556,23 @@ void fetching_upkeep(struct fetching *fetching)
 {
     struct core *core = fetching->core;
     uint64_t waited_ms = core_now_ms(core) - fetching->asked_ms;
+    bool has_waited = waited_ms >= core->config.checkpoint_ask_ms;
     switch (fetching->phase) {
     case FETCHING_LIST:
     case FETCHING_PARTS:
         if (is_overtaken(fetching)) {
             break;
         }
-        if (waited_ms >= CHECKPOINT_ASK_MS && fetching->asks == LIMIT_CHECKPOINT_ASKS) {
+        if (has_waited && fetching->asks == LIMIT_CHECKPOINT_ASKS) {
             give_up(fetching, "it does not answer");
-        } else if (waited_ms >= CHECKPOINT_ASK_MS) {
+        } else if (has_waited) {
             fetching->asks++;
             ask(fetching);
         }
         break;
     case FETCHING_WAITING:
-        if (waited_ms >= WAIT_MS) {
+        /* The leader offers with every heartbeat. */
+        if (has_waited) {
             fetching->phase = FETCHING_IDLE;
             fetching->left_ms = core_now_ms(core);
             replica_snapshot_forget(core->replica);
@@ -582,7 +582,7 @@ void fetching_upkeep(struct fetching *fetching)
         try_install(fetching);
         break;
     case FETCHING_IDLE:
-        if (core_now_ms(core) - fetching->left_ms >= STAGING_KEPT_MS) {
+        if (core_now_ms(core) - fetching->left_ms >= core->config.staging_kept_ms) {
             remove_staged(fetching);
         }
         break;

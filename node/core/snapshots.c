@@ -14,6 +14,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/planted.h"
 #include "checkpoint_server.h"
 #include "core.h"
 
@@ -41,6 +42,7 @@ struct snapshots {
     bool is_wanted; /* a checkpoint that there is not */
     uint64_t wanted_ms;
     uint64_t applied_bytes; /* since the last snapshot of this life */
+    uint64_t stored_index;  /* of the manifest's snapshot: what the log is trimmed by */
     int64_t taken_ms;
 
     STAILQ_HEAD(snapshot_calls, snapshot_call) calls; /* in the order in which they came */
@@ -61,11 +63,18 @@ struct snapshots {
     uint64_t trim_up_to;
 };
 
+static void note_stored(struct snapshots *snapshots)
+{
+    data_directory_snapshot(snapshots->core->directory, &snapshots->snapshot);
+    snapshots->stored_index = snapshots->snapshot.index;
+}
+
 struct snapshots *snapshots_new(struct core *core)
 {
     struct snapshots *snapshots = memory_zalloc(sizeof *snapshots);
     snapshots->core = core;
     snapshots->server.core = core;
+    note_stored(snapshots);
     STAILQ_INIT(&snapshots->calls);
     return snapshots;
 }
@@ -97,6 +106,12 @@ void snapshots_applied(struct snapshots *snapshots, size_t bytes)
     snapshots->applied_bytes += bytes;
 }
 
+uint64_t snapshots_stored_index(const struct snapshots *snapshots)
+{
+    return snapshots->stored_index;
+}
+
+/* What libraft's log begins behind: that of the manifest, or what the state held at the start. */
 static uint64_t last_snapshot(const struct snapshots *snapshots)
 {
     struct replica_status status;
@@ -185,6 +200,10 @@ static void store_done(struct pool_work *work)
         forget_work(snapshots);
     } else {
         snapshots->applied_bytes -= snapshots->bytes_before;
+        note_stored(snapshots);
+        if (PLANTED(TRIM_PAST_SNAPSHOT)) {
+            snapshots->trim_up_to = core_applied_index(core);
+        }
         snapshots->taken_ms = core->env.wall_ms(core->env.context);
         run_step(snapshots, SNAPSHOTS_TRIMMING, trim, trim_done);
     }
@@ -208,6 +227,9 @@ static void take_done(struct pool_work *work)
 {
     struct snapshots *snapshots = (struct snapshots *)work;
     struct core *core = snapshots->core;
+    if (PLANTED(SNAPSHOT_AHEAD)) {
+        snapshots->index = core_applied_index(core);
+    }
     if (!goes_on(snapshots)) {
         forget_work(snapshots);
     } else if (snapshots->index == last_snapshot(snapshots)) {
@@ -245,8 +267,8 @@ static void remove_checkpoint_done(struct pool_work *work)
 static bool is_fetched(const struct snapshots *snapshots)
 {
     const struct checkpoint_server *server = &snapshots->server;
-    return server->path != NULL &&
-           core_now_ms(snapshots->core) - server->asked_ms < CHECKPOINT_KEPT_MS;
+    return server->path != NULL && core_now_ms(snapshots->core) - server->asked_ms <
+                                       snapshots->core->config.checkpoint_kept_ms;
 }
 
 /* The log may not be held back any longer. */
@@ -266,7 +288,7 @@ static bool is_due(const struct snapshots *snapshots)
     if (is_fetched(snapshots) && !is_outgrown(core)) {
         return false;
     }
-    uint64_t entries = core_applied_index(core) - last_snapshot(snapshots);
+    uint64_t entries = core_applied_index(core) - snapshots->stored_index;
     /* A log that is trimmed makes room, once there is more than what stays in any case. */
     if (disk_watch_is_low(core->disk_watch) &&
         entries >
@@ -443,6 +465,7 @@ char *snapshots_replaced(struct snapshots *snapshots)
     assert(snapshots->phase == SNAPSHOTS_IDLE);
     char *path = checkpoint_server_withdraw(&snapshots->server);
     snapshots->applied_bytes = 0;
+    note_stored(snapshots);
     snapshots->taken_ms = snapshots->core->env.wall_ms(snapshots->core->env.context);
     snapshots->is_wanted = false;
     snapshots_release(snapshots);

@@ -65,6 +65,9 @@ bool snapshots_describe(struct snapshots *snapshots, uint64_t index, struct hash
 void snapshots_answer(struct snapshots *snapshots, uint64_t peer_id,
                       const struct peer_message *ask);
 
+/* The entry that the manifest's snapshot ends with; 0: there is none. */
+uint64_t snapshots_stored_index(const struct snapshots *snapshots);
+
 /* Nothing is begun from now on. True once nothing is under way: the state may be replaced. */
 bool snapshots_hold(struct snapshots *snapshots);
 /* Goes on with the state as it was. */

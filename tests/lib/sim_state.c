@@ -300,9 +300,16 @@ static bool state_checkpoint(void *context, const char *path, uint64_t *applied_
         return false;
     }
     sim_state_flush(state);
-    struct memory_store *copy = memory_store_copy(state->live);
-    undo(state, copy, state->committed);
     *applied_index = state->applied_index;
+    if (state->journal_count == 0) {
+        memory_store_watch(state->live, true);
+        bool written =
+            sim_state_write_files(state->live, *applied_index, state->files, path, error);
+        memory_store_watch(state->live, false);
+        return written;
+    }
+    struct memory_store *copy = memory_store_copy(state->live);
+    undo(state, copy, 0);
     bool written = sim_state_write_files(copy, *applied_index, state->files, path, error);
     memory_store_free(copy);
     return written;

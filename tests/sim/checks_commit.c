@@ -56,7 +56,7 @@ static void commit_first(struct checks *checks, size_t node, struct known *known
     checks->committed = checks_room(checks->committed, &checks->committed_capacity,
                                     checks->committed_last, sizeof *checks->committed);
     checks->committed[checks->committed_last++] =
-        (struct committed){.known = known, .term = view->term};
+        (struct committed){.known = known, .term = view->term, .at_us = checks->world->now_us};
     known->committed = true;
     checks->counts.committed = checks->committed_last;
     check_leaders_have(checks, node, known, view->term);

@@ -6,6 +6,8 @@
  *   checks_said.c     messages
  *   checks_clock.c    what entries are stamped with
  *   checks_commit.c   what is committed and applied; the end
+ *   checks_snapshot.c snapshots, taken and installed
+ *   checks_transfer.c the hand-over of the leadership
  *   checks_members.c  configurations: who is a majority, and how they may change
  *   checks_model.c    the model's answers and records; audits
  *   checks_history.c  operations of clients
@@ -71,8 +73,9 @@ struct node_view {
     struct known_log disk;
     struct asked_write *first_write;
     struct asked_write *last_write;
-    bool lost;      /* wiped: nothing of it counts */
-    bool is_spoilt; /* its state: checks_spoilt */
+    bool lost;               /* wiped: nothing of it counts */
+    uint64_t snapshot_index; /* in its manifest */
+    bool is_spoilt;          /* its state: checks_spoilt */
 
     /* This life. */
     struct known_log asked;
@@ -82,6 +85,7 @@ struct node_view {
     uint64_t stands_in; /* it asked for votes in this term and has not given up since; 0: none */
     uint64_t commit_index;
     uint64_t applied_index;
+    uint64_t hands_to; /* an id: it hands over its leadership; 0: it does not */
 
     /* All its lives. */
     uint64_t applied_most;
@@ -105,8 +109,9 @@ struct term_view {
 /* What stands at an index for ever. */
 struct committed {
     struct known *known;
-    uint64_t term; /* of whoever committed it first, or higher */
-    bool applied;  /* somewhere: */
+    uint64_t term;  /* of whoever committed it first, or higher */
+    uint64_t at_us; /* when */
+    bool applied;   /* somewhere: */
     struct hash128 digest;
     uint64_t first_result; /* of its commands, in checks->results */
     uint32_t result_count;
@@ -123,7 +128,9 @@ struct operation {
     enum operation_state state;
     bool is_read;
     bool is_asked;
-    uint64_t floor; /* the highest index that was answered when it began */
+    bool is_stale;
+    uint64_t floor;     /* the highest index that was answered when it began */
+    uint64_t min_index; /* of a read: that was asked for */
     struct hash128 asked;
     /* Where it was found in the committed log; of a read that was answered, its index. */
     uint64_t index;
@@ -174,10 +181,27 @@ size_t checks_set_size(node_set set);
 
 /* NULL: the log has no such entry. */
 struct known *checks_log_at(const struct known_log *log, uint64_t index);
+/* The whole log, as it was asked for, and on the disk, is this now. */
+void checks_log_replace_asked(struct checks *checks, size_t node, struct known *const *items,
+                              uint64_t count);
+void checks_log_replace_disk(struct checks *checks, size_t node, struct known *const *items,
+                             uint64_t count);
 void checks_log_wiped(struct checks *checks, size_t node);
 void checks_log_free(struct checks *checks);
 /* Same index, term, type and bytes? */
 bool checks_same_entry(const struct entry *a, const struct entry *b);
+
+/* ---- checks_snapshot.c ---- */
+
+/* The node, as leader, offers this. */
+void checks_offered(struct checks *checks, size_t node, const struct peer_message *message);
+
+/* ---- checks_transfer.c ---- */
+
+/* The node writes entries. */
+void checks_transfer_asked(struct checks *checks, size_t node, uint64_t first_index);
+void checks_timeout_now(struct checks *checks, size_t node, size_t to,
+                        const struct peer_message *message);
 
 /* ---- checks_clock.c ---- */
 

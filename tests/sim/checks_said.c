@@ -263,9 +263,11 @@ void checks_sent(struct checks *checks, size_t node, size_t to, const struct pee
         check_append_result(checks, node, to, message);
         break;
     case PEER_TIMEOUT_NOW:
-        checks_leads(checks, node, message->timeout_now.term);
+        checks_timeout_now(checks, node, to, message);
         break;
     case PEER_INSTALL_SNAPSHOT:
+        checks_offered(checks, node, message);
+        break;
     case PEER_READ_INDEX:
         checks_leads(checks, node, message->sent_term);
         break;

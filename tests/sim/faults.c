@@ -8,6 +8,11 @@
 
 #include <errno.h>
 
+#include "sim_node_internal.h"
+
+/* What a piece of work in the pool takes, at the most, when nothing is wrong. */
+#define POOL_CALM_US 2000
+
 struct fault_context {
     struct faults *faults;
     struct sim_node *node;
@@ -269,7 +274,7 @@ static void fault_full_disk(const struct fault_context *fault)
 {
     struct faults *faults = fault->faults;
     struct sim_node *node = fault->node;
-    uint64_t used = sim_disk_count(node->disk, SIM_ALLOCATE) * faults->plan->log_segment_bytes;
+    uint64_t used = sim_disk_used_bytes(node->disk);
     uint64_t left = sim_random_below(random_of(faults), 2 * faults->plan->log_segment_bytes);
     world_count(faults->world, STAT_FULL_DISKS);
     trace_note(&faults->world->trace, node->number, TRACE_DISK_FULL, 0);
@@ -312,7 +317,7 @@ static void fault_broken_disk(const struct fault_context *fault)
 static void fault_failed_state(const struct fault_context *fault)
 {
     world_count(fault->faults->world, STAT_STATE_FAILURES);
-    sim_state_fail_at(fault->node->records, sim_random_between(random_of(fault->faults), 1, 300));
+    sim_states_fail_at(fault->node->states, sim_random_between(random_of(fault->faults), 1, 300));
     fault->node->state_is_faulty = true;
 }
 
@@ -453,10 +458,10 @@ static bool is_registered_everywhere(const struct faults *faults, const struct s
         if (!other->is_up) {
             return false;
         }
-        sim_state_watch(other->records, true);
+        sim_state_watch(node_state(other), true);
         bool read = ledger_node_incarnation(other->core.ledger, node->number + 1, &registered,
                                             &found, &error);
-        sim_state_watch(other->records, false);
+        sim_state_watch(node_state(other), false);
         if (!read || !found || registered != incarnation) {
             return false;
         }
@@ -487,6 +492,10 @@ void faults_begin_storm(struct faults *faults)
 {
     faults->is_storm = true;
     faults->storm++;
+    for (size_t i = 0; i < faults->plan->node_count; i++) {
+        faults->nodes[i].pool_most_us = faults->plan->pool_most_us;
+        faults->nodes[i].pool_refuses_permille = faults->plan->pool_refuses_permille;
+    }
     if (sim_random_chance(random_of(faults), faults->plan->wipe_permille)) {
         wipe_one(faults);
     }
@@ -503,6 +512,8 @@ void faults_mend_all(struct faults *faults)
     for (size_t a = 0; a < faults->plan->node_count; a++) {
         struct sim_node *node = &faults->nodes[a];
         sim_node_mend(node);
+        node->pool_most_us = POOL_CALM_US;
+        node->pool_refuses_permille = 0;
         for (size_t b = 0; b < faults->plan->node_count; b++) {
             sim_net_cut(faults->net, a, b, false);
         }

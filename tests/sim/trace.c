@@ -115,7 +115,9 @@ void trace_note_numbers(struct trace *trace, size_t node, enum trace_event event
 #define RECEIVED_BEHIND_SENT (TRACE_RECEIVED_REQUEST_VOTE - TRACE_SENT_REQUEST_VOTE)
 _Static_assert(TRACE_RECEIVED_READ_ANSWER - TRACE_SENT_READ_ANSWER == RECEIVED_BEHIND_SENT &&
                    TRACE_RECEIVED_TIMEOUT_NOW - TRACE_SENT_TIMEOUT_NOW == RECEIVED_BEHIND_SENT &&
-                   TRACE_RECEIVED_APPEND - TRACE_SENT_APPEND == RECEIVED_BEHIND_SENT,
+                   TRACE_RECEIVED_APPEND - TRACE_SENT_APPEND == RECEIVED_BEHIND_SENT &&
+                   TRACE_RECEIVED_CHECKPOINT_PART - TRACE_SENT_CHECKPOINT_PART ==
+                       RECEIVED_BEHIND_SENT,
                "one list of messages, told from both ends");
 
 /* What a note has no room for counts all the same. */
@@ -181,8 +183,17 @@ static void mix_message(struct trace *trace, const struct peer_message *message)
         mix_in(trace, message->digest_differs.majority.high);
         break;
     case PEER_INSTALL_SNAPSHOT:
+        mix_in(trace, message->install_snapshot.term);
+        mix_entries(trace, &message->install_snapshot.configuration, 1);
+        break;
     case PEER_CHECKPOINT_ASK:
+        mix_in(trace, message->checkpoint_ask.max_bytes);
+        break;
     case PEER_CHECKPOINT_PART:
+        mix_in(trace, message->checkpoint_part.size);
+        if (message->checkpoint_part.data != NULL) {
+            mix_in(trace, hash128_of(message->checkpoint_part.data->data).low);
+        }
         break;
     }
 }
@@ -259,9 +270,24 @@ static void note_message(struct trace *trace, size_t node, size_t other, int shi
         v[3] = message->digest_differs.majority.low;
         break;
     case PEER_INSTALL_SNAPSHOT:
+        event = TRACE_SENT_INSTALL_SNAPSHOT;
+        v[1] = message->install_snapshot.index;
+        v[2] = message->install_snapshot.last_term;
+        v[3] = message->install_snapshot.checkpoint.low;
+        break;
     case PEER_CHECKPOINT_ASK:
+        event = TRACE_SENT_CHECKPOINT_ASK;
+        v[1] = message->checkpoint_ask.file;
+        v[2] = message->checkpoint_ask.offset;
+        v[3] = message->checkpoint_ask.checkpoint.low;
+        break;
     case PEER_CHECKPOINT_PART:
-        break; /* told by what becomes of them */
+        event = TRACE_SENT_CHECKPOINT_PART;
+        v[1] = message->checkpoint_part.file;
+        v[2] = message->checkpoint_part.offset;
+        v[3] = message->checkpoint_part.data != NULL ? message->checkpoint_part.data->data.len
+                                                     : UINT64_MAX; /* it is gone: -1 */
+        break;
     }
     if (event != TRACE_EVENT_COUNT) {
         trace_note_numbers(trace, node, (enum trace_event)((int)event + shift), v);

@@ -121,7 +121,8 @@ struct replica_limits {
     size_t unsynced_bytes;
     size_t inflight_entries; /* LIMIT_INFLIGHT_... */
     size_t inflight_bytes;
-    size_t append_entries; /* LIMIT_APPEND_... */
+    size_t raft_inflight_entries; /* LIMIT_RAFT_INFLIGHT_ENTRIES */
+    size_t append_entries;        /* LIMIT_APPEND_... */
     size_t append_bytes;
     size_t append_turn_bytes;
     size_t apply_turn_entries; /* LIMIT_APPLY_TURN_... */
@@ -273,7 +274,7 @@ struct replica_status {
     uint64_t applied_index;
     uint64_t last_index;
     uint64_t durable_index;
-    uint64_t snapshot_index;   /* of the last snapshot; 0: none */
+    uint64_t snapshot_index;   /* of the last snapshot, or of what a start found applied; 0: none */
     uint64_t first_index;      /* where the log begins */
     bool installing;           /* a snapshot from another node */
     uint64_t transferring_to;  /* leader that hands over; 0: it does not */
