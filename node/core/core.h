@@ -94,6 +94,8 @@ struct core_config {
     uint64_t snapshot_log_entries;
     uint64_t snapshot_log_bytes;
     uint64_t held_log_bytes; /* LIMIT_HELD_LOG_BYTES */
+
+    uint16_t ledger_version_known; /* 0: LEDGER_VERSION. Another one is for tests of upgrades */
 };
 
 struct core {
@@ -111,6 +113,9 @@ struct core {
     struct snapshots *snapshots;
     struct fetching *fetching;
     struct ledger_clock clock;
+    struct wall_clocks wall_clocks;
+    bool clock_warned; /* something is wrong with it, and was said: */
+    uint64_t clock_warned_ms;
 
     enum replica_state state;
     uint64_t term;

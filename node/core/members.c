@@ -51,6 +51,7 @@ void core_peer_connected(struct core *core, uint64_t peer_id, uint64_t incarnati
     if (slot < LIMIT_NODES) {
         core->incarnations[slot] = incarnation;
     }
+    wall_clocks_connected(&core->wall_clocks, peer_id);
     replica_peer_connected(core->replica, peer_id);
 }
 

@@ -33,8 +33,10 @@
  *                       it was asked
  *   CHECK_READ          a linearizable read is never older than what was answered before it was
  *                       asked, and shows the state at the index that it names
- *   CHECK_CLOCK         ledger time runs as the world's time does while one node leads; a new
- *                       leader begins with a barrier that gives holds the time without one
+ *   CHECK_CLOCK         ledger time runs as the world's time does while one node leads, holds pay
+ *                       only for time that was led, a new leader begins with a barrier; ledger time
+ *                       goes ahead of what a majority of the voters' wall clocks show by its own
+ *                       rate only
  *   CHECK_PROGRESS      a leader sends a follower nothing that it knows it to have
  *   CHECK_LIVENESS      after healing: a leader, progress, equal states, within a bounded time
  *   CHECK_QUIET         a quiet cluster keeps its term and answers without waiting for a timer
@@ -65,6 +67,7 @@
 #include "ledger/ledger.h"
 #include "raft/message.h"
 #include "raft/replica.h"
+#include "sim_clock.h"
 #include "storage/log_store.h"
 #include "world.h"
 
@@ -104,6 +107,9 @@ void checks_started(struct checks *checks, size_t node, uint64_t applied_index,
                     struct hash128 digest);
 /* A message of its leader has reached it. */
 void checks_heard(struct checks *checks, size_t node);
+/* The wall clock of the node's machine, at which the checks look, and before somebody sets it. */
+void checks_wall(struct checks *checks, size_t node, const struct sim_clock *clock);
+void checks_wall_is_set(struct checks *checks, size_t node);
 /* Behind checks_log_asked, each entry: if the node leads, and has made it just now. */
 void checks_stamped(struct checks *checks, size_t node, const struct entry *entry);
 void checks_role(struct checks *checks, size_t node, enum replica_state state, uint64_t term);

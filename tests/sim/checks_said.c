@@ -29,6 +29,8 @@ static uint64_t term_of(const struct peer_message *message)
         return message->install_snapshot.term;
     case PEER_CHECKPOINT_ASK:
     case PEER_CHECKPOINT_PART:
+    case PEER_PING:
+    case PEER_PONG:
         return 0;
     case PEER_READ_INDEX:
     case PEER_READ_ASK:
@@ -274,6 +276,8 @@ void checks_sent(struct checks *checks, size_t node, size_t to, const struct pee
     case PEER_READ_ASK:
     case PEER_CHECKPOINT_ASK:
     case PEER_CHECKPOINT_PART:
+    case PEER_PING:
+    case PEER_PONG:
         break;
     }
 }

@@ -176,6 +176,8 @@ static void mix_message(struct trace *trace, const struct peer_message *message)
     case PEER_INSTALL_SNAPSHOT:
     case PEER_CHECKPOINT_ASK:
     case PEER_CHECKPOINT_PART:
+    case PEER_PING:
+    case PEER_PONG:
         break;
     }
 }
@@ -243,6 +245,8 @@ static void note_message(struct trace *trace, size_t node, size_t other, int shi
     case PEER_INSTALL_SNAPSHOT:
     case PEER_CHECKPOINT_ASK:
     case PEER_CHECKPOINT_PART:
+    case PEER_PING:
+    case PEER_PONG:
         break; /* told by what becomes of them */
     }
     if (event != TRACE_EVENT_COUNT) {

@@ -63,6 +63,9 @@ int64_t ledger_credits_ms(const struct ledger *ledger);
  * kept. May be early, never late. The leader proposes an empty entry (a tick) then, if nothing else
  * is written. */
 int64_t ledger_next_due_ms(const struct ledger *ledger);
+/* Could there be orders that will expire? May be true where there are none any more, never false
+ * where there are. */
+bool ledger_has_holds(const struct ledger *ledger);
 struct hash128 ledger_digest(const struct ledger *ledger);
 /* The incarnation registered for the node; false if none is. */
 bool ledger_node_incarnation(struct ledger *ledger, uint64_t node_id, uint64_t *incarnation,
