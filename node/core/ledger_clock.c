@@ -12,11 +12,9 @@
 void ledger_clock_heard(struct ledger_clock *clock, uint64_t monotonic_ms, int64_t own_wall_ms,
                         int64_t told_ms)
 {
-    if (told_ms > 0) {
-        clock->heard_ms = told_ms;
-        clock->heard_own_ms = own_wall_ms;
-        clock->heard_monotonic_ms = monotonic_ms;
-    }
+    clock->heard_ms = told_ms;
+    clock->heard_own_ms = own_wall_ms;
+    clock->heard_monotonic_ms = monotonic_ms;
 }
 
 int64_t ledger_clock_peek(const struct ledger_clock *clock, uint64_t monotonic_ms)
@@ -98,34 +96,40 @@ struct ledger_stamp ledger_clock_lead(struct ledger_clock *clock, uint64_t monot
         credit_ms = wall->own_ms - clock->heard_own_ms;
     }
     clock->is_leading = true;
+    clock->heard_ms = 0;
     clock->lead_stamp_ms = clock->base_ms;
     return give(clock, monotonic_ms, credit_ms > 0 ? credit_ms : 0);
 }
 
-/* By how much ledger time is off now; a step, if it may be made, else as much of a slew as has been
- * earned. */
+/* What may be slewed now, as much as has been earned: only time in which it was known where to
+ * counts. */
+static int64_t slew_ms(int64_t elapsed_ms, int64_t behind_ms)
+{
+    int64_t most_ms = elapsed_ms / SLEW_DIVISOR;
+    if (PLANTED(NO_SLEW)) {
+        return behind_ms;
+    }
+    if (behind_ms > most_ms) {
+        return most_ms;
+    }
+    return behind_ms < -most_ms ? -most_ms : behind_ms;
+}
+
+/* A step, if one may be made, else a slew, now and then. */
 static void settle(struct ledger_clock *clock, uint64_t monotonic_ms, const struct wall_time *wall)
 {
     int64_t elapsed_ms = (int64_t)(monotonic_ms - clock->base_monotonic_ms);
     int64_t now_ms = clock->base_ms + elapsed_ms;
-    int64_t behind_ms = wall->ms - now_ms;
-    bool is_step = behind_ms > 0 &&
-                   (!clock->is_settled || (behind_ms > LIMIT_CLOCK_STEP_MS && !wall->is_lone));
-    clock->is_settled = true;
+    int64_t behind_ms = wall->is_known ? wall->ms - now_ms : 0;
+    bool is_step = behind_ms > 0 && (!clock->is_settled ||
+                                     (behind_ms > LIMIT_CLOCK_STEP_MS && !wall->is_lone));
+    clock->is_settled = clock->is_settled || wall->is_known;
     if (is_step) {
         clock->owed_ms += behind_ms;
         clock->stepped_ms += behind_ms;
         set_base(clock, monotonic_ms, wall->ms);
     } else if (elapsed_ms >= SLEW_EVERY_MS) {
-        int64_t most_ms = elapsed_ms / SLEW_DIVISOR;
-        int64_t slew_ms = behind_ms > most_ms ? most_ms : behind_ms;
-        if (slew_ms < -most_ms) {
-            slew_ms = -most_ms;
-        }
-        if (PLANTED(NO_SLEW)) {
-            slew_ms = behind_ms;
-        }
-        set_base(clock, monotonic_ms, now_ms + slew_ms);
+        set_base(clock, monotonic_ms, now_ms + slew_ms(elapsed_ms, behind_ms));
     }
 }
 
@@ -139,9 +143,7 @@ struct ledger_stamp ledger_clock_stamp(struct ledger_clock *clock, uint64_t mono
     if (clock->owed_ms == 0 && applied_ms >= clock->stepped_stamp_ms) {
         clock->stepped_ms = 0;
     }
-    if (wall->is_known) {
-        settle(clock, monotonic_ms, wall);
-    }
+    settle(clock, monotonic_ms, wall);
     ledger_clock_heard(clock, monotonic_ms, wall->own_ms,
                        ledger_clock_told(clock, monotonic_ms, applied_ms));
     return give(clock, monotonic_ms, clock->owed_ms);

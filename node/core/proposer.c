@@ -146,8 +146,8 @@ static bool submit_one(struct proposer *proposer, struct error *error)
 
     struct flight flight = {0};
     uint32_t commands = gather(proposer, &flight);
-    if (commands == 0 && !proposer->tick_wanted) {
-        return true; /* everything that waited was cancelled */
+    if (commands == 0 && !proposer->tick_wanted && header.outage_credit_ms == 0) {
+        return true; /* everything that waited was cancelled, and no credit is lost over it */
     }
     proposer->tick_wanted = false;
     ledger_entry_finish(&proposer->entry, commands);

@@ -206,6 +206,7 @@ static void check_rate(struct checks *checks, size_t node, const struct entry *e
         clock->begin_us = checks->world->now_us;
         clock->begin_ms = header->time_ms;
         clock->begin_ledger_ms = passage->to_ms;
+        clock->credits_ms = 0;
     }
 }
 

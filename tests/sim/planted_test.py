@@ -85,6 +85,9 @@ CAUGHT = {
     "local-clock-expiry": Planted(("model", "digest"), 5),
     "credit-lost": Planted(("clock",), 5),
     "stamp-by-wall-clock": Planted(("clock",), 20),
+    "wall-not-borne-out": Planted(("clock",), 20),
+    "no-slew": Planted(("clock",), 20),
+    "credit-by-wall-clock": Planted(("clock",), 20),
     "digest-keeps-replaced": Planted(("invariants",), 5),
 }
 

@@ -235,7 +235,18 @@ static void a_lead_without_an_applied_entry_gave_holds_nothing(void **state)
     ledger_clock_leading(&clock, 4750, 999000);
     ledger_clock_leading(&clock, 4800, 999000);
     ledger_clock_lost(&clock);
-    assert_int_equal(lead(&clock, 5000, at(1001000 + HOUR_MS), 999000).credit_ms, 1000 + HOUR_MS);
+    assert_int_equal(lead(&clock, 5000, at(1001000 + HOUR_MS), 999000).credit_ms,
+                     1001000 + HOUR_MS);
+}
+
+/* The next leader began behind what the last one had told, and was lost before it told anything. */
+static void what_an_older_leader_told_does_not_count(void **state)
+{
+    (void)state;
+    struct ledger_clock clock = {0};
+    ledger_clock_heard(&clock, 4000, 0, 1000000);
+    ledger_clock_heard(&clock, 4500, 0, 0);
+    assert_int_equal(lead(&clock, 4700, at(1000700), 999000).credit_ms, 1000700);
 }
 
 /* ---- a leader that knows no majority's clocks ---- */
@@ -316,6 +327,7 @@ int main(void)
         cmocka_unit_test(a_majority_far_ahead_is_followed_at_once_and_credited),
         cmocka_unit_test(what_may_be_lost_is_not_told),
         cmocka_unit_test(a_lead_without_an_applied_entry_gave_holds_nothing),
+        cmocka_unit_test(what_an_older_leader_told_does_not_count),
         cmocka_unit_test(without_clocks_time_goes_on_as_it_was_told),
         cmocka_unit_test(without_clocks_and_leader_time_stands),
         cmocka_unit_test(a_new_ledger_without_clocks_tells_no_time),
