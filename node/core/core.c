@@ -200,7 +200,7 @@ static void replica_make_barrier(void *context, uint64_t term, struct buffer *ou
     struct ledger_stamp stamp = core_stamp_lead(core);
     const struct ledger_entry_header header = {
         .format = LEDGER_ENTRY_FORMAT,
-        .ledger_version = LEDGER_VERSION,
+        .ledger_version = (uint16_t)ledger_version(core->ledger),
         .time_ms = stamp.time_ms,
         .outage_credit_ms = PLANTED(CREDIT_LOST) ? 0 : stamp.credit_ms,
     };
@@ -273,7 +273,8 @@ void core_snapshot_of(const struct replica_snapshot *from, struct snapshot *to)
 
 bool core_replace_state(struct core *core, const struct state_store *state, struct error *error)
 {
-    struct ledger *ledger = ledger_open(state->ops->records(state->state), error);
+    struct ledger *ledger = ledger_open_knowing(state->ops->records(state->state),
+                                                core->config.ledger_version_known, error);
     if (ledger == NULL) {
         return false;
     }
@@ -304,6 +305,7 @@ static void proposer_stamp(void *context, struct ledger_entry_header *header)
 {
     struct core *core = context;
     struct ledger_stamp stamp = core_stamp(core);
+    header->ledger_version = (uint16_t)ledger_version(core->ledger);
     header->time_ms = stamp.time_ms;
     header->outage_credit_ms = stamp.credit_ms;
     if (PLANTED(STAMP_BY_WALL_CLOCK)) {

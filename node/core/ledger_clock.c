@@ -121,8 +121,8 @@ static void settle(struct ledger_clock *clock, uint64_t monotonic_ms, const stru
     int64_t elapsed_ms = (int64_t)(monotonic_ms - clock->base_monotonic_ms);
     int64_t now_ms = clock->base_ms + elapsed_ms;
     int64_t behind_ms = wall->is_known ? wall->ms - now_ms : 0;
-    bool is_step = behind_ms > 0 && (!clock->is_settled ||
-                                     (behind_ms > LIMIT_CLOCK_STEP_MS && !wall->is_lone));
+    bool is_step = behind_ms > 0 &&
+                   (!clock->is_settled || (behind_ms > LIMIT_CLOCK_STEP_MS && !wall->is_lone));
     clock->is_settled = clock->is_settled || wall->is_known;
     if (is_step) {
         clock->owed_ms += behind_ms;

@@ -50,8 +50,8 @@ struct ledger_stamp {
     int64_t credit_ms;
 };
 
-/* The leader has told the time; 0: it has not, yet, and what another one told is of no use any more:
- * the new one may have begun behind that. */
+/* The leader has told the time; 0: it has not, yet, and what another one told is of no use any
+ * more: the new one may have begun behind that. */
 void ledger_clock_heard(struct ledger_clock *clock, uint64_t monotonic_ms, int64_t own_wall_ms,
                         int64_t told_ms);
 

@@ -138,8 +138,7 @@ static uint32_t gather(struct proposer *proposer, struct flight *flight)
 
 static bool submit_one(struct proposer *proposer, struct error *error)
 {
-    struct ledger_entry_header header = {.format = LEDGER_ENTRY_FORMAT,
-                                         .ledger_version = LEDGER_VERSION};
+    struct ledger_entry_header header = {.format = LEDGER_ENTRY_FORMAT};
     proposer->env.stamp(proposer->env.context, &header);
     buffer_clear(&proposer->entry);
     ledger_entry_begin(&proposer->entry, &header);

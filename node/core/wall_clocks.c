@@ -77,6 +77,7 @@ void wall_clocks_answered(struct wall_clocks *clocks, uint64_t id, uint64_t echo
     }
     uint64_t round_ms = monotonic_ms - echo_ms;
     peer->echo_ms = echo_ms;
+    peer->told_ms = monotonic_ms;
     peer->ledger_version_known = ledger_version_known;
     if (round_ms <= LIMIT_CLOCK_ROUND_MS) {
         peer->is_known = true;

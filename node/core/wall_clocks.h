@@ -36,6 +36,7 @@ struct wall_clock {
     uint64_t heard_ms;             /* monotonic: when that came */
     int64_t offset_ms;             /* the least that it shows, less the monotonic clock */
     uint32_t error_ms;             /* it may show so much more */
+    uint64_t told_ms;              /* monotonic: when any answer came last */
     uint32_t ledger_version_known; /* 0: not told over this connection */
 };
 

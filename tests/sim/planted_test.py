@@ -95,7 +95,7 @@ CAUGHT = {
 BEHIND = {
     "ack-before-quorum": Planted(("acknowledged", "read", "committed", "members"), 20, ("--without", "applied")),
     "apply-before-durable": Planted(("acknowledged", "read", "digest"), 20, ("--without", "applied")),
-    "applied-index-ahead": Planted(("acknowledged", "fail-stop", "read", "liveness"), 20, ("--without", "applied")),
+    "applied-index-ahead": Planted(("acknowledged", "committed", "fail-stop", "read", "liveness"), 20, ("--without", "applied")),
     "stale-append-fed": Planted(("liveness",), 1000, ("--without", "said-durable", *DISORDER)),
 }
 

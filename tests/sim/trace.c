@@ -57,6 +57,8 @@ static const char *kind_name(uint64_t kind)
         return "Release";
     case LEDGER_REGISTER_NODE:
         return "RegisterNode";
+    case LEDGER_RAISE_VERSION:
+        return "RaiseVersion";
     }
     return "a command of an unknown kind";
 }

@@ -24,6 +24,9 @@ struct ledger;
 /* Reads clock, limits and digest from the store (an empty store is a new ledger). NULL and a reason
  * if the store can't be read or was written by a newer version. */
 struct ledger *ledger_open(struct ledger_store store, struct error *error);
+/* The same by a program that knows versions up to this one: for tests of upgrades. */
+struct ledger *ledger_open_knowing(struct ledger_store store, uint16_t version_known,
+                                   struct error *error);
 void ledger_close(struct ledger *ledger);
 
 struct ledger_result {
@@ -54,6 +57,8 @@ bool ledger_apply(struct ledger *ledger, uint64_t index, struct bytes entry,
 
 /* ---- what the node needs to know between entries ---- */
 
+/* What a leader writes into the headers of entries. */
+unsigned ledger_version(const struct ledger *ledger);
 /* The stamp of the last entry; 0 before the first. */
 int64_t ledger_time_ms(const struct ledger *ledger);
 /* Sum of all outage credits. A hold kept as expiry e (hold time) ends at ledger time e + credits.

@@ -66,6 +66,7 @@ static bool can_submit(void *context)
 static void stamp(void *context, struct ledger_entry_header *header)
 {
     (void)context;
+    header->ledger_version = LEDGER_VERSION_FIRST;
     header->time_ms = 1;
     header->outage_credit_ms = credit_ms;
 }
