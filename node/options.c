@@ -15,6 +15,9 @@
 #include "base/bytes.h"
 
 #define CONFIG_FILE_BYTES ((size_t)64 << 10)
+/* Of what is said about the log in bytes. */
+#define LEAST_LOG_BYTES (UINT64_C(64) << 10)
+#define MOST_LOG_BYTES  (UINT64_C(1) << 40)
 
 enum option_name {
     OPTION_ID,
@@ -27,6 +30,11 @@ enum option_name {
     OPTION_ELECTION_TIMEOUT,
     OPTION_HEARTBEAT,
     OPTION_LOG_LEVEL,
+    OPTION_SNAPSHOT_LOG_ENTRIES,
+    OPTION_SNAPSHOT_LOG_BYTES,
+    OPTION_HELD_LOG_BYTES,
+    OPTION_LOG_SEGMENT_BYTES,
+    OPTION_SNAPSHOT_RATE,
     OPTION_CONFIG,
     OPTION_COUNT
 };
@@ -57,6 +65,20 @@ static const struct {
                           "the leader's word when idle (default: a quarter of the election "
                           "timeout)"},
     [OPTION_LOG_LEVEL] = {"log-level", "LEVEL", "debug, info, warning or error (default info)"},
+    [OPTION_SNAPSHOT_LOG_ENTRIES] = {"snapshot-log-entries", "N",
+                                     "snapshot when the log has grown by so many entries "
+                                     "(default 200000)"},
+    [OPTION_SNAPSHOT_LOG_BYTES] = {"snapshot-log-bytes", "BYTES",
+                                   "snapshot when the log has grown by so much (default 256 MiB)"},
+    [OPTION_HELD_LOG_BYTES] = {"held-log-bytes", "BYTES",
+                               "while another node fetches a snapshot, none is taken until the log "
+                               "is this large (default 1 GiB)"},
+    [OPTION_LOG_SEGMENT_BYTES] = {"log-segment-bytes", "BYTES",
+                                  "size of the log's files, the least that is trimmed "
+                                  "(default 64 MiB)"},
+    [OPTION_SNAPSHOT_RATE] = {"snapshot-rate", "BYTES",
+                              "what leaves of snapshots per second, 0: no limit "
+                              "(default 64 MiB)"},
     [OPTION_CONFIG] = {"config", "FILE", "lines `name = value`; # begins a comment"},
 };
 
@@ -318,6 +340,53 @@ static const char *own_peer_address(const struct node_options *options)
     return NULL;
 }
 
+/* When snapshots are taken, what they may keep, and how fast they leave. */
+static bool fill_snapshots(struct node_options *options, const struct found *found,
+                           struct error *error)
+{
+    const struct {
+        enum option_name name;
+        uint64_t low;
+        uint64_t high;
+        uint64_t fallback;
+        uint64_t *number;
+    } numbers[] = {
+        {OPTION_SNAPSHOT_LOG_ENTRIES, 1, LIMIT_HELD_LOG_ENTRIES, SNAPSHOT_LOG_ENTRIES,
+         &options->snapshot_log_entries},
+        {OPTION_SNAPSHOT_LOG_BYTES, LEAST_LOG_BYTES, MOST_LOG_BYTES, SNAPSHOT_LOG_BYTES,
+         &options->snapshot_log_bytes},
+        {OPTION_HELD_LOG_BYTES, LEAST_LOG_BYTES, MOST_LOG_BYTES, HELD_LOG_BYTES,
+         &options->held_log_bytes},
+        {OPTION_LOG_SEGMENT_BYTES, LEAST_LOG_BYTES, LIMIT_LOG_SEGMENT_BYTES, LOG_SEGMENT_BYTES,
+         &options->log_segment_bytes},
+        {OPTION_SNAPSHOT_RATE, 0, MOST_LOG_BYTES, SNAPSHOT_RATE_BYTES,
+         &options->snapshot_rate_bytes},
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        *numbers[i].number = numbers[i].fallback;
+        if (found->value[numbers[i].name] != NULL &&
+            !parse_number(found, numbers[i].name, numbers[i].low, numbers[i].high,
+                          numbers[i].number, error)) {
+            return false;
+        }
+    }
+    if (options->held_log_bytes < options->snapshot_log_bytes) {
+        return error_set(error,
+                         "--held-log-bytes %" PRIu64
+                         " must be at least --snapshot-log-bytes %" PRIu64
+                         ": a snapshot that another node fetches is kept for longer, not shorter",
+                         options->held_log_bytes, options->snapshot_log_bytes);
+    }
+    if (options->snapshot_rate_bytes > 0 &&
+        options->snapshot_rate_bytes < LEAST_SNAPSHOT_RATE_BYTES) {
+        return error_set(error,
+                         "--snapshot-rate %" PRIu64 " is too slow: at least %" PRIu64
+                         " bytes per second, or 0 for no limit",
+                         options->snapshot_rate_bytes, LEAST_SNAPSHOT_RATE_BYTES);
+    }
+    return true;
+}
+
 static bool fill(struct node_options *options, struct found *found, struct error *error)
 {
     static const enum option_name needed[] = {OPTION_ID, OPTION_DATA, OPTION_INITIAL_CLUSTER};
@@ -358,6 +427,9 @@ static bool fill(struct node_options *options, struct found *found, struct error
                          found->where[OPTION_LOG_LEVEL], found->value[OPTION_LOG_LEVEL]);
     }
 
+    if (!fill_snapshots(options, found, error)) {
+        return false;
+    }
     found_set(found, OPTION_CLIENT_ADDRESS, DEFAULT_CLIENT_ADDRESS, "--client-address");
     static const enum option_name addresses[] = {OPTION_CLIENT_ADDRESS, OPTION_PEER_ADDRESS,
                                                  OPTION_ADVERTISE_CLIENT, OPTION_ADVERTISE_PEER};

@@ -26,6 +26,11 @@ struct node_options {
     uint32_t election_timeout_ms;
     uint32_t heartbeat_ms;
     enum log_level log_level;
+    uint64_t snapshot_log_entries; /* a snapshot when the log has grown by this, */
+    uint64_t snapshot_log_bytes;   /* or by this */
+    uint64_t held_log_bytes;       /* while another node fetches a state: not before this */
+    uint64_t log_segment_bytes;
+    uint64_t snapshot_rate_bytes;               /* per second; 0: no limit */
     struct replica_member members[LIMIT_NODES]; /* parsed from initial_cluster */
     size_t member_count;
 };

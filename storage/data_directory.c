@@ -11,9 +11,10 @@
  * disk, name and all, before it is named; and no generation is removed before both slots name
  * another. So each crash leaves a manifest whose state is there.
  *
- * What can fail: the lock is held; the directory can't be written; the manifest is damaged, newer,
- * another node's, or gone while a log or a state stands beside its place (then it was there once).
- * After a failed write or sync of the manifest nothing is stored any more: the node must stop.
+ * What can fail: the directory holds somebody else's files; the lock is held; the directory can't
+ * be written; the manifest is damaged, newer, another node's, or gone while a log or a state stands
+ * beside its place (then it was there once). After a failed write or sync of the manifest nothing
+ * is stored any more: the node must stop.
  */
 #include "storage/data_directory.h"
 
@@ -56,6 +57,7 @@ struct contents {
     size_t generation_count;
     char **checkpoints; /* names */
     size_t checkpoint_count;
+    char *foreign; /* a name that no node writes; NULL: none */
 };
 
 static char *join(const char *directory, const char *name)
@@ -112,6 +114,9 @@ static bool note_name(void *context, const char *name)
         contents->checkpoints = memory_realloc((void *)contents->checkpoints,
                                                (count + 1) * sizeof *contents->checkpoints);
         contents->checkpoints[count] = memory_strdup(name);
+    } else if (contents->foreign == NULL && strcmp(name, "lock") != 0 &&
+               strcmp(name, "manifest.new") != 0 && strcmp(name, "lost+found") != 0) {
+        contents->foreign = memory_strdup(name);
     }
     return true;
 }
@@ -123,12 +128,32 @@ static void free_contents(struct contents *contents)
     }
     free((void *)contents->checkpoints);
     free(contents->generations);
+    free(contents->foreign);
+}
+
+/* Somebody's files, and no node's: not a place to begin in. Looked at before the lock is made, so
+ * that nothing is. A file system's own lost+found is nobody's. */
+static bool refuse_foreign(const struct data_directory *directory, struct error *error)
+{
+    const struct file_system *files = &directory->files;
+    struct contents contents = {0};
+    bool listed = files->list(files->context, directory->path, note_name, &contents, error);
+    if (listed && contents.foreign != NULL && !contents.manifest && !contents.log &&
+        contents.generation_count == 0) {
+        listed = error_set(error,
+                           "%s is no node's data directory: it holds %s, and no manifest; give an "
+                           "empty directory, or one that a node has made",
+                           directory->path, contents.foreign);
+    }
+    free_contents(&contents);
+    return listed;
 }
 
 static bool take_lock(struct data_directory *directory, struct error *error)
 {
     const struct file_system *files = &directory->files;
-    if (!files->make_directory(files->context, directory->path, error)) {
+    if (!files->make_directory(files->context, directory->path, error) ||
+        !refuse_foreign(directory, error)) {
         return false;
     }
     char *path = join(directory->path, "lock");

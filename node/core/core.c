@@ -330,6 +330,7 @@ bool core_receive(struct core *core, uint64_t peer_id, struct peer_message *mess
     bool from_leader = message->type == PEER_APPEND_ENTRIES;
     int64_t told_ms = from_leader ? message->append_entries.ledger_time_ms : 0;
     uint64_t now = core_now_ms(core);
+    contacts_note(&core->contacts, peer_id, now);
     if (message->type == PEER_CHECKPOINT_ASK || message->type == PEER_CHECKPOINT_PART) {
         if (core_is_working(core) && message->type == PEER_CHECKPOINT_ASK) {
             snapshots_answer(core->snapshots, peer_id, message);
@@ -465,7 +466,7 @@ static void set_defaults(struct core_config *config)
         config->snapshot_log_bytes = SNAPSHOT_LOG_BYTES;
     }
     if (config->held_log_bytes == 0) {
-        config->held_log_bytes = LIMIT_HELD_LOG_BYTES;
+        config->held_log_bytes = HELD_LOG_BYTES;
     }
 }
 
@@ -564,6 +565,7 @@ void core_abandon(struct core *core)
     core->is_abandoned = true;
     proposer_abandon(core->proposer);
     reads_abandon(core->reads);
+    snapshots_abandon(core->snapshots);
 }
 
 bool core_close(struct core *core, struct error *error)

@@ -21,7 +21,10 @@
 #ifndef NODE_CORE_CORE_H
 #define NODE_CORE_CORE_H
 
+#include <stdatomic.h>
+
 #include "audit.h"
+#include "contacts.h"
 #include "fetching.h"
 #include "ledger_clock.h"
 #include "proposer.h"
@@ -93,7 +96,7 @@ struct core_config {
     /* Snapshots; 0: what base/limits.h says. */
     uint64_t snapshot_log_entries;
     uint64_t snapshot_log_bytes;
-    uint64_t held_log_bytes; /* LIMIT_HELD_LOG_BYTES */
+    uint64_t held_log_bytes; /* HELD_LOG_BYTES */
 
     uint16_t ledger_version_known; /* 0: LEDGER_VERSION. Another one is for tests of upgrades */
 };
@@ -116,6 +119,7 @@ struct core {
     struct wall_clocks wall_clocks;
     bool clock_warned; /* something is wrong with it, and was said: */
     uint64_t clock_warned_ms;
+    struct contacts contacts; /* with every peer, leader or not */
 
     enum replica_state state;
     uint64_t term;
@@ -131,7 +135,8 @@ struct core {
 
     struct core_found *found; /* the log as it was found, between open and start */
     unsigned audits;          /* running in the pool */
-    unsigned works;           /* of its own, running there */
+    atomic_bool audits_stopped;
+    unsigned works; /* of its own, running there */
     bool is_abandoned;
     bool failed; /* a callback without a way to say so has failed: */
     struct error failure;

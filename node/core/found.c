@@ -7,9 +7,19 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+/* Forgets the entries from this index on: others took their place, or they are not the log's. */
+static void cut(struct core_found *found, uint64_t index)
+{
+    while (found->count > 0 && found->entries[found->count - 1]->index >= index) {
+        entry_release(found->entries[--found->count]);
+    }
+    registrations_cut(found->logged, index);
+}
+
 static bool load_record(void *context, const struct log_record *record, struct error *error)
 {
     struct core_found *found = context;
+    cut(found, record->index);
     if (found->count > 0 && record->index != found->entries[found->count - 1]->index + 1) {
         /* against log_store.h's word */
         return error_set(error, "entry %" PRIu64 " follows entry %" PRIu64, record->index,
@@ -70,7 +80,15 @@ static bool open_log(struct core *core, struct core_found *found, struct error *
     if (core->log != NULL && torn.text[0] != '\0') {
         core->env.warn(core->env.context, "log", torn.text);
     }
-    return core->log != NULL;
+    if (core->log == NULL) {
+        return false;
+    }
+    /* A log that a snapshot replaces was shown, and is gone. */
+    cut(found, log_store_last_index(core->log) + 1);
+    if (found->count > 0 && found->entries[0]->index < log_store_first_index(core->log)) {
+        cut(found, 0);
+    }
+    return true;
 }
 
 static bool open_state(struct core *core, const struct core_found *found, struct error *error)

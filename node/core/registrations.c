@@ -31,6 +31,15 @@ void registrations_note(struct registrations *registrations, uint64_t index, str
     }
 }
 
+void registrations_cut(struct registrations *registrations, uint64_t index)
+{
+    /* They were noted in the order of the log. */
+    while (registrations->count > 0 &&
+           registrations->items[registrations->count - 1].index >= index) {
+        registrations->count--;
+    }
+}
+
 uint64_t registrations_find(const struct registrations *registrations, uint64_t node_id,
                             uint64_t applied_index)
 {

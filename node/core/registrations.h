@@ -32,6 +32,8 @@ struct registrations {
  * read is left out: apply stops the node if it ever commits. */
 void registrations_note(struct registrations *registrations, uint64_t index, struct bytes entry,
                         struct ledger_command_lines *lines);
+/* Forgets what entries from this index on hold: others have taken their place. */
+void registrations_cut(struct registrations *registrations, uint64_t index);
 /* The incarnation that an entry behind applied_index registers for the node; 0: none does. */
 uint64_t registrations_find(const struct registrations *registrations, uint64_t node_id,
                             uint64_t applied_index);

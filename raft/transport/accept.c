@@ -47,7 +47,7 @@ static bool may_report(struct transport *transport, const char *text)
     return true;
 }
 
-static void report(struct transport *transport, const char *who, const char *reason)
+void transport_report(struct transport *transport, const char *who, const char *reason)
 {
     transport->statistics.turned_away++;
     char text[LIMIT_PEER_REASON_BYTES + 1];
@@ -71,6 +71,11 @@ static bool member_on_frame(struct connection *connection, struct frame_content 
         return error_set(error, "node %" PRIu64 " asks for votes in the name of node %" PRIu64,
                          peer->id, message->request_vote.candidate_id);
     }
+    if (message->type == PEER_CHECKPOINT_ASK || message->type == PEER_CHECKPOINT_PART) {
+        peer_message_free(message);
+        return error_set(error, "node %" PRIu64 " sent what belongs to its other connection",
+                         peer->id);
+    }
     struct transport *transport = peer->transport;
     transport->events.received(transport->events.context, peer->id, message);
     return true;
@@ -85,7 +90,7 @@ static void member_on_end(struct connection *connection, enum connection_end how
     if (how == CONNECTION_RUBBISH) {
         char who[64];
         snprintf(who, sizeof who, "node %" PRIu64, peer->id);
-        report(peer->transport, who, reason);
+        transport_report(peer->transport, who, reason);
     }
 }
 
@@ -119,7 +124,17 @@ static void refuse(struct connection *connection, const struct hello *theirs, co
     bool queued = connection_send(connection, answer(connection->transport, theirs, reason));
     assert(queued); /* the first frame of its connection */
     connection->refused = true;
-    report(connection->transport, who, reason);
+    transport_report(connection->transport, who, reason);
+}
+
+/* Behind it the connection is its new owner's. */
+static void say_welcome(struct connection *connection, struct peer *peer,
+                        const struct hello *theirs)
+{
+    connection_welcome(connection);
+    transport_keep_client_address(peer, theirs);
+    bool queued = connection_send(connection, answer(connection->transport, theirs, ""));
+    assert(queued); /* the first frame of its connection */
 }
 
 static void welcome(struct connection *connection, struct peer *peer, const struct hello *theirs)
@@ -133,11 +148,23 @@ static void welcome(struct connection *connection, struct peer *peer, const stru
     peer->incoming_number = theirs->connection;
     connection->handler = &member_handler;
     connection->owner = peer;
-    connection_welcome(connection);
-    transport_keep_client_address(peer, theirs);
-    bool queued = connection_send(connection, answer(connection->transport, theirs, ""));
-    assert(queued); /* the first frame of its connection */
+    say_welcome(connection, peer, theirs);
     dial_hurry(peer);
+}
+
+static void welcome_bulk(struct connection *connection, struct peer *peer,
+                         const struct hello *theirs)
+{
+    forget_stranger(connection);
+    bulk_take(peer, connection, theirs);
+    say_welcome(connection, peer, theirs);
+}
+
+static bool is_older(const struct peer *peer, const struct hello *hello)
+{
+    return hello->purpose == HELLO_BULK
+               ? bulk_is_older(peer, hello)
+               : hello_is_older(hello, peer->incoming_session, peer->incoming_number);
 }
 
 static bool is_welcome(struct transport *transport, const struct hello *theirs, struct peer **peer,
@@ -175,10 +202,12 @@ static bool stranger_on_frame(struct connection *connection, struct frame_conten
     }
     if (!accepted) {
         refuse(connection, &content->hello, why.text);
-    } else if (hello_is_older(&content->hello, peer->incoming_session, peer->incoming_number)) {
+    } else if (is_older(peer, &content->hello)) {
         /* It waited in our backlog while the peer gave it up and made a new one. */
         forget_stranger(connection);
         connection_close(connection);
+    } else if (content->hello.purpose == HELLO_BULK) {
+        welcome_bulk(connection, peer, &content->hello);
     } else {
         welcome(connection, peer, &content->hello);
     }
@@ -193,7 +222,7 @@ static void stranger_on_end(struct connection *connection, enum connection_end h
     if (how == CONNECTION_RUBBISH && !connection->refused) {
         char who[128];
         snprintf(who, sizeof who, "a stranger from %s", connection->remote_host);
-        report(connection->transport, who, reason);
+        transport_report(connection->transport, who, reason);
     }
 }
 
@@ -209,7 +238,7 @@ static void on_connection(uv_stream_t *listener, int status)
         return;
     }
     if (status < 0) {
-        report(transport, "somebody who wants to connect", uv_strerror(status));
+        transport_report(transport, "somebody who wants to connect", uv_strerror(status));
         return;
     }
     struct connection *connection = connection_new(transport, &stranger_handler, NULL);
@@ -220,7 +249,7 @@ static void on_connection(uv_stream_t *listener, int status)
             error_set(&error, "accepting failed: %s", uv_strerror(status));
         }
         connection_close(connection);
-        report(transport, "somebody who wants to connect", error.text);
+        transport_report(transport, "somebody who wants to connect", error.text);
         return;
     }
     if (transport->stranger_count == LIMIT_PEER_STRANGERS) {

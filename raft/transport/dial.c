@@ -164,7 +164,7 @@ static void refused(struct peer *peer, const char *reason)
     }
 }
 
-static bool is_acceptable(struct peer *peer, const struct hello *theirs, struct error *why)
+bool dial_accepts(struct peer *peer, const struct hello *theirs, struct error *why)
 {
     struct transport *transport = peer->transport;
     if (!hello_check(&transport->self, theirs, why)) {
@@ -192,7 +192,7 @@ static bool dialled_on_frame(struct connection *connection, struct frame_content
         refused(peer, content->refusal);
         return true;
     }
-    bool acceptable = is_acceptable(peer, &content->hello, error);
+    bool acceptable = dial_accepts(peer, &content->hello, error);
     if (connection->ended || !acceptable) {
         return acceptable; /* ended: the owner closed the transport when asked */
     }
@@ -301,6 +301,13 @@ static void dial(struct peer *peer)
 }
 
 /* ---- called by the transport ---- */
+
+const struct sockaddr *dial_reached(const struct peer *peer)
+{
+    return peer->state == DIAL_CONNECTED
+               ? (const struct sockaddr *)&peer->candidates[peer->candidate_next - 1]
+               : NULL;
+}
 
 void dial_begin(struct peer *peer)
 {

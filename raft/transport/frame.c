@@ -94,6 +94,7 @@ static Hello hello_to_proto(const struct hello *hello)
     proto.client_address = (char *)(uintptr_t)hello->client_address;
     proto.session = hello->session;
     proto.connection = hello->connection;
+    proto.purpose = hello->purpose;
     return proto;
 }
 
@@ -421,6 +422,7 @@ static bool decode_hello(const Hello *proto, struct hello *hello, struct error *
         .incarnation = proto->incarnation,
         .session = proto->session,
         .connection = proto->connection,
+        .purpose = proto->purpose,
     };
     copy_text(hello->client_address, sizeof hello->client_address, proto->client_address);
     return true;

@@ -37,6 +37,12 @@ bool hello_check(const struct hello *ours, const struct hello *theirs, struct er
                          "%" PRIu64 ": check the peer addresses",
                          theirs->node_id, theirs->to_node_id, ours->node_id);
     }
+    if (theirs->purpose != HELLO_MESSAGES && theirs->purpose != HELLO_BULK) {
+        return error_set(why,
+                         "node %" PRIu64 " wants a connection for purpose %" PRIu32
+                         ", which node %" PRIu64 " does not know: run releases that share one",
+                         theirs->node_id, theirs->purpose, ours->node_id);
+    }
     struct address address;
     struct error bad;
     if (theirs->client_address[0] != '\0' &&

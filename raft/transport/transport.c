@@ -71,6 +71,9 @@ static void on_timer(uv_timer_t *handle)
     uint64_t now_ms = uv_now(transport->loop);
     for (size_t i = 0; i < transport->peer_count && !transport->closing; i++) {
         dial_expire(&transport->peers[i], now_ms);
+        if (!transport->closing) {
+            bulk_expire(&transport->peers[i], now_ms);
+        }
     }
     if (!transport->closing) {
         accept_expire(transport, now_ms);
@@ -85,6 +88,8 @@ void transport_arm_timer(struct transport *transport)
     uint64_t nearest_ms = accept_deadline(transport);
     for (size_t i = 0; i < transport->peer_count; i++) {
         uint64_t deadline_ms = transport->peers[i].deadline_ms;
+        nearest_ms = deadline_ms < nearest_ms ? deadline_ms : nearest_ms;
+        deadline_ms = transport->peers[i].bulk.deadline_ms;
         nearest_ms = deadline_ms < nearest_ms ? deadline_ms : nearest_ms;
     }
     if (nearest_ms == NO_DEADLINE) {
@@ -158,6 +163,7 @@ static bool add_peers(struct transport *transport, const struct transport_config
         peer->transport = transport;
         peer->id = member->id;
         peer->deadline_ms = NO_DEADLINE;
+        bulk_begin(peer);
         if (!address_parse(member->address, ADDRESS_TO_CONNECT, &peer->address, error)) {
             return error_wrap(error, "node %" PRIu64, member->id);
         }
@@ -248,6 +254,19 @@ void transport_send(struct transport *transport, uint64_t peer_id,
     }
 }
 
+void transport_send_bulk(struct transport *transport, uint64_t peer_id,
+                         const struct peer_message *message)
+{
+    struct peer *peer = transport_find_peer(transport, peer_id);
+    assert(peer != NULL);
+    assert(!transport->closing);
+    assert(message->type == PEER_CHECKPOINT_ASK || message->type == PEER_CHECKPOINT_PART);
+    struct frame *frame = frame_of_message(message);
+    if (message->type == PEER_CHECKPOINT_ASK ? !bulk_ask(peer, frame) : !bulk_give(peer, frame)) {
+        transport->statistics.frames_dropped++;
+    }
+}
+
 bool transport_is_connected(const struct transport *transport, uint64_t peer_id)
 {
     const struct peer *peer = transport_find_peer(transport, peer_id);
@@ -311,6 +330,7 @@ void transport_close(struct transport *transport, void (*closed)(void *context),
     transport->closed_context = context;
     for (size_t i = 0; i < transport->peer_count; i++) {
         dial_close(&transport->peers[i]);
+        bulk_close(&transport->peers[i]);
     }
     accept_close(transport);
     uv_close((uv_handle_t *)&transport->listener, on_handle_closed);

@@ -1,6 +1,6 @@
 /*
  * transport_private.h - what the parts of the transport share: transport.c (open, close, timers,
- * sending), accept.c (who comes to us), dial.c (whom we go to).
+ * sending), accept.c (who comes to us), dial.c (whom we go to), bulk.c (checkpoints, both ways).
  */
 #ifndef RAFT_TRANSPORT_PRIVATE_H
 #define RAFT_TRANSPORT_PRIVATE_H
@@ -26,6 +26,25 @@ enum dial_state {
     DIAL_CONNECTED,   /* welcome: messages may be sent */
 };
 
+/* bulk.c: a connection each way for what is too large to wait behind. */
+enum bulk_state {
+    BULK_NONE,
+    BULK_CONNECTING,
+    BULK_GREETING, /* hello sent */
+    BULK_CONNECTED,
+};
+
+struct bulk {
+    enum bulk_state state;
+    uint64_t deadline_ms;
+    struct connection *outgoing; /* all states but NONE */
+    struct frame *question;      /* leaves once it is CONNECTED; NULL: none waits */
+
+    struct connection *incoming;
+    uint64_t incoming_session;
+    uint64_t incoming_number;
+};
+
 struct peer {
     struct transport *transport;
     uint64_t id;
@@ -49,6 +68,8 @@ struct peer {
     struct connection *incoming;
     uint64_t incoming_session;
     uint64_t incoming_number;
+
+    struct bulk bulk;
 
     char client_address[LIMIT_ADDRESS_BYTES + 1]; /* from its last hello; empty: none yet */
 };
@@ -97,6 +118,10 @@ void transport_arm_timer(struct transport *transport);
 bool transport_admits(struct transport *transport, const struct hello *theirs, struct error *why);
 void transport_keep_client_address(struct peer *peer, const struct hello *hello);
 
+/* What somebody who reached our port, or a peer, did wrong: for the log, within limits (accept.c).
+ */
+void transport_report(struct transport *transport, const char *who, const char *reason);
+
 /* accept.c */
 int accept_begin(struct transport *transport);
 void accept_expire(struct transport *transport, uint64_t now_ms);
@@ -108,5 +133,20 @@ void dial_begin(struct peer *peer);
 void dial_expire(struct peer *peer, uint64_t now_ms);
 void dial_hurry(struct peer *peer);
 void dial_close(struct peer *peer);
+/* Is the answer to our hello one of the peer we mean, and admitted? */
+bool dial_accepts(struct peer *peer, const struct hello *theirs, struct error *why);
+/* Where the peer was reached; NULL while it is not connected. */
+const struct sockaddr *dial_reached(const struct peer *peer);
+
+/* bulk.c */
+void bulk_begin(struct peer *peer);
+/* Takes the frame over. False: it is dropped. */
+bool bulk_ask(struct peer *peer, struct frame *question);
+bool bulk_give(struct peer *peer, struct frame *part);
+bool bulk_is_older(const struct peer *peer, const struct hello *hello);
+/* A connection that the peer has made for it: its messages are bulk.c's from now on. */
+void bulk_take(struct peer *peer, struct connection *connection, const struct hello *hello);
+void bulk_expire(struct peer *peer, uint64_t now_ms);
+void bulk_close(struct peer *peer);
 
 #endif

@@ -7,6 +7,9 @@
  * unknown id, or another incarnation than the log has registered) is refused with a reason that
  * both sides are told. Frames are as raft/transport/frame.h has them.
  *
+ * Parts of checkpoints have connections of their own (transport_send_bulk), both ways over the one
+ * that who asks has made; its hello says so.
+ *
  * Delivery: in order within a connection, at most once, with gaps: what is queued when a connection
  * ends, or finds the queue full, is dropped. A peer's newer connection to us ends its older one, so
  * that nothing of the older comes after it (rule 5).
@@ -73,6 +76,14 @@ struct transport *transport_open(uv_loop_t *loop, const struct transport_config 
  * they are written. The peer must be a member. */
 void transport_send(struct transport *transport, uint64_t peer_id,
                     const struct peer_message *message);
+/* The same for a question for a part of a checkpoint, or a part, over a connection of its own: so
+ * that what is large keeps no other message waiting. A question makes that connection, to where the
+ * peer is connected already; it is closed when nothing has used it for PEER_BULK_IDLE_MS. A part
+ * leaves over the connection that its question came by. Dropped are a question that comes while
+ * another one waits for the connection (that one), and a part behind LIMIT_PEER_BULK_BYTES; whoever
+ * asked asks again. */
+void transport_send_bulk(struct transport *transport, uint64_t peer_id,
+                         const struct peer_message *message);
 bool transport_is_connected(const struct transport *transport, uint64_t peer_id);
 /* The peer's client address as it said in its hello; NULL if not heard of yet. Valid until the loop
  * runs again. */

@@ -39,6 +39,11 @@ static void test_defaults(void **state)
     assert_string_equal(options.members[2].address, "host-3:3");
     assert_int_equal(options.election_timeout_ms, 300);
     assert_int_equal(options.heartbeat_ms, 75);
+    assert_int_equal(options.snapshot_log_entries, 200000);
+    assert_int_equal(options.snapshot_log_bytes, 256 << 20);
+    assert_int_equal(options.held_log_bytes, 1 << 30);
+    assert_int_equal(options.log_segment_bytes, 64 << 20);
+    assert_int_equal(options.snapshot_rate_bytes, 64 << 20);
     options_free(&options);
 }
 
@@ -93,6 +98,11 @@ static void test_refusals(void **state)
     REFUSED("not a number", GOOD, "--election-timeout-ms", "-5");
     REFUSED("not a number", GOOD, "--election-timeout-ms", "5 s");
     REFUSED("at most a quarter", GOOD, "--heartbeat-ms", "76");
+    REFUSED("not a number from 1 to 1000000", GOOD, "--snapshot-log-entries", "0");
+    REFUSED("not a number from 65536", GOOD, "--snapshot-log-bytes", "65535");
+    REFUSED("not a number from 65536 to 268435456", GOOD, "--log-segment-bytes", "1G");
+    REFUSED("must be at least --snapshot-log-bytes 268435456", GOOD, "--held-log-bytes", "65536");
+    REFUSED("is too slow: at least 1048576", GOOD, "--snapshot-rate", "1048575");
     REFUSED("is not debug", GOOD, "--log-level", "loud");
     REFUSED("--client-address", GOOD, "--client-address", "nowhere");
     REFUSED("--advertise-peer", GOOD, "--advertise-peer", "10.0.0.1:5");
@@ -143,6 +153,23 @@ static void test_an_address_that_leads_others_to_themselves_is_doubted(void **st
                          "10.0.0.1:7070"));
 }
 
+static void test_snapshots(void **state)
+{
+    (void)state;
+    struct node_options options;
+    struct error error;
+    assert_int_equal(RUN(&options, &error, GOOD, "--snapshot-log-entries=7",
+                         "--snapshot-log-bytes=65536", "--held-log-bytes=65536",
+                         "--log-segment-bytes=131072", "--snapshot-rate=0"),
+                     OPTIONS_RUN);
+    assert_int_equal(options.snapshot_log_entries, 7);
+    assert_int_equal(options.snapshot_log_bytes, 65536);
+    assert_int_equal(options.held_log_bytes, 65536);
+    assert_int_equal(options.log_segment_bytes, 131072);
+    assert_int_equal(options.snapshot_rate_bytes, 0);
+    options_free(&options);
+}
+
 static void test_help_and_version_come_first(void **state)
 {
     (void)state;
@@ -159,6 +186,7 @@ int main(void)
         cmocka_unit_test(test_precedence),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_an_address_that_leads_others_to_themselves_is_doubted),
+        cmocka_unit_test(test_snapshots),
         cmocka_unit_test(test_help_and_version_come_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,6 +39,24 @@ static void the_first_registration_of_a_node_counts_until_it_is_applied(void **s
     assert_int_equal(registrations_find(&registrations, 2, 3), 22);
 }
 
+static void what_was_replaced_does_not_count(void **state)
+{
+    (void)state;
+    struct registrations registrations = {0};
+    note(&registrations, 3, 1, 11);
+    note(&registrations, 4, 2, 22);
+    note(&registrations, 6, 3, 33);
+    registrations_cut(&registrations, 7);
+    assert_int_equal(registrations.count, 3);
+    registrations_cut(&registrations, 4);
+    assert_int_equal(registrations_find(&registrations, 1, 0), 11);
+    assert_int_equal(registrations_find(&registrations, 2, 0), 0);
+    note(&registrations, 4, 2, 99);
+    assert_int_equal(registrations_find(&registrations, 2, 0), 99);
+    registrations_cut(&registrations, 0);
+    assert_int_equal(registrations.count, 0);
+}
+
 static void what_is_no_entry_is_left_out(void **state)
 {
     (void)state;
@@ -56,6 +74,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_registration_of_a_node_counts_until_it_is_applied),
+        cmocka_unit_test(what_was_replaced_does_not_count),
         cmocka_unit_test(what_is_no_entry_is_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

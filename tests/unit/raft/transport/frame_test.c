@@ -353,7 +353,7 @@ static void parts_without_bytes_are_refused(void **state)
     header.body_case = HOLDFAST__PEER__V1__HEADER__BODY_CHECKPOINT_PART;
     header.checkpoint_part = &part;
     refused(forge_proto(&header, 0), "has 0 bytes");
-    refused(forge_proto(&header, LIMIT_CHECKPOINT_PART_BYTES + 1), "has 1048577 bytes");
+    refused(forge_proto(&header, LIMIT_CHECKPOINT_PART_BYTES + 1), "has 262145 bytes");
     part.gone = true;
     refused(forge_proto(&header, 3), "has 3 bytes");
 }
