@@ -615,6 +615,9 @@ static void fill_status(hf_status *status, struct arena *arena,
     status->digest = copy_text(arena, reply->digest);
     status->ledger_time_ms = ms_of_timestamp(reply->ledger_time);
     status->transferring_to = reply->transferring_to;
+    status->ledger_version = reply->ledger_version;
+    status->ledger_version_known = reply->ledger_version_known;
+    status->clock_warning = copy_text(arena, reply->clock_warning);
     status->members = cluster_members_of(arena, reply->members, reply->n_members);
     status->member_count = reply->n_members;
     status->log_first_index = reply->log_first_index;

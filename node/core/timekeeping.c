@@ -120,6 +120,13 @@ void core_clocks_upkeep(struct core *core)
 
 /* ---- what is wrong ---- */
 
+bool core_clock_offset(const struct core *core, uint64_t id, int64_t *offset_ms)
+{
+    *offset_ms = 0;
+    return id == core->config.id || wall_clocks_offset(&core->wall_clocks, id, core_now_ms(core),
+                                                       own_wall_ms(core), offset_ms);
+}
+
 void core_clock_warning(const struct core *core, char text[CLOCK_WARNING_BYTES])
 {
     struct wall_time wall = core_wall_time(core);

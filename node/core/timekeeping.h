@@ -25,6 +25,8 @@ void core_clocks_heard_leader(struct core *core, int64_t ledger_time_ms);
 /* Asks the others, and warns. */
 void core_clocks_upkeep(struct core *core);
 
+/* How far a member's wall clock is ahead of this node's; false: not heard of lately. */
+bool core_clock_offset(const struct core *core, uint64_t id, int64_t *offset_ms);
 /* What an operator should know of this node's clock; empty: nothing. */
 #define CLOCK_WARNING_BYTES 256
 void core_clock_warning(const struct core *core, char text[CLOCK_WARNING_BYTES]);
