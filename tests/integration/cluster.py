@@ -69,13 +69,15 @@ class Node:
         self.log_path.touch()
         self.process = None
         self.paused = False
+        self.program = harness.HOLDFASTD  # of the next start
+        self.environment = {}
         self._stubs = None
 
     # ---- life and death ----
 
     def command(self):
         return [
-            harness.HOLDFASTD,
+            self.program,
             "--id", self.id,
             "--data", self.data,
             "--client-address", self.client_address,
@@ -88,7 +90,7 @@ class Node:
         assert not self.running, f"node {self.id} runs already"
         self.paused = False
         with self.log_path.open("ab") as log:
-            self.process = harness.spawn(self.command(), stdout=log, stderr=log)
+            self.process = harness.spawn(self.command(), stdout=log, stderr=log, env={**os.environ, **self.environment})
 
     @property
     def running(self):
