@@ -45,6 +45,8 @@ void node_describe_leader(const struct node *node, char *text, size_t size)
     const char *address = forwarder_leader(node->forwarder);
     if (node->closing > 0) {
         snprintf(text, size, "this node is stopping; nothing was executed");
+    } else if (peers_describe_outsider(node, text, size)) {
+        /* said */
     } else if (address != NULL) {
         snprintf(text, size, "leadership has moved to %s; nothing was executed, try again",
                  address);
@@ -177,7 +179,7 @@ void node_follow_leader(struct node *node)
 {
     const char *address = NULL;
     uint64_t leader_id = node->core.leader_id;
-    if (leader_id != 0 && leader_id != node->options->id) {
+    if (leader_id != 0 && leader_id != node->options->id && node->core.removed_index == 0) {
         address = transport_client_address(node->transport, leader_id);
     }
     forwarder_set_leader(node->forwarder, address);
@@ -308,6 +310,7 @@ static void on_upkeep(uv_timer_t *timer)
     }
     node_follow_leader(node);
     node_must("replication", core_upkeep(&node->core, &error), &error);
+    peers_follow(node);
 }
 
 /* ---- start ---- */
@@ -318,10 +321,11 @@ static bool open_network(struct node *node, struct error *error)
         .cluster_id = node->core.cluster_id,
         .node_id = node->options->id,
         .incarnation = data_directory_incarnation(node->core.directory),
-        .listen_address = node->options->peer_address,
+        .listen_address =
+            node->options->peer_address != NULL ? node->options->peer_address : node->core.address,
         .client_address = node->options->advertise_client,
-        .members = node->options->members,
-        .member_count = node->options->member_count,
+        .peer_address = node->core.address,
+        /* Members: when the replica has started (peers_follow). */
     };
     const struct transport_events events = {
         .context = node,
@@ -329,6 +333,8 @@ static bool open_network(struct node *node, struct error *error)
         .connected = peers_connected,
         .disconnected = peers_disconnected,
         .admit = peers_admit,
+        .removed_at = peers_removed_at,
+        .told_removed = peers_told_removed,
         .refused = peers_refused,
         .turned_away = peers_turned_away,
     };
@@ -382,6 +388,7 @@ static bool open_core(struct node *node, struct error *error)
         .address = options->advertise_peer,
         .members = options->members,
         .member_count = options->member_count,
+        .cluster_id = options->cluster_id,
         .election_timeout_ms = options->election_timeout_ms,
         .heartbeat_ms = options->heartbeat_ms,
         .data = options->data,
@@ -433,14 +440,15 @@ bool node_start(struct node *node, uv_loop_t *loop, const struct node_options *o
     node->replica_timer.data = node;
     node->upkeep_timer.data = node;
     node->turn.data = node;
+    peers_follow(node);
     uv_check_start(&node->turn, on_turn);
     uv_timer_start(&node->upkeep_timer, on_upkeep, CORE_UPKEEP_MS, CORE_UPKEEP_MS);
     arm_replica_timer(node);
     char cluster_id[17];
     snprintf(cluster_id, sizeof cluster_id, "%016" PRIx64, node->core.cluster_id);
     log_info("started", LOG_TEXT("version", HOLDFAST_VERSION), LOG_TEXT("cluster", cluster_id),
-             LOG_TEXT("client", options->advertise_client),
-             LOG_TEXT("peer", options->advertise_peer), LOG_TEXT("data", options->data),
+             LOG_TEXT("client", options->advertise_client), LOG_TEXT("peer", node->core.address),
+             LOG_TEXT("data", options->data),
              LOG_NUMBER("applied", core_applied_index(&node->core)),
              LOG_NUMBER("last", log_store_last_index(node->core.log)));
     return true;

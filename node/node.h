@@ -25,6 +25,13 @@
 #include "stopping.h"
 #include "storage/state_db.h"
 
+/* Whom the transport was last told to follow. */
+struct followed {
+    uint64_t version; /* of the members */
+    uint64_t committed_index;
+    bool nobody;
+};
+
 struct node {
     const struct node_options *options;
     uv_loop_t *loop;
@@ -40,8 +47,12 @@ struct node {
     struct arena arena;             /* for reads, as they were sent */
     struct arena replies;           /* for their answers */
 
-    bool refused[LIMIT_NODES]; /* by place: this member refuses us */
-    bool serving;              /* as grpc.health.v1 was last told */
+    uint64_t refusals[LIMIT_PEERS_KNOWN]; /* ids of those who refuse us */
+    size_t refusal_count;
+    bool is_following;
+    struct followed followed;
+    uint64_t removed_index; /* as the log was last told; 0: this node was not removed */
+    bool serving;           /* as grpc.health.v1 was last told */
     uint64_t last_notice_ms;
     uint64_t last_slow_ms;
 

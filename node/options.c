@@ -27,6 +27,7 @@ enum option_name {
     OPTION_ADVERTISE_CLIENT,
     OPTION_ADVERTISE_PEER,
     OPTION_INITIAL_CLUSTER,
+    OPTION_CLUSTER_ID,
     OPTION_ELECTION_TIMEOUT,
     OPTION_HEARTBEAT,
     OPTION_LOG_LEVEL,
@@ -44,21 +45,25 @@ static const struct {
     const char *value;
     const char *help;
 } option_table[OPTION_COUNT] = {
-    [OPTION_ID] = {"id", "N", "this node's id, 1 or more; for ever"},
+    [OPTION_ID] = {"id", "N", "this node's id, 1 or more; for ever, and never another node's"},
     [OPTION_DATA] = {"data", "DIR", "where this node keeps its log and state"},
     [OPTION_CLIENT_ADDRESS] = {"client-address", "HOST:PORT",
                                "where clients connect (default " DEFAULT_CLIENT_ADDRESS ")"},
     [OPTION_PEER_ADDRESS] = {"peer-address", "HOST:PORT",
-                             "where the other nodes connect (default: as in --initial-cluster)"},
+                             "where the other nodes connect (default: --advertise-peer, or as in "
+                             "the list of members)"},
     [OPTION_ADVERTISE_CLIENT] = {"advertise-client", "HOST:PORT",
                                  "the client address as clients reach it (default: "
                                  "--client-address)"},
     [OPTION_ADVERTISE_PEER] = {"advertise-peer", "HOST:PORT",
-                               "the peer address as nodes reach it; must stand in "
-                               "--initial-cluster"},
+                               "the peer address as nodes reach it (default: as in "
+                               "--initial-cluster, or --peer-address)"},
     [OPTION_INITIAL_CLUSTER] = {"initial-cluster", "ID=HOST:PORT,...",
-                                "all nodes with their peer addresses; the same on each node, "
-                                "for ever"},
+                                "new directory: the nodes that found the cluster, with their peer "
+                                "addresses; the same on each of them"},
+    [OPTION_CLUSTER_ID] =
+        {"cluster-id", "HEX",
+         "new directory: the cluster that this node joins, once it is added there"},
     [OPTION_ELECTION_TIMEOUT] = {"election-timeout-ms", "MS",
                                  "no word from the leader for this long: elect (default 300)"},
     [OPTION_HEARTBEAT] = {"heartbeat-ms", "MS",
@@ -340,6 +345,23 @@ static const char *own_peer_address(const struct node_options *options)
     return NULL;
 }
 
+static bool parse_cluster_id(struct node_options *options, const struct found *found,
+                             struct error *error)
+{
+    const char *text = found->value[OPTION_CLUSTER_ID];
+    char *end;
+    errno = 0;
+    options->cluster_id = strtoull(text, &end, 16);
+    if (strlen(text) != 16 || strspn(text, "0123456789abcdefABCDEF") != 16 || errno != 0 ||
+        options->cluster_id == 0) {
+        return error_set(error,
+                         "%s: '%s' is not the id of a cluster, 16 hexadecimal digits as `holdfast "
+                         "cluster status` shows them",
+                         found->where[OPTION_CLUSTER_ID], text);
+    }
+    return true;
+}
+
 /* When snapshots are taken, what they may keep, and how fast they leave. */
 static bool fill_snapshots(struct node_options *options, const struct found *found,
                            struct error *error)
@@ -387,17 +409,66 @@ static bool fill_snapshots(struct node_options *options, const struct found *fou
     return true;
 }
 
+/* Where peers connect: told, or left to the list of members on disk. */
+static bool fill_peer_addresses(struct node_options *options, struct found *found,
+                                struct error *error)
+{
+    if (found->value[OPTION_PEER_ADDRESS] != NULL) {
+        found_set(found, OPTION_ADVERTISE_PEER, found->value[OPTION_PEER_ADDRESS],
+                  found->where[OPTION_PEER_ADDRESS]);
+    }
+    if (found->value[OPTION_ADVERTISE_PEER] == NULL) {
+        return true;
+    }
+    found_set(found, OPTION_PEER_ADDRESS, found->value[OPTION_ADVERTISE_PEER],
+              found->where[OPTION_ADVERTISE_PEER]);
+    options->peer_address = memory_strdup(found->value[OPTION_PEER_ADDRESS]);
+    options->advertise_peer = memory_strdup(found->value[OPTION_ADVERTISE_PEER]);
+    return check_reachable(options->advertise_peer, found->where[OPTION_ADVERTISE_PEER], error);
+}
+
+/* One of those who found the cluster, or did once. */
+static bool fill_founder(struct node_options *options, struct found *found, struct error *error)
+{
+    const char *where = found->where[OPTION_INITIAL_CLUSTER];
+    options->initial_cluster = memory_strdup(found->value[OPTION_INITIAL_CLUSTER]);
+    if (!parse_members(options, where, error)) {
+        return false;
+    }
+    if (options->id == 0) {
+        return error_set(error, "--id is needed with %s: which of these nodes is this one?", where);
+    }
+    const char *own = own_peer_address(options);
+    if (own == NULL) {
+        return error_set(error,
+                         "%s: node %" PRIu64 " (--id) does not stand in it; a node that joins a "
+                         "cluster later is given --cluster-id instead",
+                         where, options->id);
+    }
+    found_set(found, OPTION_ADVERTISE_PEER, own, "--initial-cluster");
+    if (strcmp(found->value[OPTION_ADVERTISE_PEER], own) != 0) {
+        return error_set(error, "%s: %s is not node %" PRIu64 "'s address in --initial-cluster, %s",
+                         found->where[OPTION_ADVERTISE_PEER], found->value[OPTION_ADVERTISE_PEER],
+                         options->id, own);
+    }
+    options->advertise_peer = memory_strdup(own);
+    found_set(found, OPTION_PEER_ADDRESS, own, "--initial-cluster");
+    options->peer_address = memory_strdup(found->value[OPTION_PEER_ADDRESS]);
+    return true;
+}
+
 static bool fill(struct node_options *options, struct found *found, struct error *error)
 {
-    static const enum option_name needed[] = {OPTION_ID, OPTION_DATA, OPTION_INITIAL_CLUSTER};
-    for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
-        if (found->value[needed[i]] == NULL) {
-            return error_set(error, "--%s is needed (%s): see --help", option_table[needed[i]].name,
-                             option_table[needed[i]].help);
-        }
+    if (found->value[OPTION_DATA] == NULL) {
+        return error_set(error, "--data is needed (%s): see --help",
+                         option_table[OPTION_DATA].help);
     }
     uint64_t number;
-    if (!parse_number(found, OPTION_ID, 1, UINT32_MAX, &options->id, error)) {
+    if (found->value[OPTION_ID] != NULL &&
+        !parse_number(found, OPTION_ID, 1, UINT32_MAX, &options->id, error)) {
+        return false;
+    }
+    if (found->value[OPTION_CLUSTER_ID] != NULL && !parse_cluster_id(options, found, error)) {
         return false;
     }
     options->election_timeout_ms = DEFAULT_ELECTION_TIMEOUT_MS;
@@ -442,7 +513,6 @@ static bool fill(struct node_options *options, struct found *found, struct error
         return error_set(error, "%s: an empty path", found->where[OPTION_DATA]);
     }
     options->data = memory_strdup(found->value[OPTION_DATA]);
-    options->initial_cluster = memory_strdup(found->value[OPTION_INITIAL_CLUSTER]);
     options->client_address = memory_strdup(found->value[OPTION_CLIENT_ADDRESS]);
     found_set(found, OPTION_ADVERTISE_CLIENT, options->client_address, "--client-address");
     options->advertise_client = memory_strdup(found->value[OPTION_ADVERTISE_CLIENT]);
@@ -450,24 +520,9 @@ static bool fill(struct node_options *options, struct found *found, struct error
         return false;
     }
 
-    if (!parse_members(options, found->where[OPTION_INITIAL_CLUSTER], error)) {
-        return false;
-    }
-    const char *own = own_peer_address(options);
-    if (own == NULL) {
-        return error_set(error, "%s: node %" PRIu64 " (--id) does not stand in it",
-                         found->where[OPTION_INITIAL_CLUSTER], options->id);
-    }
-    found_set(found, OPTION_ADVERTISE_PEER, own, "--initial-cluster");
-    if (strcmp(found->value[OPTION_ADVERTISE_PEER], own) != 0) {
-        return error_set(error, "%s: %s is not node %" PRIu64 "'s address in --initial-cluster, %s",
-                         found->where[OPTION_ADVERTISE_PEER], found->value[OPTION_ADVERTISE_PEER],
-                         options->id, own);
-    }
-    options->advertise_peer = memory_strdup(own);
-    found_set(found, OPTION_PEER_ADDRESS, own, "--initial-cluster");
-    options->peer_address = memory_strdup(found->value[OPTION_PEER_ADDRESS]);
-    return true;
+    return found->value[OPTION_INITIAL_CLUSTER] != NULL
+               ? fill_founder(options, found, error)
+               : fill_peer_addresses(options, found, error);
 }
 
 enum options_outcome options_read(struct node_options *options, int argc, char **argv,
@@ -501,8 +556,13 @@ void options_free(struct node_options *options)
 
 void options_print_help(void)
 {
-    printf("holdfastd - one node of a replicated stock ledger\n\n"
-           "usage: holdfastd --id N --data DIR --initial-cluster ID=HOST:PORT,... [OPTION]...\n\n");
+    printf(
+        "holdfastd - one node of a replicated stock ledger\n\n"
+        "usage: holdfastd --id N --data DIR --initial-cluster ID=HOST:PORT,... [OPTION]...\n"
+        "       holdfastd --id N --data DIR --cluster-id HEX --peer-address HOST:PORT [OPTION]...\n"
+        "       holdfastd --data DIR [OPTION]...\n\n"
+        "The first founds a cluster, the second joins one (see `holdfast cluster add`), the third "
+        "starts a node\nthat has its directory.\n\n");
     for (int i = 0; i < OPTION_COUNT; i++) {
         char left[48];
         snprintf(left, sizeof left, "--%s %s", option_table[i].name, option_table[i].value);

@@ -8,7 +8,7 @@
  * a leader that lacks what was acknowledged (Raft rule 0). A registration that never commits may be
  * believed too: it refuses somebody until it is replaced, no more.
  *
- * Threads: the loop's. Bounds: LIMIT_NODES.
+ * Threads: the loop's. Bounds: the log's; an id is registered once.
  */
 #ifndef NODE_REGISTRATIONS_H
 #define NODE_REGISTRATIONS_H
@@ -24,9 +24,12 @@ struct registration {
 
 /* Zero-initialise. */
 struct registrations {
-    struct registration items[LIMIT_NODES];
+    struct registration *items;
     size_t count;
+    size_t capacity;
 };
+/* It is empty then. */
+void registrations_free(struct registrations *registrations);
 
 /* An entry of commands, in the order of the log. `lines` is room for decoding. One that can't be
  * read is left out: apply stops the node if it ever commits. */

@@ -12,6 +12,7 @@
  * - a member has at most one connection to us, the newest it made (rule 5): messages of an older
  *   one never come after those of a newer one.
  * - a message comes from whom the hello named (rule 15).
+ * - whoever belongs to our cluster and is admitted becomes a peer, member or guest (peers.c).
  *
  * What can fail: a stranger is refused (told why, then left to hang up until its deadline), says
  * nothing in time, or talks rubbish; a member talks rubbish. Each ends that connection and is
@@ -85,12 +86,15 @@ static void member_on_end(struct connection *connection, enum connection_end how
                           const char *reason)
 {
     struct peer *peer = connection->owner;
+    struct transport *transport = peer->transport;
+    uint64_t id = peer->id;
     peer->incoming = NULL;
+    peer_rest(peer);
     /* A connection that is merely lost is no news: ours to the peer tells the same. */
     if (how == CONNECTION_RUBBISH) {
         char who[64];
-        snprintf(who, sizeof who, "node %" PRIu64, peer->id);
-        transport_report(peer->transport, who, reason);
+        snprintf(who, sizeof who, "node %" PRIu64, id);
+        transport_report(transport, who, reason);
     }
 }
 
@@ -109,19 +113,21 @@ static void forget_stranger(struct connection *connection)
 }
 
 static struct frame *answer(struct transport *transport, const struct hello *theirs,
-                            const char *refusal)
+                            const char *refusal, uint64_t removed_index)
 {
     struct hello ours = transport->self;
     ours.to_node_id = theirs->node_id;
-    return frame_of_answer(&ours, refusal);
+    return frame_of_removal(&ours, refusal, removed_index);
 }
 
 /* It is told why and left to hang up: closing at once could destroy what it has not read yet. */
-static void refuse(struct connection *connection, const struct hello *theirs, const char *reason)
+static void refuse(struct connection *connection, const struct hello *theirs, const char *reason,
+                   uint64_t removed_index)
 {
     char who[128];
     snprintf(who, sizeof who, "node %" PRIu64 " from %s", theirs->node_id, connection->remote_host);
-    bool queued = connection_send(connection, answer(connection->transport, theirs, reason));
+    bool queued =
+        connection_send(connection, answer(connection->transport, theirs, reason, removed_index));
     assert(queued); /* the first frame of its connection */
     connection->refused = true;
     transport_report(connection->transport, who, reason);
@@ -133,7 +139,7 @@ static void say_welcome(struct connection *connection, struct peer *peer,
 {
     connection_welcome(connection);
     transport_keep_client_address(peer, theirs);
-    bool queued = connection_send(connection, answer(connection->transport, theirs, ""));
+    bool queued = connection_send(connection, answer(connection->transport, theirs, "", 0));
     assert(queued); /* the first frame of its connection */
 }
 
@@ -146,6 +152,7 @@ static void welcome(struct connection *connection, struct peer *peer, const stru
     peer->incoming = connection;
     peer->incoming_session = theirs->session;
     peer->incoming_number = theirs->connection;
+    peer->incoming_incarnation = theirs->incarnation;
     connection->handler = &member_handler;
     connection->owner = peer;
     say_welcome(connection, peer, theirs);
@@ -168,17 +175,15 @@ static bool is_older(const struct peer *peer, const struct hello *hello)
 }
 
 static bool is_welcome(struct transport *transport, const struct hello *theirs, struct peer **peer,
-                       struct error *why)
+                       uint64_t *removed_index, struct error *why)
 {
-    if (!hello_check(&transport->self, theirs, why)) {
+    *removed_index = 0;
+    if (!hello_check(&transport->self, theirs, why) ||
+        !transport_admits(transport, theirs, removed_index, why) || transport->closing) {
         return false;
     }
-    *peer = transport_find_peer(transport, theirs->node_id);
-    if (*peer == NULL) {
-        return error_set(why, "node %" PRIu64 " is not a member of the cluster of node %" PRIu64,
-                         theirs->node_id, transport->self.node_id);
-    }
-    return transport_admits(transport, theirs, why);
+    *peer = peers_host(transport, theirs, why);
+    return *peer != NULL;
 }
 
 static bool stranger_on_frame(struct connection *connection, struct frame_content *content,
@@ -196,16 +201,18 @@ static bool stranger_on_frame(struct connection *connection, struct frame_conten
     struct transport *transport = connection->transport;
     struct peer *peer = NULL;
     struct error why;
-    bool accepted = is_welcome(transport, &content->hello, &peer, &why);
+    uint64_t removed_index;
+    bool accepted = is_welcome(transport, &content->hello, &peer, &removed_index, &why);
     if (connection->ended) {
         return true; /* the owner closed the transport when asked */
     }
     if (!accepted) {
-        refuse(connection, &content->hello, why.text);
+        refuse(connection, &content->hello, why.text, removed_index);
     } else if (is_older(peer, &content->hello)) {
         /* It waited in our backlog while the peer gave it up and made a new one. */
         forget_stranger(connection);
         connection_close(connection);
+        peer_rest(peer);
     } else if (content->hello.purpose == HELLO_BULK) {
         welcome_bulk(connection, peer, &content->hello);
     } else {

@@ -199,6 +199,7 @@ static void taken_on_end(struct connection *connection, enum connection_end how,
     if (how == CONNECTION_RUBBISH) {
         report(peer, reason);
     }
+    peer_rest(peer);
 }
 
 static const struct connection_handler taken_handler = {

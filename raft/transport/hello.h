@@ -26,6 +26,7 @@ struct hello {
     uint64_t session;                             /* random, one per opened transport */
     uint64_t connection;                          /* counts the connections of a session */
     char client_address[LIMIT_ADDRESS_BYTES + 1]; /* empty: none */
+    char peer_address[LIMIT_ADDRESS_BYTES + 1];   /* where to answer it; empty: as members do */
     uint32_t purpose;
 };
 

@@ -100,7 +100,7 @@ class Refused(harness.TestCase):
         self.refused(self.flags() + ["--id", "2"], "--id", "twice", status=2)
         for name in ("id", "data", "initial_cluster"):
             self.refused(self.flags(**{name: None}), "--" + name.replace("_", "-"), "needed", status=2)
-        self.refused([], "--id", status=2)
+        self.refused([], "--data", "needed", status=2)
 
     def test_values(self):
         for name, value in (
