@@ -5,7 +5,7 @@
  * towards the time to go by (wall_clocks.h: its wall clock as far as a majority of the voters bears
  * it out) by at most a tenth of the time that passes. So a jump of its wall clock never becomes a
  * jump of ledger time, and a ledger time that is ahead of everybody runs at nine tenths until they
- * have caught up. docs/decisions/008 has the reasons.
+ * have caught up. docs/decisions/009 has the reasons.
  *
  * A base is the largest of the last stamp and the time to go by. It is taken
  * - when a lead begins; if no majority's clocks are known then, ledger time goes on from where this

@@ -43,8 +43,8 @@ struct world_node {
     struct log_run run;
     struct pool_work *works[WORLD_WORKS];
     size_t work_count;
-    bool pool_is_shut; /* works wait */
-    bool pool_refuses; /* every other one */
+    bool pool_is_shut;    /* works wait */
+    bool pool_refuses;    /* every other one */
     bool is_told_nothing; /* at its start: its directory says all */
     size_t refused;
     size_t quiets;
