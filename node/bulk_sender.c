@@ -11,7 +11,7 @@
 
 /* What may leave at once: enough that timers of a millisecond, on a loop that has other work, keep
  * up with the rate; little beside what a network carries in one. */
-#define BURST_BYTES (4 * LIMIT_CHECKPOINT_PART_BYTES)
+#define BURST_BYTES (UINT64_C(4) * LIMIT_CHECKPOINT_PART_BYTES)
 
 static void send_now(struct bulk_sender *sender, uint64_t peer_id,
                      const struct peer_message *message)

@@ -311,6 +311,7 @@ static void on_upkeep(uv_timer_t *timer)
     node_follow_leader(node);
     node_must("replication", core_upkeep(&node->core, &error), &error);
     peers_follow(node);
+    snapshot_service_log(node);
 }
 
 /* ---- start ---- */

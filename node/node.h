@@ -22,6 +22,7 @@
 #include "options.h"
 #include "raft/transport.h"
 #include "rpc/server.h"
+#include "snapshot_service.h"
 #include "stopping.h"
 #include "storage/state_db.h"
 
@@ -55,6 +56,7 @@ struct node {
     bool serving;           /* as grpc.health.v1 was last told */
     uint64_t last_notice_ms;
     uint64_t last_slow_ms;
+    struct snapshot_seen snapshots_seen;
 
     uv_timer_t replica_timer; /* Raft's timeouts */
     uv_timer_t upkeep_timer;  /* ticks, registrations, health */

@@ -1,6 +1,6 @@
 /*
  * snapshot_service.c - TakeSnapshot: a snapshot of this node now, answered when it is stored and
- * the log begins behind it (core/snapshots.h); and what Status says of snapshots.
+ * the log begins behind it (core/snapshots.h); and what Status and the node's log say of snapshots.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -78,4 +78,28 @@ void snapshot_service_describe(const struct node *node, struct snapshot_descript
         fetching->installing = progress.is_installing;
         response->fetching = fetching;
     }
+}
+
+void snapshot_service_log(struct node *node)
+{
+    struct snapshot_seen *seen = &node->snapshots_seen;
+    struct replica_status status;
+    struct fetching_progress progress;
+    replica_status_get(node->core.replica, &status);
+    bool fetches = fetching_progress_get(node->core.fetching, &progress);
+    if (fetches &&
+        (progress.index != seen->fetched_index || progress.peer_id != seen->fetched_from)) {
+        log_info("fetching", LOG_NUMBER("index", progress.index),
+                 LOG_NUMBER("from", progress.peer_id));
+    }
+    if (status.snapshot_index != seen->index && status.snapshot_index == seen->fetched_index) {
+        log_info("installed", LOG_NUMBER("index", status.snapshot_index),
+                 LOG_NUMBER("from", seen->fetched_from));
+    } else if (status.snapshot_index != seen->index) {
+        log_debug("snapshot", LOG_NUMBER("index", status.snapshot_index),
+                  LOG_NUMBER("log_begins", log_store_first_index(node->core.log)));
+    }
+    seen->index = status.snapshot_index;
+    seen->fetched_index = fetches ? progress.index : 0;
+    seen->fetched_from = fetches ? progress.peer_id : 0;
 }

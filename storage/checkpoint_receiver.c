@@ -237,10 +237,13 @@ static bool write_part(struct checkpoint_receiver *receiver, struct bytes data, 
         !receiver->files->write(receiver->file, receiver->offset, data.data, data.len, error)) {
         return false;
     }
+    uint64_t synced = receiver->offset / CHECKPOINT_SYNC_BYTES;
     receiver->crc = crc32c(receiver->crc, data.data, data.len);
     receiver->offset += data.len;
     receiver->bytes += data.len;
-    return true;
+    /* Now and then, so that the last sync is none of a whole file. */
+    return receiver->offset / CHECKPOINT_SYNC_BYTES == synced ||
+           receiver->files->sync(receiver->file, error);
 }
 
 enum checkpoint_taken checkpoint_receiver_take(struct checkpoint_receiver *receiver,

@@ -111,6 +111,7 @@ static void set_options(struct state_db *db, size_t write_buffer_bytes)
     rocksdb_options_set_level_compaction_dynamic_level_bytes(options, 1);
     rocksdb_options_set_level0_slowdown_writes_trigger(options, SLOWDOWN_FILES);
     rocksdb_options_set_level0_stop_writes_trigger(options, STOP_FILES);
+    rocksdb_options_set_bytes_per_sync(options, STATE_SYNC_BYTES);
     rocksdb_options_set_max_open_files(options, STATE_OPEN_FILES);
     /* Two cores serve everything: the young levels are rewritten often and stay plain, the old ones
      * hold nearly all bytes. */

@@ -306,7 +306,7 @@ static void end_calls(struct snapshots *snapshots)
             end_first_call(snapshots, true, index, "");
         } else if (core_now_ms(core) - first->begun_ms >= CALL_MS) {
             end_first_call(snapshots, false, 0,
-                           "none could be taken in time: this node has been behind the others, or "
+                           "none could be taken in time; this node has been behind the others, or "
                            "without a leader, or its disk is very slow");
         } else {
             break;
@@ -334,8 +334,8 @@ bool snapshots_call(struct snapshots *snapshots, struct snapshot_call *call, str
     if (is_fetched(snapshots)) {
         return error_set(why,
                          "another node fetches the snapshot at entry %" PRIu64
-                         ", or has within the last minute, and a newer one would make it begin "
-                         "anew: ask again later",
+                         " from this one, or has within the last minute; a newer one would make it "
+                         "begin anew",
                          snapshots->server.index);
     }
     call->least_index = core_applied_index(core);

@@ -262,6 +262,9 @@
 #define STATE_OPEN_FILES 256
 /* Its threads: one that flushes, one that compacts. */
 #define STATE_BACKGROUND_JOBS 2
+/* What it has written of a file before it asks the disk to begin: a sync of a whole write buffer at
+ * its end would keep the log's sync waiting. */
+#define STATE_SYNC_BYTES (1u << 20)
 /* Changes of one commit stay in memory until it; one entry's work bounds them. This much of the
  * memory is kept for the next one. */
 #define STATE_OVERLAY_KEPT_BYTES (8u << 20)
@@ -278,6 +281,8 @@
 #define LIMIT_CHECKPOINT_FILES      16384
 #define LIMIT_CHECKPOINT_BYTES      (UINT64_C(1) << 40)
 #define LIMIT_CHECKPOINT_NAME_BYTES 64
+/* What is received of a file between two syncs: little to wait for for who else syncs. */
+#define CHECKPOINT_SYNC_BYTES (4u << 20)
 /* What is read at once to sum up a file. */
 #define CHECKPOINT_READ_BYTES (1u << 20)
 /* What one message brings of a file: little enough that its checksums and copies are no pause on
