@@ -1,7 +1,7 @@
 /*
- * cluster.c - the public calls that change the cluster's members, and its leader: encode, hand
- * over, wait, decode. They go wherever commands go: the leader, and where it isn't known the node
- * that names it.
+ * cluster.c - the public calls that change the cluster's members, its leader, and the ledger's
+ * version: encode, hand over, wait, decode. They go wherever commands go: the leader, and where it
+ * isn't known the node that names it.
  *
  * A change of members may be given again after an attempt that nothing is known of: what is done
  * already is answered with `unchanged`. A hand-over to nobody in particular may not: the second one
@@ -33,6 +33,8 @@ const hf_member *cluster_members_of(struct arena *arena, Holdfast__V1__Member *c
             .match_index = members[i]->match_index,
             .heard = members[i]->heard,
             .last_contact_ms = members[i]->last_contact_ms,
+            .clock_is_known = members[i]->clock_case == HOLDFAST__V1__MEMBER__CLOCK_CLOCK_OFFSET_MS,
+            .clock_offset_ms = members[i]->clock_offset_ms,
         };
     }
     return items;
@@ -135,6 +137,41 @@ static void fail_leadership(void *object, const struct reply_failure *failure)
 static const struct reply_shape REPLY_LEADERSHIP = {sizeof(hf_leadership), false, decode_leadership,
                                                     fail_leadership};
 
+static hf_verdict decode_upgrade(void *object, struct bytes reply, uint32_t attempts,
+                                 struct error *error)
+{
+    hf_upgrade *upgrade = object;
+    struct scratch scratch;
+    const Holdfast__V1__RaiseLedgerVersionResponse *message =
+        unpack(&scratch, &holdfast__v1__raise_ledger_version_response__descriptor, reply, error);
+    bool good = message != NULL;
+    if (good && message->ledger_version == 0) {
+        good = error_set(error, "the reply names no version");
+    }
+    if (good) {
+        upgrade->verdict = HF_OK;
+        upgrade->message = hf_verdict_text(HF_OK);
+        upgrade->attempts = attempts;
+        upgrade->ledger_version = message->ledger_version;
+        upgrade->unchanged = message->unchanged;
+        upgrade->log_index = message->log_index;
+    }
+    arena_free(&scratch.arena);
+    return good ? HF_OK : HF_VERDICT_UNSPECIFIED;
+}
+
+static void fail_upgrade(void *object, const struct reply_failure *failure)
+{
+    hf_upgrade *upgrade = object;
+    upgrade->verdict = failure->verdict;
+    upgrade->may_have_executed = failure->may_have_executed;
+    upgrade->message = arena_copy_string(object_arena(object), failure->message);
+    upgrade->attempts = failure->attempts;
+}
+
+static const struct reply_shape REPLY_UPGRADE = {sizeof(hf_upgrade), false, decode_upgrade,
+                                                 fail_upgrade};
+
 /* ---- calls ---- */
 
 static void pack(struct request *request, const ProtobufCMessage *message)
@@ -215,6 +252,24 @@ hf_verdict hf_transfer_leadership(hf_client *client, uint64_t node_id,
     hf_leadership *leadership = request_take(&request, out != NULL);
     if (out != NULL) {
         *out = leadership;
+    }
+    return verdict;
+}
+
+hf_verdict hf_raise_ledger_version(hf_client *client, uint32_t to, const hf_call_options *options,
+                                   hf_upgrade **out)
+{
+    struct request request;
+    if (request_begin(&request, client, REQUEST_WAITS, &REPLY_UPGRADE, ROOM_BYTES)) {
+        Holdfast__V1__RaiseLedgerVersionRequest message =
+            HOLDFAST__V1__RAISE_LEDGER_VERSION_REQUEST__INIT;
+        message.to = to;
+        pack(&request, &message.base);
+    }
+    hf_verdict verdict = request_wait(&request, CLUSTER "RaiseLedgerVersion", options);
+    hf_upgrade *upgrade = request_take(&request, out != NULL);
+    if (out != NULL) {
+        *out = upgrade;
     }
     return verdict;
 }

@@ -619,6 +619,9 @@ static void fill_status(hf_status *status, struct arena *arena,
     status->digests_agree = reply->digests_agree;
     status->digest_alarm = copy_text(arena, reply->digest_alarm);
     status->removed_index = reply->removed_index;
+    status->ledger_version = reply->ledger_version;
+    status->ledger_version_known = reply->ledger_version_known;
+    status->clock_warning = copy_text(arena, reply->clock_warning);
     status->members = cluster_members_of(arena, reply->members, reply->n_members);
     status->member_count = reply->n_members;
     status->log_first_index = reply->log_first_index;

@@ -162,6 +162,18 @@ static void print_json(const struct nodes *nodes)
     buffer_free(&line);
 }
 
+/* What should not stay unseen behind a table. */
+static void tell_clocks(const struct nodes *nodes)
+{
+    for (size_t i = 0; i < nodes->count; i++) {
+        const struct node_answer *answer = &nodes->items[i];
+        if (node_answered(answer) && answer->status->clock_warning[0] != '\0') {
+            fprintf(stderr, "warning: node %" PRIu64 ": %s\n", answer->node_id,
+                    answer->status->clock_warning);
+        }
+    }
+}
+
 /* Who gave no answer, or takes no commands, and why; how many answered. */
 static size_t tell_troubles(struct verb *verb, const struct nodes *nodes)
 {
@@ -239,6 +251,7 @@ int verb_cluster_status(int argc, char **argv)
         } else if (answered > 0) {
             print_table(&nodes);
             tell_refusing_nodes(&nodes);
+            tell_clocks(&nodes);
         }
         if (answered > 0 && verb.exit_code == EXIT_CODE_UNREACHED) {
             verb.exit_code = EXIT_CODE_DONE;

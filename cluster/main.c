@@ -32,6 +32,8 @@ static const struct verb_entry {
     {"cluster", "remove", "take a node out of the cluster", verb_cluster_remove},
     {"cluster", "transfer-leader", "have another node lead", verb_cluster_transfer_leader},
     {"cluster", "snapshot", "have each node take a snapshot now", verb_cluster_snapshot},
+    {"cluster", "upgrade", "raise the ledger's version when all nodes know it",
+     verb_cluster_upgrade},
     {NULL, "bench", "measure how many orders a second the cluster takes", verb_bench},
 };
 

@@ -207,6 +207,9 @@ static void render_members(struct json *json, const hf_member *members, size_t c
         json_field_uint(json, "match_index", members[i].match_index);
         json_field_uint(json, "last_contact_ms", members[i].last_contact_ms);
         json_field_bool(json, "heard", members[i].heard);
+        if (members[i].clock_is_known) {
+            json_field_int(json, "clock_offset_ms", members[i].clock_offset_ms);
+        }
         json_object_end(json);
     }
     json_array_end(json);
@@ -260,6 +263,9 @@ void render_status(struct json *json, const char *endpoint, const hf_status *sta
         json_field_bool(json, "digests_agree", status->digests_agree);
         json_field_text(json, "digest_alarm", status->digest_alarm);
         json_field_uint(json, "removed_index", status->removed_index);
+        json_field_uint(json, "ledger_version", status->ledger_version);
+        json_field_uint(json, "ledger_version_known", status->ledger_version_known);
+        json_field_text(json, "clock_warning", status->clock_warning);
     }
     json_object_end(json);
 }
@@ -271,6 +277,15 @@ void render_membership(struct json *json, const hf_membership *membership)
     json_field_bool(json, "unchanged", membership->unchanged);
     render_members(json, membership->members, membership->member_count);
     json_field_text(json, "cluster_id", membership->cluster_id);
+    json_object_end(json);
+}
+
+void render_upgrade(struct json *json, const hf_upgrade *upgrade)
+{
+    json_object_begin(json);
+    json_field_uint(json, "ledger_version", upgrade->ledger_version);
+    json_field_bool(json, "unchanged", upgrade->unchanged);
+    json_field_uint(json, "log_index", upgrade->log_index);
     json_object_end(json);
 }
 

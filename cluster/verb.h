@@ -106,6 +106,7 @@ int verb_cluster_promote(int argc, char **argv);
 int verb_cluster_remove(int argc, char **argv);
 int verb_cluster_transfer_leader(int argc, char **argv);
 int verb_cluster_snapshot(int argc, char **argv);
+int verb_cluster_upgrade(int argc, char **argv);
 int verb_playground(int argc, char **argv);
 int verb_replay(int argc, char **argv);
 int verb_bench(int argc, char **argv);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "core/contacts.h"
+#include "core/timekeeping.h"
 
 const char *cluster_client_address(const struct node *node, uint64_t id)
 {
@@ -56,6 +57,9 @@ void cluster_members_fill(const struct node *node, struct cluster_members *out)
             from->id == node->core.config.id || transport_is_connected(node->transport, from->id);
         if (core_leads(&node->core)) {
             fill_as_leader(node, member);
+        }
+        if (core_clock_offset(&node->core, from->id, &member->clock_offset_ms)) {
+            member->clock_case = HOLDFAST__V1__MEMBER__CLOCK_CLOCK_OFFSET_MS;
         }
         out->pointers[i] = member;
     }

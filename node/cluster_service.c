@@ -12,6 +12,7 @@
 #include "base/address.h"
 #include "cluster_change.h"
 #include "cluster_members.h"
+#include "core/timekeeping.h"
 #include "message_check.h"
 #include "node.h"
 #include "proto_time.h"
@@ -42,6 +43,7 @@ void cluster_service_status(void *context, struct rpc_call *call, struct bytes m
     char digest[DIGEST_TEXT_BYTES];
     char cluster_id[CLUSTER_ID_TEXT_BYTES];
     char incarnation[CLUSTER_ID_TEXT_BYTES];
+    char clock_warning[CLOCK_WARNING_BYTES];
     Google__Protobuf__Timestamp ledger_time;
     Holdfast__V1__StatusResponse response = HOLDFAST__V1__STATUS_RESPONSE__INIT;
     response.cluster_id = cluster_id_text(cluster_id, node->core.cluster_id);
@@ -62,6 +64,10 @@ void cluster_service_status(void *context, struct rpc_call *call, struct bytes m
     response.digest_compared_index = digests.compared_index;
     response.digests_agree = digests.agree;
     response.digest_alarm = (char *)(uintptr_t)digests.alarm;
+    response.ledger_version = ledger_version(node->core.ledger);
+    response.ledger_version_known = node->core.config.ledger_version_known;
+    core_clock_warning(&node->core, clock_warning);
+    response.clock_warning = clock_warning;
     response.n_members = members.count;
     response.members = members.pointers;
     struct snapshot_description snapshots;

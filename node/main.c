@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#include "build.h"
 #include "identity.h"
 #include "node.h"
 #include "recovery.h"
@@ -83,7 +84,8 @@ int main(int argc, char **argv)
         options_print_help();
         return 0;
     case OPTIONS_VERSION:
-        printf("holdfastd %s\n", HOLDFAST_VERSION);
+        printf("holdfastd %s\nledger version %u\npeer protocol %d\n", HOLDFAST_VERSION,
+               build_ledger_version_known(), PEER_PROTOCOL_VERSION);
         return 0;
     case OPTIONS_REFUSED:
         return refuse_options(&options, &error);

@@ -15,10 +15,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "addresses.h"
+#include "build.h"
 #include "peers.h"
 #include "service.h"
 
@@ -66,10 +66,8 @@ static uint64_t env_monotonic_ms(void *context)
 
 static int64_t env_wall_ms(void *context)
 {
-    struct timespec now;
     (void)context;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return build_wall_ms();
 }
 
 static void env_send(void *context, uint64_t peer_id, const struct peer_message *message)
@@ -402,6 +400,7 @@ static bool open_core(struct node *node, struct error *error)
         .snapshot_log_entries = options->snapshot_log_entries,
         .snapshot_log_bytes = options->snapshot_log_bytes,
         .held_log_bytes = options->held_log_bytes,
+        .ledger_version_known = build_ledger_version_known(),
         .seed = (uint32_t)random[1],
     };
     return core_open(&node->core, &config, &env, error);

@@ -27,6 +27,7 @@ const struct rpc_method service_methods[] = {
     {CLUSTER("RemoveServer"), cluster_service_remove_server},
     {CLUSTER("TransferLeadership"), cluster_service_transfer_leadership},
     {CLUSTER("TakeSnapshot"), snapshot_service_take},
+    {CLUSTER("RaiseLedgerVersion"), upgrade_service_raise},
 };
 
 const size_t service_method_count = sizeof service_methods / sizeof service_methods[0];

@@ -34,6 +34,7 @@ void cluster_service_promote_server(void *context, struct rpc_call *call, struct
 void cluster_service_remove_server(void *context, struct rpc_call *call, struct bytes message);
 void cluster_service_transfer_leadership(void *context, struct rpc_call *call,
                                          struct bytes message);
+void upgrade_service_raise(void *context, struct rpc_call *call, struct bytes message);
 void snapshot_service_take(void *context, struct rpc_call *call, struct bytes message);
 
 #endif

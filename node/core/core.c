@@ -21,17 +21,13 @@
 #include "base/planted.h"
 #include "found.h"
 #include "members.h"
+#include "timekeeping.h"
 
 #define READ_LOG_MOST 1024
 
 uint64_t core_now_ms(const struct core *core)
 {
     return core->env.monotonic_ms(core->env.context);
-}
-
-static int64_t wall_ms(const struct core *core)
-{
-    return core->env.wall_ms(core->env.context);
 }
 
 /* What a callback of the replica without a result has met ends the call that it came from. */
@@ -147,9 +143,17 @@ static size_t replica_read_log(void *context, uint64_t first_index, size_t max_c
 static void replica_send_to(void *context, uint64_t peer_id, const struct peer_message *message)
 {
     struct core *core = context;
-    if (!core->failed) {
-        core->env.send(core->env.context, peer_id, message);
+    if (core->failed) {
+        return;
     }
+    if (message->type == PEER_APPEND_ENTRIES) {
+        struct peer_message with_time = *message; /* the same entries */
+        with_time.append_entries.ledger_time_ms =
+            ledger_clock_told(&core->clock, core_now_ms(core), ledger_time_ms(core->ledger));
+        core->env.send(core->env.context, peer_id, &with_time);
+        return;
+    }
+    core->env.send(core->env.context, peer_id, message);
 }
 
 struct applying {
@@ -174,7 +178,7 @@ static bool replica_apply(void *context, const struct entry *entry, struct error
     }
     struct bytes commands = entry->data;
     if (PLANTED(LOCAL_CLOCK_EXPIRY) && entry->type == ENTRY_COMMAND) {
-        commands = planted_restamp(commands, wall_ms(core));
+        commands = planted_restamp(commands, core->env.wall_ms(core->env.context));
     }
     if (entry->type == ENTRY_COMMAND &&
         !ledger_apply(core->ledger, entry->index, commands, on_result, &applying, error)) {
@@ -197,13 +201,13 @@ static void replica_make_barrier(void *context, uint64_t term, struct buffer *ou
 {
     struct core *core = context;
     (void)term;
-    struct ledger_entry_header header = {.format = LEDGER_ENTRY_FORMAT,
-                                         .ledger_version = LEDGER_VERSION};
-    ledger_clock_lead(&core->clock, core_now_ms(core), wall_ms(core), ledger_time_ms(core->ledger),
-                      &header.time_ms, &header.outage_credit_ms);
-    if (PLANTED(CREDIT_LOST)) {
-        header.outage_credit_ms = 0;
-    }
+    struct ledger_stamp stamp = core_stamp_lead(core);
+    const struct ledger_entry_header header = {
+        .format = LEDGER_ENTRY_FORMAT,
+        .ledger_version = (uint16_t)ledger_version(core->ledger),
+        .time_ms = stamp.time_ms,
+        .outage_credit_ms = PLANTED(CREDIT_LOST) ? 0 : stamp.credit_ms,
+    };
     ledger_entry_begin(out, &header);
     ledger_entry_finish(out, 0);
 }
@@ -220,6 +224,7 @@ static void replica_state_changed(void *context, enum replica_state state, uint6
     digests_role(core->digests, core_leads(core) ? core->config.id : leader_id, term);
     core->env.role_changed(core->env.context);
     if (leadership_ended) {
+        ledger_clock_lost(&core->clock);
         proposer_abandon(core->proposer);
     }
 }
@@ -273,7 +278,8 @@ void core_snapshot_of(const struct replica_snapshot *from, struct snapshot *to)
 
 bool core_replace_state(struct core *core, const struct state_store *state, struct error *error)
 {
-    struct ledger *ledger = ledger_open(state->ops->records(state->state), error);
+    struct ledger *ledger = ledger_open_knowing(state->ops->records(state->state),
+                                                core->config.ledger_version_known, error);
     if (ledger == NULL) {
         return false;
     }
@@ -333,15 +339,18 @@ static bool reads_join(void *context, uint64_t *round)
 static bool proposer_can_submit(void *context)
 {
     struct core *core = context;
-    return core_leads(core) && replica_can_submit(core->replica);
+    return core_leads(core) && replica_can_submit(core->replica) && core_knows_time(core);
 }
 
 static void proposer_stamp(void *context, struct ledger_entry_header *header)
 {
     struct core *core = context;
-    header->time_ms = ledger_clock_stamp(&core->clock, core_now_ms(core), wall_ms(core));
+    struct ledger_stamp stamp = core_stamp(core);
+    header->ledger_version = (uint16_t)ledger_version(core->ledger);
+    header->time_ms = stamp.time_ms;
+    header->outage_credit_ms = stamp.credit_ms;
     if (PLANTED(STAMP_BY_WALL_CLOCK)) {
-        header->time_ms = wall_ms(core);
+        header->time_ms = core->env.wall_ms(core->env.context);
     }
 }
 
@@ -360,6 +369,7 @@ bool core_receive(struct core *core, uint64_t peer_id, struct peer_message *mess
                   struct error *error)
 {
     bool from_leader = message->type == PEER_APPEND_ENTRIES;
+    int64_t told_ms = from_leader ? message->append_entries.ledger_time_ms : 0;
     uint64_t now = core_now_ms(core);
     contacts_note(&core->contacts, peer_id, now);
     if (message->type == PEER_CHECKPOINT_ASK || message->type == PEER_CHECKPOINT_PART) {
@@ -374,11 +384,17 @@ bool core_receive(struct core *core, uint64_t peer_id, struct peer_message *mess
     if (is_of_digests(message)) {
         return receive_digest(core, peer_id, message, error);
     }
+    if (message->type == PEER_PING || message->type == PEER_PONG) {
+        if (core_is_working(core)) {
+            core_clocks_receive(core, peer_id, message);
+        }
+        return checked(core, true, error);
+    }
     if (!checked(core, replica_receive(core->replica, peer_id, message, now, error), error)) {
         return false;
     }
     if (from_leader && core->leader_id == peer_id) {
-        ledger_clock_contact(&core->clock, now);
+        core_clocks_heard_leader(core, told_ms);
     }
     return true;
 }
@@ -400,6 +416,7 @@ bool core_upkeep(struct core *core, struct error *error)
         disk_watch_upkeep(core->disk_watch);
         digests_upkeep(core->digests);
         audit_upkeep(core);
+        core_clocks_upkeep(core);
     }
     if (!core_note_removal(core, error)) {
         return false;
@@ -409,15 +426,14 @@ bool core_upkeep(struct core *core, struct error *error)
     }
     struct replica_status status;
     replica_status_get(core->replica, &status);
-    ledger_clock_leading(&core->clock, core_now_ms(core));
+    ledger_clock_leading(&core->clock, core_now_ms(core), ledger_time_ms(core->ledger));
     if (!status.barrier_applied) {
         return true;
     }
     if (!core_register_members(core, error)) {
         return false;
     }
-    if (ledger_next_due_ms(core->ledger) <= ledger_clock_peek(&core->clock, core_now_ms(core)) &&
-        status.applied_index == status.last_index) {
+    if (core_wants_tick(core) && status.applied_index == status.last_index) {
         proposer_want_tick(core->proposer);
     }
     return core_flush(core, error);
@@ -514,6 +530,9 @@ bool core_transfer_leadership(struct core *core, uint64_t to, bool *accepted, st
 
 static void set_defaults(struct core_config *config)
 {
+    if (config->ledger_version_known == 0) {
+        config->ledger_version_known = LEDGER_VERSION;
+    }
     if (config->snapshot_log_entries == 0) {
         config->snapshot_log_entries = SNAPSHOT_LOG_ENTRIES;
     }

@@ -109,6 +109,8 @@ struct core_config {
 
     uint64_t disk_reserve_bytes; /* disk_watch.h; 0: none is kept */
     uint64_t digest_interval;    /* 0: DIGEST_INTERVAL_ENTRIES; the same on all nodes */
+
+    uint16_t ledger_version_known; /* 0: LEDGER_VERSION. Another one is for tests of upgrades */
 };
 
 /* As a node's hello said. */
@@ -135,6 +137,9 @@ struct core {
     struct disk_watch *disk_watch;
     struct digests *digests;
     struct ledger_clock clock;
+    struct wall_clocks wall_clocks;
+    bool clock_warned; /* something is wrong with it, and was said: */
+    uint64_t clock_warned_ms;
     struct contacts contacts; /* with every peer, leader or not */
 
     enum replica_state state;

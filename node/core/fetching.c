@@ -486,11 +486,16 @@ static void make_switch_done(struct pool_work *work)
     if (!fetching->ok) {
         core_fail(core, &fetching->error);
     } else if (core_is_working(core)) {
-        fetching->old_state = core->state_store;
+        struct state_store old_state = core->state_store;
+        if (!core_replace_state(core, &fetching->state, &error)) {
+            core_fail(core, &error); /* each is still where it was, and closed there */
+            core_work_ended(core);
+            return;
+        }
+        fetching->old_state = old_state;
         fetching->old_checkpoint = snapshots_replaced(core->snapshots);
-        bool replaced = core_replace_state(core, &fetching->state, &error);
         fetching->state = (struct state_store){0};
-        if (!replaced || !replica_snapshot_installed(core->replica, core_now_ms(core), &error)) {
+        if (!replica_snapshot_installed(core->replica, core_now_ms(core), &error)) {
             core_fail(core, &error);
         }
         run_step(fetching, FETCHING_CLEANING, clean, clean_done);

@@ -165,6 +165,7 @@ bool core_found_open(struct core *core, struct core_found *found, struct error *
     if (!open_log(core, found, error) || !open_state(core, found, error)) {
         return false;
     }
-    core->ledger = ledger_open(core->state_store.ops->records(core->state_store.state), error);
+    core->ledger = ledger_open_knowing(core->state_store.ops->records(core->state_store.state),
+                                       core->config.ledger_version_known, error);
     return core->ledger != NULL && find_address(core, found, error);
 }

@@ -125,6 +125,7 @@ void core_peer_connected(struct core *core, uint64_t peer_id, uint64_t incarnati
     struct known_incarnation *known = known_place(core, peer_id);
     *known = (struct known_incarnation){.id = peer_id, .incarnation = incarnation};
     digests_peer_connected(core->digests, peer_id);
+    wall_clocks_connected(&core->wall_clocks, peer_id);
     replica_peer_connected(core->replica, peer_id);
 }
 

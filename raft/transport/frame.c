@@ -46,6 +46,8 @@ typedef Holdfast__Peer__V1__CheckpointAsk CheckpointAsk;
 typedef Holdfast__Peer__V1__CheckpointPart CheckpointPart;
 typedef Holdfast__Peer__V1__DigestReport DigestReport;
 typedef Holdfast__Peer__V1__DigestDiffers DigestDiffers;
+typedef Holdfast__Peer__V1__Ping Ping;
+typedef Holdfast__Peer__V1__Pong Pong;
 
 /* ---- encoding ---- */
 
@@ -161,6 +163,7 @@ static struct frame *build_append_entries(Header *header, const struct peer_mess
     append.leader_commit = message->append_entries.leader_commit;
     Clock clock = clock_to_proto(&message->append_entries.clock);
     append.clock = &clock;
+    append.ledger_time_ms = message->append_entries.ledger_time_ms;
     append.n_entries = count;
     append.entries = pointers;
     header->body_case = HOLDFAST__PEER__V1__HEADER__BODY_APPEND_ENTRIES;
@@ -330,6 +333,26 @@ static struct frame *build_digest_differs(Header *header, const struct peer_mess
     return build(header, NULL, 0);
 }
 
+static struct frame *build_ping(Header *header, const struct peer_message *message)
+{
+    Ping ping = HOLDFAST__PEER__V1__PING__INIT;
+    ping.clock_ms = message->ping.clock_ms;
+    header->body_case = HOLDFAST__PEER__V1__HEADER__BODY_PING;
+    header->ping = &ping;
+    return build(header, NULL, 0);
+}
+
+static struct frame *build_pong(Header *header, const struct peer_message *message)
+{
+    Pong pong = HOLDFAST__PEER__V1__PONG__INIT;
+    pong.echo_ms = message->pong.echo_ms;
+    pong.wall_ms = message->pong.wall_ms;
+    pong.ledger_version_known = message->pong.ledger_version_known;
+    header->body_case = HOLDFAST__PEER__V1__HEADER__BODY_PONG;
+    header->pong = &pong;
+    return build(header, NULL, 0);
+}
+
 struct frame *frame_of_message(const struct peer_message *message)
 {
     Header header = HOLDFAST__PEER__V1__HEADER__INIT;
@@ -363,6 +386,10 @@ struct frame *frame_of_message(const struct peer_message *message)
         return build_digest_report(&header, message);
     case PEER_DIGEST_DIFFERS:
         return build_digest_differs(&header, message);
+    case PEER_PING:
+        return build_ping(&header, message);
+    case PEER_PONG:
+        return build_pong(&header, message);
     }
     assert(false && "a message has one of the types above");
     abort();
@@ -474,6 +501,12 @@ static bool decode_clock(const Clock *proto, struct peer_clock *clock, struct er
     return true;
 }
 
+/* Whatever a message says of Unix time must be one that this project can count with. */
+static bool is_time(int64_t time_ms)
+{
+    return time_ms >= 0 && time_ms <= LIMIT_TIME_MS;
+}
+
 static bool check_entries(const AppendEntries *append, struct bytes body, struct error *error)
 {
     if (append->n_entries > LIMIT_APPEND_ENTRIES) {
@@ -521,7 +554,12 @@ static bool decode_append_entries(const AppendEntries *proto, struct bytes body,
         !decode_clock(proto->clock, &message->append_entries.clock, error)) {
         return false;
     }
+    if (!is_time(proto->ledger_time_ms)) {
+        return error_set(error, "an AppendEntries tells the ledger time %" PRId64 " ms",
+                         proto->ledger_time_ms);
+    }
     message->type = PEER_APPEND_ENTRIES;
+    message->append_entries.ledger_time_ms = proto->ledger_time_ms;
     message->append_entries.term = proto->term;
     message->append_entries.prev_log_index = proto->prev_log_index;
     message->append_entries.prev_log_term = proto->prev_log_term;
@@ -614,6 +652,17 @@ static bool decode_digest_differs(const DigestDiffers *proto, struct peer_messag
                      proto->index);
 }
 
+/* A wall clock may show anything, and one that shows what nobody can count with must not cost the
+ * node its connections: it is told as what it is nearest to. */
+static void decode_pong(const Pong *proto, struct peer_message *message)
+{
+    int64_t wall_ms = proto->wall_ms < 0 ? 0 : proto->wall_ms;
+    message->type = PEER_PONG;
+    message->pong.echo_ms = proto->echo_ms;
+    message->pong.wall_ms = wall_ms < LIMIT_TIME_MS ? wall_ms : LIMIT_TIME_MS;
+    message->pong.ledger_version_known = proto->ledger_version_known;
+}
+
 static bool decode_message(const Header *header, struct bytes body, struct peer_message *message,
                            struct error *error)
 {
@@ -693,6 +742,15 @@ static bool decode_message(const Header *header, struct bytes body, struct peer_
         break;
     case HOLDFAST__PEER__V1__HEADER__BODY_DIGEST_DIFFERS:
         inner = &header->digest_differs->base;
+        break;
+    case HOLDFAST__PEER__V1__HEADER__BODY_PING:
+        inner = &header->ping->base;
+        message->type = PEER_PING;
+        message->ping.clock_ms = header->ping->clock_ms;
+        break;
+    case HOLDFAST__PEER__V1__HEADER__BODY_PONG:
+        inner = &header->pong->base;
+        decode_pong(header->pong, message);
         break;
     default:
         return error_set(error, "a frame is of a kind this release does not know");

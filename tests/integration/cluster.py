@@ -69,6 +69,7 @@ class Node:
         self.log_path.touch()
         self.process = None
         self.paused = False
+        self.program = harness.HOLDFASTD  # of the next start
         self.environment = {}  # besides this process's own
         self._stubs = None
         self.told = []  # who it is; nothing is enough for one that has its directory
@@ -77,7 +78,7 @@ class Node:
 
     def command(self):
         return [
-            harness.HOLDFASTD,
+            self.program,
             "--data", self.data,
             "--client-address", self.client_address,
             *self.told,

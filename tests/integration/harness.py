@@ -27,6 +27,7 @@ PR_SET_PDEATHSIG = 1
 SOURCES = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("HOLDFAST_BUILD", SOURCES / "build")).resolve()
 HOLDFASTD = BUILD / "node" / "holdfastd"
+HOLDFASTD_NEXT = BUILD / "tests" / "integration" / "holdfastd-next"  # next_build.c
 HOLDFAST = BUILD / "cluster" / "holdfast"
 TIME_FACTOR = float(os.environ.get("HOLDFAST_TIME_FACTOR", "1"))
 SANITIZED = os.environ.get("HOLDFAST_SANITIZED", "") == "1"

@@ -146,7 +146,7 @@ class Refused(harness.TestCase):
             run = subprocess.run([HOLDFASTD, flag], capture_output=True, text=True, timeout=seconds(20), check=False)
             self.assertEqual((run.returncode, run.stderr), (0, ""))
             self.assertTrue(run.stdout)
-        self.assertRegex(run.stdout, r"^holdfastd \d+\.\d+\.\d+\n$")
+        self.assertRegex(run.stdout, r"^holdfastd \d+\.\d+\.\d+\nledger version \d+\npeer protocol \d+\n$")
         usage = subprocess.run([HOLDFASTD, "--help"], capture_output=True, text=True, timeout=seconds(20), check=True).stdout
         for flag in ("--id", "--data", "--client-address", "--peer-address", "--advertise-client", "--advertise-peer", "--initial-cluster", "--config"):
             self.assertIn(flag, usage)

@@ -39,7 +39,9 @@
  * installed is the one that was committed there CHECK_TRANSFER      who hands over the leadership
  * writes nothing more, and tells the other one to take it when that has everything; in a quiet
  * cluster it does take it CHECK_CLOCK         ledger time runs as the world's time does while one
- * node leads; a new leader begins with a barrier that gives holds the time without one
+ * node leads, holds pay only for time that was led, a new leader begins with a barrier; ledger time
+ *                       goes ahead of what a majority of the voters' wall clocks show by its own
+ *                       rate only
  *   CHECK_PROGRESS      a leader sends a follower nothing that it knows it to have
  *   CHECK_SPACE         in the end nothing is left on a disk of other states, and of checkpoints
  *                       that nobody fetches; the log is about as long as the thresholds say
@@ -72,6 +74,7 @@
 #include "ledger/ledger.h"
 #include "raft/message.h"
 #include "raft/replica.h"
+#include "sim_clock.h"
 #include "storage/log_store.h"
 #include "storage/snapshot.h"
 #include "world.h"
@@ -136,6 +139,9 @@ void checks_started(struct checks *checks, size_t node, uint64_t applied_index,
                     struct hash128 digest);
 /* A message of its leader has reached it. */
 void checks_heard(struct checks *checks, size_t node);
+/* The wall clock of the node's machine, at which the checks look, and before somebody sets it. */
+void checks_wall(struct checks *checks, size_t node, const struct sim_clock *clock);
+void checks_wall_is_set(struct checks *checks, size_t node);
 /* Behind checks_log_asked, each entry: if the node leads, and has made it just now. */
 void checks_stamped(struct checks *checks, size_t node, const struct entry *entry);
 void checks_role(struct checks *checks, size_t node, enum replica_state state, uint64_t term);

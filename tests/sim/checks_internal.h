@@ -37,6 +37,10 @@ struct known {
     bool committed;
     /* The latest configuration of a log that ends here: itself, if it is one. */
     const struct known *configuration;
+    /* Of a leader's commands: when they were stamped, and what time the ledger has there. */
+    bool is_stamped;
+    uint64_t stamped_us;
+    int64_t ledger_ms;
     /* Of a configuration: */
     node_set voters;
     node_set standbys;
@@ -63,7 +67,17 @@ struct clock_view {
     uint64_t heard_us;
     bool owes_barrier; /* it leads and has not stamped an entry yet; else, when it did: */
     uint64_t begin_us;
-    int64_t begin_ms;
+    int64_t begin_ms;        /* its stamp then; */
+    int64_t begin_ledger_ms; /* the ledger's time, which may have been ahead; */
+    int64_t credits_ms;      /* and what was credited since */
+};
+
+/* A wall clock, and the latest that it has shown lately, before it was set. */
+struct wall_view {
+    const struct sim_clock *clock;
+    bool was_set;
+    uint64_t set_us;
+    int64_t before_ms; /* the largest offset of before */
 };
 
 struct node_view {
@@ -142,6 +156,7 @@ struct checks {
     size_t node_count;
     node_set lost; /* wiped */
     struct node_view nodes[LIMIT_NODES];
+    struct wall_view walls[LIMIT_NODES]; /* the machines': outlive their disks */
 
     struct known **known; /* by index: the first of a list */
     uint64_t known_capacity;

@@ -29,6 +29,8 @@ static uint64_t term_of(const struct peer_message *message)
         return message->install_snapshot.term;
     case PEER_CHECKPOINT_ASK:
     case PEER_CHECKPOINT_PART:
+    case PEER_PING:
+    case PEER_PONG:
         return 0;
     case PEER_DIGEST_REPORT:
     case PEER_DIGEST_DIFFERS:
@@ -280,6 +282,8 @@ void checks_sent(struct checks *checks, size_t node, size_t to, const struct pee
     case PEER_CHECKPOINT_PART:
     case PEER_DIGEST_REPORT:
     case PEER_DIGEST_DIFFERS:
+    case PEER_PING:
+    case PEER_PONG:
         break;
     }
 }

@@ -325,13 +325,15 @@ static void fault_failed_state(const struct fault_context *fault)
 
 static void fault_wall_jump(const struct fault_context *fault)
 {
-    static const uint64_t most_ms[] = {1000, 60000, 7200000, UINT64_C(8640000000)};
+    static const uint64_t most_ms[] = {1000, 60000, 7200000, UINT64_C(8640000000),
+                                       UINT64_C(300000000000)};
     struct random *random = random_of(fault->faults);
-    uint64_t most = most_ms[sim_random_below(random, 4)];
+    uint64_t most = most_ms[sim_random_below(random, 5)];
     int64_t jump_ms = (int64_t)sim_random_below(random, 2 * most + 1) - (int64_t)most;
     world_count(fault->faults->world, STAT_WALL_JUMPS);
     trace_note(&fault->faults->world->trace, fault->node->number, TRACE_CLOCK_JUMP,
                (uint64_t)jump_ms);
+    checks_wall_is_set(fault->node->checks, fault->node->number);
     fault->node->clock.wall_offset_ms += jump_ms;
 }
 

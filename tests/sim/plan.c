@@ -101,6 +101,16 @@ static void draw_snapshots(struct plan *plan, struct random *random)
                                 sim_random_below(random, 2) * between_magnitudes(random, 1, 64);
 }
 
+/* Seconds to years off. */
+static void draw_wrong_clocks(struct plan *plan, struct random *random)
+{
+    plan->wrong_clocks = (size_t)sim_random_below(random, (plan->node_count - 1) / 2 + 1);
+    plan->wrong_by_ms = (int64_t)between_magnitudes(random, 10000, UINT64_C(300000000000));
+    if (sim_random_chance(random, 400)) {
+        plan->wrong_by_ms = -plan->wrong_by_ms;
+    }
+}
+
 static void draw_nodes(struct plan *plan, struct random *random, size_t node_count)
 {
     static const uint8_t sizes[] = {1, 2, 3, 3, 3, 3, 3, 3, 4, 5, 5, 5, 7};
@@ -121,6 +131,7 @@ static void draw_nodes(struct plan *plan, struct random *random, size_t node_cou
     plan->disk_most_us = plan->disk_least_us + between_magnitudes(random, 20, 2000);
     plan->drift_ppm = (int64_t)between_magnitudes(random, 10, 30000);
     plan->wall_skew_ms = (int64_t)between_magnitudes(random, 1, 10000);
+    draw_wrong_clocks(plan, random);
 }
 
 static void draw_clients(struct plan *plan, struct random *random, uint64_t events)

@@ -107,6 +107,8 @@ struct plan {
     uint64_t disk_most_us;
     int64_t drift_ppm; /* clocks run so much too fast or too slow, at most */
     int64_t wall_skew_ms;
+    size_t wrong_clocks; /* nodes whose wall clock is wrong, by this: a minority */
+    int64_t wrong_by_ms;
     struct replica_limits replica_limits; /* 0: the node's own, which no run comes to */
     struct proposer_limits proposer_limits;
     uint64_t digest_interval;

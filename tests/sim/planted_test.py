@@ -109,6 +109,9 @@ CAUGHT = {
     "local-clock-expiry": Planted(("model", "digest"), 5),
     "credit-lost": Planted(("clock",), 5),
     "stamp-by-wall-clock": Planted(("clock",), 20),
+    "wall-not-borne-out": Planted(("clock",), 20),
+    "no-slew": Planted(("clock",), 20),
+    "credit-by-wall-clock": Planted(("clock",), 20),
     "digest-keeps-replaced": Planted(("invariants",), 5),
 }
 
@@ -116,7 +119,7 @@ CAUGHT = {
 BEHIND = {
     "ack-before-quorum": Planted(("acknowledged", "read", "committed", "members"), 20, ("--without", "applied")),
     "apply-before-durable": Planted(("acknowledged", "read", "digest"), 20, ("--without", "applied")),
-    "applied-index-ahead": Planted(("acknowledged", "fail-stop", "read", "liveness"), 20, ("--without", "applied")),
+    "applied-index-ahead": Planted(("acknowledged", "committed", "fail-stop", "read", "liveness"), 20, ("--without", "applied")),
     "stale-append-fed": Planted(("liveness",), 1000, ("--without", "said-durable", *DISORDER)),
 }
 

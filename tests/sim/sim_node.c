@@ -40,6 +40,10 @@ void sim_node_init(struct sim_node *node, struct world *world, struct sim_net *n
     node->clock.rate_ppm = (int64_t)sim_random_below(random, (uint64_t)drift * 2 + 1) - drift;
     int64_t skew = plan->wall_skew_ms;
     node->clock.wall_offset_ms = (int64_t)sim_random_below(random, (uint64_t)skew * 2 + 1) - skew;
+    if (number < plan->wrong_clocks) {
+        node->clock.wall_offset_ms += plan->wrong_by_ms;
+    }
+    checks_wall(checks, number, &node->clock);
 }
 
 static void count_segments(struct sim_node *node)

@@ -185,6 +185,10 @@ static void warn(void *context, const char *what, const char *words)
         trace_note(&node->world->trace, node->number, TRACE_FETCH_GIVEN_UP, 0);
         return;
     }
+    if (strcmp(what, "clock") == 0) {
+        world_count(node->world, STAT_CLOCK_WARNINGS);
+        return;
+    }
     /* What else a core may warn of, somebody must say here. */
     if (strcmp(what, "log") != 0) {
         world_fail(node->world, CHECK_FAIL_STOP, "node %zu warns of what nobody expects: %s: %s",

@@ -78,6 +78,7 @@
     /* faults: clocks */                                                                           \
     X(WALL_JUMPS, "jumps of a wall clock", true)                                                   \
     X(DRIFTS, "changes of a clock's rate", true)                                                   \
+    X(CLOCK_WARNINGS, "warnings of a wrong clock", true)                                           \
     /* faults: network */                                                                          \
     X(LOST, "messages lost", true)                                                                 \
     X(TWICE, "messages doubled", true)                                                             \

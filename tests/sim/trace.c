@@ -57,6 +57,8 @@ static const char *kind_name(uint64_t kind)
         return "Release";
     case LEDGER_REGISTER_NODE:
         return "RegisterNode";
+    case LEDGER_RAISE_VERSION:
+        return "RaiseVersion";
     }
     return "a command of an unknown kind";
 }
@@ -195,6 +197,9 @@ static void mix_message(struct trace *trace, const struct peer_message *message)
             mix_in(trace, hash128_of(message->checkpoint_part.data->data).low);
         }
         break;
+    case PEER_PING:
+    case PEER_PONG:
+        break;
     }
 }
 
@@ -288,6 +293,9 @@ static void note_message(struct trace *trace, size_t node, size_t other, int shi
         v[3] = message->checkpoint_part.data != NULL ? message->checkpoint_part.data->data.len
                                                      : UINT64_MAX; /* it is gone: -1 */
         break;
+    case PEER_PING:
+    case PEER_PONG:
+        break; /* told by what becomes of them */
     }
     if (event != TRACE_EVENT_COUNT) {
         trace_note_numbers(trace, node, (enum trace_event)((int)event + shift), v);

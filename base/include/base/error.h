@@ -21,6 +21,9 @@ struct error {
 #define ADVICE_NODE_LOST                                                                           \
     "leave this node stopped, keep its directory, and replace it: holdfast cluster remove, then "  \
     "add; the others serve meanwhile (DAMAGE in holdfastd(8))"
+/* With the version, %u. */
+#define ADVICE_UPGRADE                                                                             \
+    "install a release on this node that knows version %u (holdfastd --version tells)"
 #define ADVICE_STATE_LOST                                                                          \
     "stop the node, move that database's directory away and start again: the state is made anew "  \
     "from the log, if that still begins at entry 1; else replace the node (DAMAGE in "             \

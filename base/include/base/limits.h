@@ -220,6 +220,27 @@
 /* Writes waiting for the log's thread. */
 #define LIMIT_LOG_WRITES 1024
 
+/* ---- clocks ---- */
+
+/* How often the others are asked for their wall clocks; while one is not known; how long an answer
+ * may take to say anything, and how long it counts: clocks of machines drift by less than a
+ * millisecond in that time. */
+#define CLOCK_ASK_MS         1000
+#define CLOCK_ASK_SOON_MS    100
+#define LIMIT_CLOCK_ROUND_MS 2000
+#define LIMIT_CLOCK_AGE_MS   10000
+/* How far a node's wall clock may be off the time that a majority of the voters bears out, and be
+ * believed: NTP keeps machines within a tenth of that. */
+#define LIMIT_CLOCK_SKEW_MS 1000
+/* A majority that is so far ahead of ledger time in the midst of a lead has been set: what lies
+ * below is slewed, in ten minutes at most. */
+#define LIMIT_CLOCK_STEP_MS 60000
+/* Warnings of one node's clock are at least so far apart. */
+#define CLOCK_WARN_GAP_MS 60000
+/* A leader that nobody writes to stamps an entry each so often while there are holds: after a
+ * restart of all nodes, what lies behind the last entry counts as an outage. */
+#define LEDGER_IDLE_STAMP_MS 10000
+
 /* ---- log files ---- */
 
 #define LOG_SEGMENT_BYTES (64u << 20)

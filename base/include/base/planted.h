@@ -138,6 +138,11 @@
       "time without a leader counts against holds")                                                \
     X(STAMP_BY_WALL_CLOCK, "stamp-by-wall-clock", "ledger time",                                   \
       "a leader stamps entries with its wall clock")                                               \
+    X(WALL_NOT_BORNE_OUT, "wall-not-borne-out", "ledger time",                                     \
+      "a leader goes by its own wall clock, whatever the others' show")                            \
+    X(NO_SLEW, "no-slew", "ledger time", "ledger time follows the wall clock at once")             \
+    X(CREDIT_BY_WALL_CLOCK, "credit-by-wall-clock", "holds outlive outages",                       \
+      "time without a leader is told by the own wall clock")                                       \
     X(DIGEST_KEEPS_REPLACED, "digest-keeps-replaced", "equal states",                              \
       "a record that was replaced still counts in the digest")
 

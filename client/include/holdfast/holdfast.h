@@ -525,6 +525,8 @@ typedef struct hf_member {
     uint64_t match_index;       /* on the leader: what this member is known to have */
     bool heard;                 /* on the leader: heard from since its process began */
     uint64_t last_contact_ms;   /* where `heard`: so long ago; the leader of itself: 0 */
+    bool clock_is_known;        /* to the node that answers: */
+    int64_t clock_offset_ms;    /* its wall clock is so far ahead of the answering node's */
 } hf_member;
 
 /* A state on its way to a node that is too far behind for the log. */
@@ -572,6 +574,9 @@ typedef struct hf_status {
     uint64_t digest_compared_index;
     bool digests_agree;
     const char *digest_alarm;
+    uint32_t ledger_version;       /* what commands mean, as far as this node has applied */
+    uint32_t ledger_version_known; /* the newest that its program knows */
+    const char *clock_warning;     /* what is wrong with its clock; "": nothing that it knows of */
 } hf_status;
 
 HF_API HF_MUST_CHECK hf_verdict hf_get_status(hf_client *client, const char *endpoint,
@@ -670,6 +675,23 @@ typedef struct hf_leadership {
 HF_API HF_MUST_CHECK hf_verdict hf_transfer_leadership(hf_client *client, uint64_t node_id,
                                                        const hf_call_options *options,
                                                        hf_leadership **out);
+
+typedef struct hf_upgrade {
+    hf_verdict verdict;
+    bool may_have_executed;
+    const char *message;
+    uint32_t attempts;
+    /* with HF_OK */
+    uint32_t ledger_version;
+    bool unchanged;
+    uint64_t log_index;
+} hf_upgrade;
+
+/* Raises the ledger's version, for good: behind it no release that does not know it can run. 0: to
+ * the newest that every member knows. HF_REFUSED names those that are not ready. */
+HF_API HF_MUST_CHECK hf_verdict hf_raise_ledger_version(hf_client *client, uint32_t to,
+                                                        const hf_call_options *options,
+                                                        hf_upgrade **out);
 
 #ifdef __cplusplus
 }

@@ -15,7 +15,7 @@ import unittest
 
 PROGRAM = None
 VERBS = ["playground", "stock set", "stock adjust", "stock get", "stock list", "stock check", "stock history", "order reserve",
-         "order deduct", "order release", "order get", "replay", "cluster status", "cluster verify", "cluster snapshot",
+         "order deduct", "order release", "order get", "replay", "cluster status", "cluster verify", "cluster snapshot", "cluster upgrade",
          "cluster add", "cluster promote", "cluster remove", "cluster transfer-leader", "bench"]
 
 

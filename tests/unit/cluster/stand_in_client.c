@@ -749,7 +749,10 @@ hf_verdict hf_add_server(hf_client *client, uint64_t node_id, const char *peer_a
         *out = membership(HF_OUTCOME_UNKNOWN, "leadership was lost", false);
     } else {
         stand_in_cluster.members[stand_in_cluster.count++] =
-            (hf_member){node_id, HF_ROLE_STANDBY, peer_address, "", false, 0, false, 0};
+            (hf_member){.node_id = node_id,
+                        .role = HF_ROLE_STANDBY,
+                        .peer_address = peer_address,
+                        .client_address = ""};
         *out = membership(HF_OK, "done", false);
     }
     pthread_mutex_unlock(&stand_in_cluster.lock);
@@ -860,7 +863,13 @@ hf_verdict hf_get_status(hf_client *client, const char *endpoint, const hf_call_
 {
     (void)client;
     (void)options;
-    static const hf_member member = {1, HF_ROLE_VOTER, "127.0.0.1:9", "", true, 12, true, 0};
+    static const hf_member member = {.node_id = 1,
+                                     .role = HF_ROLE_VOTER,
+                                     .peer_address = "127.0.0.1:9",
+                                     .client_address = "",
+                                     .connected = true,
+                                     .match_index = 12,
+                                     .heard = true};
     static char leader[32];
     int port = port_of(endpoint);
     bool is_of_cluster = port > CLUSTER_PORT && port <= CLUSTER_PORT + CLUSTER_MOST;
@@ -884,6 +893,7 @@ hf_verdict hf_get_status(hf_client *client, const char *endpoint, const hf_call_
                           .leader_client_address = leader,
                           .last_index = 12,
                           .digest = "00",
+                          .clock_warning = "",
                           .digest_alarm = port == 9 ? "they differ" : "",
                           .member_count = told != 0 ? told : 1,
                           .members = told != 0 ? members : &member};
@@ -896,6 +906,21 @@ hf_verdict hf_get_status(hf_client *client, const char *endpoint, const hf_call_
         free(status);
     }
     return answers ? HF_OK : HF_UNREACHABLE;
+}
+
+/* Knows versions up to 3. */
+hf_verdict hf_raise_ledger_version(hf_client *client, uint32_t to, const hf_call_options *options,
+                                   hf_upgrade **out)
+{
+    (void)client;
+    (void)options;
+    *out = memory_zalloc(sizeof **out);
+    **out = (hf_upgrade){.verdict = to <= 3 ? HF_OK : HF_REFUSED,
+                         .message = to <= 3 ? "done" : "node 2 knows 3",
+                         .ledger_version = to != 0 ? to : 3,
+                         .unchanged = to == 1,
+                         .log_index = 99};
+    return (*out)->verdict;
 }
 
 hf_verdict hf_take_snapshot(hf_client *client, const char *endpoint, const hf_call_options *options,

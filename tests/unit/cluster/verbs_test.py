@@ -495,6 +495,14 @@ class Cluster(unittest.TestCase):
         self.assertIn(b"leads already", self.members("transfer-leader", "1").stdout)
         self.assertEqual(self.members("transfer-leader", "4").returncode, 1)
 
+    def test_upgrade(self):
+        self.assertEqual(lines_of(self.members("upgrade", "-o", "json")), [{"ledger_version": 3, "unchanged": False, "log_index": 99}])
+        self.assertRegex(self.members("upgrade", "--to", "1").stdout.decode(), r"LEDGER VERSION  CHANGED  INDEX\n +1  no +99\n")
+        result = self.members("upgrade", "--to", "4")
+        self.assertEqual((result.returncode, result.stdout), (1, b""))
+        self.assertIn(b"node 2 knows 3", result.stderr)
+        self.assertEqual(self.members("upgrade", "--to", "0").returncode, 2)
+
 
 class Bench(unittest.TestCase):
     def test_figures(self):

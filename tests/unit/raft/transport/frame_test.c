@@ -133,6 +133,7 @@ static struct peer_message append(size_t count, uint64_t prev_index)
     message.append_entries.prev_log_term = 3;
     message.append_entries.leader_commit = 41;
     message.append_entries.clock = (struct peer_clock){UINT64_MAX, 12, 13};
+    message.append_entries.ledger_time_ms = LIMIT_TIME_MS;
     message.append_entries.entries = memory_alloc(count * sizeof *message.append_entries.entries);
     message.append_entries.entry_count = count;
     for (size_t i = 0; i < count; i++) {
@@ -251,6 +252,44 @@ static void snapshots_come_back(void **state)
                             offer.install_snapshot.configuration->data));
     peer_message_free(&out);
     peer_message_free(&offer);
+}
+
+static void pings_and_pongs_come_back(void **state)
+{
+    (void)state;
+    struct peer_message out;
+    struct peer_message ping = {.type = PEER_PING, .ping = {.clock_ms = UINT64_MAX}};
+    round_trip(&ping, &out);
+    assert_int_equal(out.ping.clock_ms, UINT64_MAX);
+    struct peer_message pong = {
+        .type = PEER_PONG,
+        .pong = {.echo_ms = UINT64_MAX - 1, .wall_ms = 5, .ledger_version_known = UINT32_MAX}};
+    round_trip(&pong, &out);
+    assert_int_equal(out.pong.echo_ms, UINT64_MAX - 1);
+    assert_int_equal(out.pong.wall_ms, 5);
+    assert_int_equal(out.pong.ledger_version_known, UINT32_MAX);
+    /* A clock that shows nonsense is as wrong as can be, and no reason to part. */
+    pong.pong.wall_ms = INT64_MIN;
+    round_trip(&pong, &out);
+    assert_int_equal(out.pong.wall_ms, 0);
+    pong.pong.wall_ms = INT64_MAX;
+    round_trip(&pong, &out);
+    assert_int_equal(out.pong.wall_ms, LIMIT_TIME_MS);
+}
+
+static void ledger_times_outside_all_times_are_refused(void **state)
+{
+    (void)state;
+    Holdfast__Peer__V1__Clock clock = HOLDFAST__PEER__V1__CLOCK__INIT;
+    Holdfast__Peer__V1__AppendEntries append = HOLDFAST__PEER__V1__APPEND_ENTRIES__INIT;
+    append.clock = &clock;
+    append.ledger_time_ms = -1;
+    Header header = HOLDFAST__PEER__V1__HEADER__INIT;
+    header.body_case = HOLDFAST__PEER__V1__HEADER__BODY_APPEND_ENTRIES;
+    header.append_entries = &append;
+    refused(forge_proto(&header, 0), "ledger time -1 ms");
+    append.ledger_time_ms = LIMIT_TIME_MS + 1;
+    refused(forge_proto(&header, 0), "ledger time 253402300800000 ms");
 }
 
 static void snapshots_with_too_many_members_are_refused(void **state)
@@ -399,6 +438,7 @@ static void entries_come_back(size_t count, uint64_t prev_index)
     assert_int_equal(out.append_entries.prev_log_index, prev_index);
     assert_int_equal(out.append_entries.prev_log_term, 3);
     assert_int_equal(out.append_entries.leader_commit, 41);
+    assert_int_equal(out.append_entries.ledger_time_ms, LIMIT_TIME_MS);
     assert_int_equal(out.append_entries.clock.now_ms, UINT64_MAX);
     assert_int_equal(out.append_entries.clock.echo_ms, 12);
     assert_int_equal(out.append_entries.clock.confirmed_ago_ms, 13);
@@ -905,6 +945,8 @@ int main(void)
         cmocka_unit_test(parts_without_bytes_are_refused),
         cmocka_unit_test(digests_come_back),
         cmocka_unit_test(digests_at_no_index_are_refused),
+        cmocka_unit_test(pings_and_pongs_come_back),
+        cmocka_unit_test(ledger_times_outside_all_times_are_refused),
         cmocka_unit_test(snapshots_with_too_many_members_are_refused),
         cmocka_unit_test(append_entries_come_back),
         cmocka_unit_test(the_largest_entry_fits),
