@@ -228,3 +228,18 @@ hf_verdict hf_verify(hf_client *client, const char *endpoint, const hf_call_opti
     }
     return verdict;
 }
+
+hf_verdict hf_take_snapshot(hf_client *client, const char *endpoint, const hf_call_options *options,
+                            hf_snapshot **out)
+{
+    struct request request;
+    if (request_begin(&request, client, REQUEST_WAITS, &REPLY_SNAPSHOT, READ_ROOM_BYTES)) {
+        ask_only(&request, endpoint);
+    }
+    hf_verdict verdict = request_wait(&request, CLUSTER "TakeSnapshot", options);
+    hf_snapshot *snapshot = request_take(&request, out != NULL);
+    if (out != NULL) {
+        *out = snapshot;
+    }
+    return verdict;
+}

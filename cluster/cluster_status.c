@@ -1,79 +1,194 @@
 /*
- * cluster_status.c - `holdfast cluster status` and `cluster verify`: each endpoint is asked and
- * answers for itself.
+ * cluster_status.c - `holdfast cluster status` and `cluster verify`: each node is asked and answers
+ * for itself.
  *
- * status: exit 0 as soon as one node answers. verify: exit 1 on a violation, on a digest that the
- * records don't confirm, and where nodes at one applied index have different digests; else 3 if a
- * node could not be asked, for what was not checked is not known to be good.
+ * status: the endpoints, and the members that they tell of, a line for each; exit 0 as soon as one
+ * node answers. verify: the endpoints; exit 1 on a violation, on a digest that the records don't
+ * confirm, and where nodes at one applied index have different digests; else 3 if a node could not
+ * be asked, for what was not checked is not known to be good.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "nodes.h"
 #include "render.h"
 #include "verb.h"
 
-/* Says that a node gave no answer, and remembers how bad that is: wrong usage before unreached. */
-static void note_silent_node(struct verb *verb, const char *endpoint, hf_verdict verdict,
-                             const char *message)
-{
-    enum exit_code before = verb->exit_code;
-    enum exit_code code = exit_code_of(verdict);
-    code = code == EXIT_CODE_USAGE ? EXIT_CODE_USAGE : EXIT_CODE_UNREACHED;
-    /* One node was asked, once: of all that the library has to say, only the cause is news. */
-    const char *cause = message;
-    int len = verdict == HF_UNREACHABLE ? verb_cause_of(message, &cause) : (int)strlen(message);
-    verb_fail(verb, code, "%s: %.*s", endpoint, len, cause);
-    verb->exit_code = before == EXIT_CODE_USAGE ? before : code;
-}
+/* How long a node may take to say how it is, while nobody says otherwise. */
+#define STATUS_TIMEOUT_MS 3000
 
 /* ---- status ---- */
 
-static const char *const status_headings[] = {"ENDPOINT", ">NODE",  "STATE",   ">TERM", ">COMMIT",
-                                              ">APPLIED", "DIGEST", "VERSION", NULL};
+static const char *const status_headings[] = {
+    ">NODE", "ROLE",      "STATE",         ">TERM",   ">COMMIT", ">APPLIED", ">LAG",
+    ">LOG",  ">LOG SIZE", ">LAST CONTACT", "VERSION", "ADDRESS", NULL};
 
-static void tabulate_status(struct table *table, const char *endpoint, const hf_status *status)
+static void table_unknown(struct table *table, int cells)
 {
-    table_text(table, endpoint);
-    table_uint(table, status->node_id);
-    table_text(table, hf_server_state_name(status->state));
+    for (int i = 0; i < cells; i++) {
+        table_text(table, "-");
+    }
+}
+
+static void tabulate_size(struct table *table, uint64_t bytes)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    char text[32];
+    size_t unit = 0;
+    double value = (double)bytes;
+    while (value >= 1024 && unit + 1 < sizeof units / sizeof units[0]) {
+        value /= 1024;
+        unit++;
+    }
+    snprintf(text, sizeof text, "%.*f %s", unit == 0 ? 0 : 1, value, units[unit]);
+    table_text(table, text);
+}
+
+/* A follower that fetches a state has nothing else to tell. */
+static void tabulate_state(struct table *table, const hf_status *status)
+{
+    char text[64];
+    const hf_fetching *fetching = status->fetching;
+    if (status->state == HF_SERVER_LEADER && status->transferring_to != 0) {
+        table_text(table, "HANDS OVER");
+    } else if (fetching != NULL && fetching->installing) {
+        table_text(table, "INSTALLS A STATE");
+    } else if (fetching != NULL) {
+        uint64_t percent =
+            fetching->bytes_total != 0
+                ? (uint64_t)(100.0 * (double)fetching->bytes_done / (double)fetching->bytes_total)
+                : 0;
+        snprintf(text, sizeof text, "FETCHES A STATE, %" PRIu64 " %%", percent);
+        table_text(table, text);
+    } else {
+        table_text(table, hf_server_state_name(status->state));
+    }
+}
+
+/* The numbers that only the node itself knows. */
+static void tabulate_own(struct table *table, const hf_status *status, const hf_status *authority)
+{
+    uint64_t commit = authority->commit_index > status->commit_index ? authority->commit_index
+                                                                     : status->commit_index;
     table_uint(table, status->term);
     table_uint(table, status->commit_index);
     table_uint(table, status->applied_index);
-    table_text(table, status->digest);
-    table_text(table, status->version);
+    table_uint(table, commit - status->applied_index);
+    table_uint(table, status->last_index + 1 > status->log_first_index
+                          ? status->last_index + 1 - status->log_first_index
+                          : 0);
+    tabulate_size(table, status->log_bytes);
 }
 
-static bool ask_status(struct verb *verb, const char *endpoint, struct table *table)
+/* Since the leader last heard from this member. */
+static void tabulate_contact(struct table *table, const hf_status *authority,
+                             const hf_member *member)
 {
-    hf_status *status;
-    hf_verdict verdict = hf_get_status(verb->client, endpoint, NULL, &status);
-    if (verdict != HF_OK) {
-        note_silent_node(verb, endpoint, verdict, status->message);
-    }
-    if (verb->output == OUTPUT_TABLE) {
-        if (verdict == HF_OK) {
-            tabulate_status(table, endpoint, status);
-        }
+    char text[32];
+    bool known = member != NULL && member->heard && member->node_id != authority->node_id;
+    snprintf(text, sizeof text, "%" PRIu64 " ms", known ? member->last_contact_ms : 0);
+    table_text(table, known ? text : "-");
+}
+
+static void tabulate_node(struct table *table, const struct node_answer *answer,
+                          const hf_status *authority)
+{
+    const hf_member *member = answer->node_id != 0 ? member_of(authority, answer->node_id) : NULL;
+    if (answer->node_id != 0) {
+        table_uint(table, answer->node_id);
     } else {
-        struct buffer line = {0};
-        struct json json = json_into(&line);
-        render_status(&json, endpoint, status);
-        verb_print_line(&line);
-        buffer_free(&line);
+        table_text(table, "?");
     }
-    hf_free(status);
-    return verdict == HF_OK;
+    table_text(table, member != NULL         ? hf_member_role_name(member->role)
+                      : answer->node_id != 0 ? "NO MEMBER"
+                                             : "-");
+    if (node_answered(answer)) {
+        tabulate_state(table, answer->status);
+        tabulate_own(table, answer->status, authority);
+    } else {
+        table_text(table, "UNREACHED");
+        table_unknown(table, 6);
+    }
+    tabulate_contact(table, authority, member);
+    table_text(table, node_answered(answer) ? answer->status->version : "-");
+    table_text(table, answer->endpoint[0] != '\0' ? answer->endpoint : "unknown");
+}
+
+/* By id; who is not known comes last. */
+static int compare_ids(const void *a, const void *b)
+{
+    uint64_t left = (*(const struct node_answer *const *)a)->node_id - 1;
+    uint64_t right = (*(const struct node_answer *const *)b)->node_id - 1;
+    return (left > right) - (left < right);
+}
+
+static void print_table(const struct nodes *nodes)
+{
+    const struct node_answer *sorted[NODES_MOST];
+    struct table table;
+    for (size_t i = 0; i < nodes->count; i++) {
+        sorted[i] = &nodes->items[i];
+    }
+    qsort((void *)sorted, nodes->count, sizeof sorted[0], compare_ids);
+    table_begin(&table, stdout, status_headings);
+    for (size_t i = 0; i < nodes->count; i++) {
+        tabulate_node(&table, sorted[i], nodes_authority(nodes));
+    }
+    table_end(&table);
+}
+
+static void print_json(const struct nodes *nodes)
+{
+    struct buffer line = {0};
+    for (size_t i = 0; i < nodes->count; i++) {
+        const struct node_answer *answer = &nodes->items[i];
+        struct json json = json_into(&line);
+        if (answer->status != NULL) {
+            render_status(&json, answer->endpoint, answer->status);
+        } else {
+            json_object_begin(&json);
+            json_field_text(&json, "endpoint", "");
+            json_field_text(&json, "error", "no node knows where this one's clients connect");
+            json_field_uint(&json, "node_id", answer->node_id);
+            json_object_end(&json);
+        }
+        verb_print_line(&line);
+    }
+    buffer_free(&line);
+}
+
+/* Who gave no answer, and why; how many did. */
+static size_t tell_silent_nodes(struct verb *verb, const struct nodes *nodes)
+{
+    size_t answered = 0;
+    for (size_t i = 0; i < nodes->count; i++) {
+        const struct node_answer *answer = &nodes->items[i];
+        if (node_answered(answer)) {
+            answered++;
+        } else if (answer->status != NULL) {
+            verb_fail_node(verb, answer->endpoint, answer->status->verdict,
+                           answer->status->message);
+        } else {
+            verb_fail(verb, EXIT_CODE_UNREACHED,
+                      "node %" PRIu64 " was not asked: no node knows where its clients connect",
+                      answer->node_id);
+        }
+    }
+    return answered;
 }
 
 int verb_cluster_status(int argc, char **argv)
 {
-    struct verb verb = {0};
+    struct verb verb = {.timeout_ms = STATUS_TIMEOUT_MS};
     const struct command_option options[] = {{.kind = OPTION_END}};
     struct command_syntax syntax = {
         .verb = "cluster status",
         .operands = "",
-        .summary = "Asks each endpoint how it is. Exit 3 only if none of them answers.",
+        .summary =
+            "Asks the endpoints, and the members that they tell of, how they are: a line for\n"
+            "each. Exit 3 only if none of them answers.",
         .options = options,
     };
     struct endpoints endpoints;
@@ -85,16 +200,14 @@ int verb_cluster_status(int argc, char **argv)
         return verb_end(&verb);
     }
     if (verb_connect(&verb)) {
-        struct table table;
-        size_t answered = 0;
-        table_begin(&table, stdout, status_headings);
-        for (size_t i = 0; i < endpoints.count; i++) {
-            answered += ask_status(&verb, endpoints.each[i], &table);
+        struct nodes nodes;
+        nodes_ask(&nodes, verb.client, &endpoints, (uint32_t)verb.timeout_ms);
+        size_t answered = tell_silent_nodes(&verb, &nodes);
+        if (verb.output == OUTPUT_JSON) {
+            print_json(&nodes);
+        } else if (answered > 0) {
+            print_table(&nodes);
         }
-        if (verb.output == OUTPUT_TABLE && answered > 0) {
-            table_flush(&table);
-        }
-        buffer_free(&table.cells);
         if (answered > 0 && verb.exit_code == EXIT_CODE_UNREACHED) {
             verb.exit_code = EXIT_CODE_DONE;
         } else if (verb.exit_code == EXIT_CODE_UNREACHED) {
@@ -102,6 +215,7 @@ int verb_cluster_status(int argc, char **argv)
                 &verb, EXIT_CODE_UNREACHED,
                 "no node answered; is a cluster running? start one with: holdfast playground");
         }
+        nodes_free(&nodes);
     }
     endpoints_free(&endpoints);
     return verb_end(&verb);
@@ -194,7 +308,7 @@ static void verify_all(struct verb *verb, const struct endpoints *endpoints)
             verifications[i] = answer;
             answered++;
         } else {
-            note_silent_node(verb, endpoints->each[i], verdict, answer->message);
+            verb_fail_node(verb, endpoints->each[i], verdict, answer->message);
             hf_free(answer);
         }
     }

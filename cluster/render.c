@@ -205,9 +205,27 @@ static void render_members(struct json *json, const hf_member *members, size_t c
         json_field_text(json, "client_address", members[i].client_address);
         json_field_bool(json, "connected", members[i].connected);
         json_field_uint(json, "match_index", members[i].match_index);
+        json_field_uint(json, "last_contact_ms", members[i].last_contact_ms);
+        json_field_bool(json, "heard", members[i].heard);
         json_object_end(json);
     }
     json_array_end(json);
+}
+
+/* Where there is one. */
+static void render_fetching(struct json *json, const hf_fetching *fetching)
+{
+    if (fetching == NULL) {
+        return;
+    }
+    json_key(json, "fetching");
+    json_object_begin(json);
+    json_field_uint(json, "from_node_id", fetching->from_node_id);
+    json_field_uint(json, "snapshot_index", fetching->snapshot_index);
+    json_field_uint(json, "bytes_done", fetching->bytes_done);
+    json_field_uint(json, "bytes_total", fetching->bytes_total);
+    json_field_bool(json, "installing", fetching->installing);
+    json_object_end(json);
 }
 
 /* StatusResponse, behind the endpoint. */
@@ -229,7 +247,33 @@ void render_status(struct json *json, const char *endpoint, const hf_status *sta
         field_time(json, "ledger_time", status->ledger_time_ms);
         render_members(json, status->members, status->member_count);
         json_field_text(json, "incarnation", status->incarnation);
+        json_field_uint(json, "log_first_index", status->log_first_index);
+        json_field_uint(json, "log_bytes", status->log_bytes);
+        json_field_uint(json, "snapshot_index", status->snapshot_index);
+        field_time(json, "snapshot_time", status->snapshot_time_ms);
+        render_fetching(json, status->fetching);
+        json_field_uint(json, "transferring_to", status->transferring_to);
     }
+    json_object_end(json);
+}
+
+void render_membership(struct json *json, const hf_membership *membership)
+{
+    json_object_begin(json);
+    json_field_uint(json, "log_index", membership->log_index);
+    json_field_bool(json, "unchanged", membership->unchanged);
+    render_members(json, membership->members, membership->member_count);
+    json_field_text(json, "cluster_id", membership->cluster_id);
+    json_object_end(json);
+}
+
+void render_leadership(struct json *json, const hf_leadership *leadership)
+{
+    json_object_begin(json);
+    json_field_uint(json, "leader_id", leadership->leader_id);
+    json_field_uint(json, "term", leadership->term);
+    json_field_text(json, "leader_client_address", leadership->leader_client_address);
+    json_field_bool(json, "unchanged", leadership->unchanged);
     json_object_end(json);
 }
 
@@ -252,6 +296,17 @@ void render_verification(struct json *json, const char *endpoint,
             json_string(json, bytes_of_string(verification->violations[i]));
         }
         json_array_end(json);
+    }
+    json_object_end(json);
+}
+
+/* TakeSnapshotResponse, behind the endpoint. */
+void render_snapshot(struct json *json, const char *endpoint, const hf_snapshot *snapshot)
+{
+    begin_node(json, endpoint, snapshot->verdict, snapshot->message);
+    if (snapshot->verdict == HF_OK) {
+        json_field_uint(json, "node_id", snapshot->node_id);
+        json_field_uint(json, "snapshot_index", snapshot->snapshot_index);
     }
     json_object_end(json);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#include "identity.h"
 #include "node.h"
 
 struct daemon {
@@ -54,6 +55,13 @@ static void allow_descriptors(void)
     }
 }
 
+static int refuse_options(struct node_options *options, const struct error *error)
+{
+    log_error("options", LOG_TEXT("message", error->text));
+    options_free(options);
+    return 2;
+}
+
 int main(int argc, char **argv)
 {
     struct node_options options;
@@ -66,10 +74,16 @@ int main(int argc, char **argv)
         printf("holdfastd %s\n", HOLDFAST_VERSION);
         return 0;
     case OPTIONS_REFUSED:
-        log_error("options", LOG_TEXT("message", error.text));
-        options_free(&options);
-        return 2;
+        return refuse_options(&options, &error);
     case OPTIONS_RUN:
+        break;
+    }
+    switch (identity_find(&options, &error)) {
+    case IDENTITY_NOT_TOLD:
+        return refuse_options(&options, &error);
+    case IDENTITY_UNREADABLE:
+        log_fatal("start", error.text);
+    case IDENTITY_FOUND:
         break;
     }
     log_configure(options.log_level, options.id);

@@ -123,6 +123,10 @@ static bool receive_append_entries(struct replica *replica, uint64_t peer_id,
     if (replica->state == REPLICA_LEADER && append->append_entries.term == replica->term) {
         return true;
     }
+    if (!filter_append_is_of_cluster(append, replica->cluster_id)) {
+        replica->refused_count++;
+        return true;
+    }
     filter_append_skip_trimmed(append, replica->first_index, replica->snapshot.index,
                                replica->snapshot.term);
     bool full = replica_backlog_is_full(replica);

@@ -108,7 +108,8 @@ struct replica {
     uint64_t id;
     uint32_t election_timeout_ms;
     uint32_t heartbeat_ms;
-    struct buffer bootstrap; /* the bytes of entry 1 */
+    struct buffer bootstrap; /* the bytes of entry 1; empty: of a node that joins */
+    uint64_t cluster_id;     /* their hash */
     struct replica_limits limits;
 
     bool started;
@@ -154,8 +155,10 @@ struct replica {
     size_t change_count;
     size_t change_capacity;
 
+    uint64_t members_version; /* grows with each change that comes, goes, or is installed */
+
     /* Rule 12. The committed configurations, oldest first: the snapshot's, or entry 1, and those
-     * behind it up to the cursor of rule 8. */
+     * behind it up to the cursor of rule 8. Of a node that joins: none yet. */
     struct entry **settled;
     size_t settled_count;
     size_t settled_capacity;

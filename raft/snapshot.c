@@ -340,6 +340,7 @@ static void forget_log(struct replica *replica)
         entry_release(replica->changes[i]);
     }
     replica->change_count = 0;
+    replica->members_version++;
 }
 
 bool replica_take_snapshot(struct replica *replica, const struct raft_update *update,
@@ -393,6 +394,7 @@ static void stand_at_snapshot(struct replica *replica)
     replica_set_snapshot(replica, index, offer->install_snapshot.last_term, configuration);
     drop_settled(replica, replica->settled_count);
     replica_settle_configuration(replica, configuration);
+    replica->members_version++;
     forget_offer(replica);
 }
 

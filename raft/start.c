@@ -2,9 +2,11 @@
  * start.c - from what the disk held to a running core.
  *
  * Happy path: the log's entries are consecutive, their terms do not fall, entry 1 - if the log
- * begins there - is the configuration that our own members make (rule 0), snapshot, hard state and
- * state machine agree with the log; then START. Neither log nor snapshot: a new node, it gets entry
- * 1.
+ * begins there - is the configuration whose hash is our cluster's id (rule 0), snapshot, hard state
+ * and state machine agree with the log; then START. Neither log nor snapshot: a new node; one that
+ * founds the cluster gets entry 1, one that joins it gets nothing, and has no vote, no members and
+ * no election until a leader has brought it some (timeout.c: "server not in current
+ * configuration").
  *
  * Entry 1 of a new node is fed with START, which takes it for durable before its write is: every
  * node makes the same entry 1 of the same members, so a crash in between only makes it again. Our
@@ -52,9 +54,24 @@ struct replica *replica_open(const struct replica_config *config, const struct r
                   replica->heartbeat_ms, replica->election_timeout_ms, longest_heartbeat_ms);
         goto err;
     }
-    if (!replica_bootstrap_entry(config->members, config->member_count, &replica->bootstrap,
-                                 &cluster_id, error)) {
-        error_wrap(error, "the initial members");
+    replica->cluster_id = config->cluster_id;
+    if (config->member_count > 0) {
+        if (!replica_bootstrap_entry(config->members, config->member_count, &replica->bootstrap,
+                                     &cluster_id, error)) {
+            error_wrap(error, "the initial members");
+            goto err;
+        }
+        if (config->cluster_id != 0 && config->cluster_id != cluster_id) {
+            error_set(error,
+                      "the initial members make cluster %016" PRIx64 ", and this is cluster "
+                      "%016" PRIx64,
+                      cluster_id, config->cluster_id);
+            goto err;
+        }
+        replica->cluster_id = cluster_id;
+    }
+    if (replica->cluster_id == 0) {
+        error_set(error, "a node needs initial members or the id of the cluster that it joins");
         goto err;
     }
     rv = raft_init(&replica->raft, NULL, NULL, config->id, config->address);
@@ -172,7 +189,7 @@ static bool check_founders(const struct replica *replica, const struct replica_d
     const struct entry *first = entry_at(disk, 1);
     if (first == NULL ? disk->snapshot.index > 0
                       : first->term == 1 && first->type == ENTRY_CHANGE &&
-                            bytes_equal(first->data, buffer_bytes(&replica->bootstrap))) {
+                            replica_cluster_id(first->data) == replica->cluster_id) {
         return true;
     }
     return error_set(error, "the log on disk was founded by other members than those configured: "
@@ -238,6 +255,9 @@ static bool is_lone_voter(const struct replica *replica, const struct replica_di
         }
     }
     *lone = false;
+    if (latest.len == 0) {
+        return true; /* it joins */
+    }
     if (!configuration_decode(latest, &configuration, error)) {
         return false;
     }
@@ -321,8 +341,10 @@ static void set_cursor(struct replica *replica, const struct replica_disk *disk)
         replica_set_snapshot(replica, disk->snapshot.index, disk->snapshot.term, configuration);
         replica_settle_configuration(replica, configuration);
         entry_release(configuration);
-    } else {
+    } else if (disk->entry_count > 0) {
         replica_settle_configuration(replica, disk->entries[0]);
+    } else {
+        return; /* it joins: entry 1 comes as any other change does */
     }
     for (size_t i = 0; i < disk->entry_count; i++) {
         struct entry *entry = disk->entries[i];
@@ -332,7 +354,7 @@ static void set_cursor(struct replica *replica, const struct replica_disk *disk)
     }
 }
 
-/* A new node's entry 1 is still to be written. */
+/* A founder's entry 1 is still to be written. */
 static bool start_log(struct replica *replica, const struct replica_disk *disk, bool is_new,
                       struct error *error)
 {
@@ -391,6 +413,9 @@ bool replica_start_from(struct replica *replica, const struct replica_disk *disk
                          "the state has applied entry %" PRIu64
                          ", but there is no log on disk: " ADVICE_NODE_LOST,
                          disk->applied_index);
+    }
+    if (replica->bootstrap.len == 0) {
+        return start_log(replica, disk, false, error);
     }
     struct entry *first = entry_new_copy(1, 1, ENTRY_CHANGE, buffer_bytes(&replica->bootstrap));
     struct replica_disk founded = *disk;

@@ -8,7 +8,8 @@ static void audit_run(struct pool_work *work)
 {
     struct audit *audit = (struct audit *)work; /* its first member */
     struct ledger_store records = audit->core->state_store.ops->view_records(audit->view);
-    audit->ok = ledger_audit_run(records, &audit->result, &audit->error);
+    audit->ok = ledger_audit_run_until(records, &audit->core->audits_stopped, &audit->result,
+                                       &audit->error);
 }
 
 static void audit_run_done(struct pool_work *work)
@@ -22,6 +23,10 @@ static void audit_run_done(struct pool_work *work)
 
 bool audit_start(struct audit *audit, struct core *core, bool *busy, struct error *error)
 {
+    *busy = atomic_load(&core->audits_stopped);
+    if (*busy) {
+        return error_set(error, "this node is stopping");
+    }
     *busy = core->audits > 0;
     if (*busy) {
         return error_set(error, "another audit is running on this node");
@@ -42,4 +47,9 @@ bool audit_start(struct audit *audit, struct core *core, bool *busy, struct erro
         return false;
     }
     return true;
+}
+
+void audits_stop(struct core *core)
+{
+    atomic_store(&core->audits_stopped, true);
 }

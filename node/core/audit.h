@@ -29,5 +29,7 @@ struct audit {
 /* Fills the rest of the audit, whose `ended` is set, and starts it. False with the reason: another
  * one runs (*busy), or the pool refuses. */
 bool audit_start(struct audit *audit, struct core *core, bool *busy, struct error *error);
+/* The node stops: one that runs soon ends without a finding, and none begins any more. */
+void audits_stop(struct core *core);
 
 #endif

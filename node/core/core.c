@@ -92,7 +92,7 @@ uint64_t core_applied_index(const struct core *core)
 
 bool core_knows_leader(const struct core *core)
 {
-    return core_leads(core) || core->leader_id != 0;
+    return core_leads(core) || (core->leader_id != 0 && core->removed_index == 0);
 }
 
 bool core_is_behind(const struct core *core)
@@ -275,7 +275,7 @@ bool core_replace_state(struct core *core, const struct state_store *state, stru
     ledger_close(core->ledger);
     core->ledger = ledger;
     core->state_store = *state;
-    core->logged = (struct registrations){0}; /* the log that they stood in is gone */
+    registrations_free(&core->logged); /* the log that they stood in is gone */
     return true;
 }
 
@@ -320,6 +320,7 @@ bool core_receive(struct core *core, uint64_t peer_id, struct peer_message *mess
 {
     bool from_leader = message->type == PEER_APPEND_ENTRIES;
     uint64_t now = core_now_ms(core);
+    contacts_note(&core->contacts, peer_id, now);
     if (message->type == PEER_CHECKPOINT_ASK || message->type == PEER_CHECKPOINT_PART) {
         if (core_is_working(core) && message->type == PEER_CHECKPOINT_ASK) {
             snapshots_answer(core->snapshots, peer_id, message);
@@ -352,6 +353,9 @@ bool core_upkeep(struct core *core, struct error *error)
     if (core_is_working(core)) {
         snapshots_upkeep(core->snapshots);
         fetching_upkeep(core->fetching);
+    }
+    if (!core_note_removal(core, error)) {
+        return false;
     }
     if (!core_leads(core)) {
         return checked(core, true, error);
@@ -412,6 +416,9 @@ static bool propose_read(struct core *core, struct proposal *read)
 bool core_propose(struct core *core, struct proposal *proposal)
 {
     if (proposal->is_read) {
+        if (proposal->consistency != READ_STALE && core->removed_index != 0) {
+            return false;
+        }
         return propose_read(core, proposal);
     }
     return core_leads(core) && proposer_add(core->proposer, proposal);
@@ -420,10 +427,15 @@ bool core_propose(struct core *core, struct proposal *proposal)
 bool core_change_members(struct core *core, const struct replica_change *change, bool *accepted,
                          struct error *why, struct error *error)
 {
-    return checked(
-        core,
-        replica_change_members(core->replica, change, core_now_ms(core), accepted, why, error),
-        error);
+    *accepted = false;
+    bool may;
+    if (!core_judge_change(core, change, &may, why, error)) {
+        return false;
+    }
+    return !may || checked(core,
+                           replica_change_members(core->replica, change, core_now_ms(core),
+                                                  accepted, why, error),
+                           error);
 }
 
 bool core_transfer_leadership(struct core *core, uint64_t to, bool *accepted, struct error *why,
@@ -446,7 +458,7 @@ static void set_defaults(struct core_config *config)
         config->snapshot_log_bytes = SNAPSHOT_LOG_BYTES;
     }
     if (config->held_log_bytes == 0) {
-        config->held_log_bytes = LIMIT_HELD_LOG_BYTES;
+        config->held_log_bytes = HELD_LOG_BYTES;
     }
 }
 
@@ -458,18 +470,34 @@ static void assert_limits(const struct core_config *config)
     assert(proposer.inflight_entries < replica.inflight_entries);
 }
 
+/* As told: by its founders, by its id, or not at all. */
+static bool name_cluster(struct core *core, struct error *error)
+{
+    const struct core_config *config = &core->config;
+    struct buffer bootstrap = {0};
+    core->cluster_id = config->cluster_id;
+    if (config->member_count == 0) {
+        return true;
+    }
+    bool named = replica_bootstrap_entry(config->members, config->member_count, &bootstrap,
+                                         &core->cluster_id, error);
+    buffer_free(&bootstrap);
+    return named &&
+           (config->cluster_id == 0 || config->cluster_id == core->cluster_id ||
+            error_set(error,
+                      "the initial members make cluster %016" PRIx64
+                      ", and this node was told cluster %016" PRIx64 ": one of the two is wrong",
+                      core->cluster_id, config->cluster_id));
+}
+
 bool core_open(struct core *core, const struct core_config *config, const struct core_env *env,
                struct error *error)
 {
     *core = (struct core){.config = *config, .env = *env, .state = REPLICA_FOLLOWER};
     assert_limits(config);
-    struct buffer bootstrap = {0};
     set_defaults(&core->config);
-    bool ok = replica_bootstrap_entry(config->members, config->member_count, &bootstrap,
-                                      &core->cluster_id, error);
-    buffer_free(&bootstrap);
     core->found = memory_zalloc(sizeof *core->found);
-    if (!ok || !core_found_open(core, core->found, error)) {
+    if (!name_cluster(core, error) || !core_found_open(core, core->found, error)) {
         struct error ignored; /* nothing was applied: what could not be flushed is not missed */
         core_close(core, &ignored);
         return false;
@@ -507,9 +535,10 @@ bool core_start(struct core *core, struct error *error)
     };
     const struct replica_config config = {
         .id = core->config.id,
-        .address = core->config.address,
+        .address = core->address,
         .members = core->config.members,
         .member_count = core->config.member_count,
+        .cluster_id = core->cluster_id,
         .election_timeout_ms = core->config.election_timeout_ms,
         .heartbeat_ms = core->config.heartbeat_ms,
         .seed = core->config.seed,
@@ -545,6 +574,7 @@ void core_abandon(struct core *core)
     core->is_abandoned = true;
     proposer_abandon(core->proposer);
     reads_abandon(core->reads);
+    snapshots_abandon(core->snapshots);
 }
 
 bool core_close(struct core *core, struct error *error)
@@ -570,6 +600,7 @@ bool core_close(struct core *core, struct error *error)
     if (core->directory != NULL) {
         data_directory_close(core->directory);
     }
+    registrations_free(&core->logged);
     *core = (struct core){0};
     return flushed;
 }

@@ -21,7 +21,10 @@
 #ifndef NODE_CORE_CORE_H
 #define NODE_CORE_CORE_H
 
+#include <stdatomic.h>
+
 #include "audit.h"
+#include "contacts.h"
 #include "fetching.h"
 #include "ledger_clock.h"
 #include "proposer.h"
@@ -77,9 +80,13 @@ struct core_env {
 
 struct core_config {
     uint64_t id;
-    const char *address;                  /* as peers are told */
-    const struct replica_member *members; /* valid until core_close */
+    /* Where this node's peers connect, unless the members' list on disk says so; NULL: it must. */
+    const char *address;
+    /* Those who found the cluster, valid until core_close. None: of a node that joins one, or that
+     * has its directory and needs to be told nothing. */
+    const struct replica_member *members;
     size_t member_count;
+    uint64_t cluster_id;          /* 0: of the founders, or as the directory has it */
     uint32_t election_timeout_ms; /* 0: defaults, as in struct replica_config */
     uint32_t heartbeat_ms;
     const char *data; /* the data directory */
@@ -93,13 +100,20 @@ struct core_config {
     /* Snapshots; 0: what base/limits.h says. */
     uint64_t snapshot_log_entries;
     uint64_t snapshot_log_bytes;
-    uint64_t held_log_bytes; /* LIMIT_HELD_LOG_BYTES */
+    uint64_t held_log_bytes; /* HELD_LOG_BYTES */
+};
+
+/* As a node's hello said. */
+struct known_incarnation {
+    uint64_t id; /* 0: free */
+    uint64_t incarnation;
 };
 
 struct core {
     struct core_config config;
     struct core_env env;
     uint64_t cluster_id;
+    char address[LIMIT_ADDRESS_BYTES + 1]; /* this node's own, for its peers */
 
     struct data_directory *directory;
     struct log_store *log;
@@ -111,22 +125,27 @@ struct core {
     struct snapshots *snapshots;
     struct fetching *fetching;
     struct ledger_clock clock;
+    struct contacts contacts; /* with every peer, leader or not */
 
     enum replica_state state;
     uint64_t term;
     uint64_t leader_id;
 
-    struct registrations logged;      /* in the log that was found, and not applied */
-    uint64_t registered[LIMIT_NODES]; /* node ids whose incarnation is registered, or proposed in
-                                         this term */
+    struct registrations logged;            /* in the log that was found, and not applied */
+    uint64_t registered[LIMIT_PEERS_KNOWN]; /* node ids whose incarnation is registered, or proposed
+                                               in this term */
     size_t registered_count;
-    uint64_t registrations_put_off;     /* the proposer was full */
-    uint64_t incarnations[LIMIT_NODES]; /* by place in config.members, as their hellos said; 0: not
-                                           heard of */
+    uint64_t registrations_put_off; /* the proposer was full */
+    struct known_incarnation known[LIMIT_PEERS_KNOWN];
+
+    uint64_t told_removed_index; /* others say that this node was removed there; 0: they don't */
+    uint64_t removed_index; /* it was: by the entry there, or one before; 0: as far as is known not.
+                               As of the last core_upkeep */
 
     struct core_found *found; /* the log as it was found, between open and start */
     unsigned audits;          /* running in the pool */
-    unsigned works;           /* of its own, running there */
+    atomic_bool audits_stopped;
+    unsigned works; /* of its own, running there */
     bool is_abandoned;
     bool failed; /* a callback without a way to say so has failed: */
     struct error failure;
@@ -154,6 +173,12 @@ bool core_receive(struct core *core, uint64_t peer_id, struct peer_message *mess
 /* May this node take part under this incarnation (Raft rule 0)? *admitted false: and why. */
 bool core_admit(struct core *core, uint64_t peer_id, uint64_t incarnation, bool *admitted,
                 struct error *why, struct error *error);
+/* Was the node with this id removed, for good? *removed_index: by the entry there or one before; 0:
+ * no. */
+bool core_find_removed(struct core *core, uint64_t id, uint64_t *removed_index,
+                       struct error *error);
+/* Another node refuses this one because it was removed. */
+void core_told_removed(struct core *core, uint64_t removed_index);
 /* A connection to the peer has been made anew, and its hello said this. */
 void core_peer_connected(struct core *core, uint64_t peer_id, uint64_t incarnation);
 /* The log's thread: see write_log. */
@@ -180,7 +205,8 @@ uint64_t core_next_ms(const struct core *core);
 
 /* ---- for calls ---- */
 
-/* A change of members, on the leader: as replica_change_members (raft/replica.h). */
+/* A change of members, on the leader: as replica_change_members (raft/replica.h), and refused as
+ * well where it would break what members.c says of ids. `why` is for an operator. */
 bool core_change_members(struct core *core, const struct replica_change *change, bool *accepted,
                          struct error *why, struct error *error);
 

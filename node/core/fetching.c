@@ -68,6 +68,8 @@ struct fetching {
     struct entry *part;
     enum checkpoint_taken taken;
     uint64_t missing_bytes; /* which the disk has no room for */
+    uint64_t bytes;         /* as the receiver counted when it was last here */
+    uint64_t total_bytes;
     struct state_store old_state;
     char *old_checkpoint;
 };
@@ -113,6 +115,20 @@ void fetching_free(struct fetching *fetching)
     free(fetching->old_checkpoint);
     free(fetching->path);
     free(fetching);
+}
+
+bool fetching_progress_get(const struct fetching *fetching, struct fetching_progress *progress)
+{
+    *progress = (struct fetching_progress){
+        .peer_id = fetching->offer.peer_id,
+        .index = fetching->offer.snapshot.index,
+        .bytes = fetching->bytes,
+        .total_bytes = fetching->total_bytes,
+        .is_installing =
+            fetching->phase == FETCHING_STAGED || fetching->phase == FETCHING_INSTALLING,
+    };
+    return fetching->phase != FETCHING_IDLE && fetching->phase != FETCHING_WAITING &&
+           fetching->phase != FETCHING_CLEANING;
 }
 
 bool fetching_is_staged(const struct fetching *fetching)
@@ -228,6 +244,8 @@ static void begin(struct fetching *fetching)
     fetching->offer = fetching->next;
     fetching->next.peer_id = 0;
     fetching->wrong = 0;
+    fetching->bytes = 0;
+    fetching->total_bytes = 0;
     free(fetching->path);
     fetching->path = memory_strdup(data_directory_staging_path(fetching->core->directory));
     ask_anew(fetching, FETCHING_LIST, 0, 0);
@@ -323,6 +341,8 @@ static void check_done(struct pool_work *work)
 static void go_on(struct fetching *fetching)
 {
     struct checkpoint_range range;
+    fetching->bytes = checkpoint_receiver_bytes(fetching->receiver);
+    fetching->total_bytes = fetching->list.bytes;
     if (checkpoint_receiver_wants(fetching->receiver, &range)) {
         ask_anew(fetching, FETCHING_PARTS, (uint32_t)range.file + 1, range.offset);
     } else {

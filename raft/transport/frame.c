@@ -92,6 +92,8 @@ static Hello hello_to_proto(const struct hello *hello)
     proto.client_address = (char *)(uintptr_t)hello->client_address;
     proto.session = hello->session;
     proto.connection = hello->connection;
+    proto.peer_address = (char *)(uintptr_t)hello->peer_address;
+    proto.purpose = hello->purpose;
     return proto;
 }
 
@@ -106,12 +108,19 @@ struct frame *frame_of_hello(const struct hello *hello)
 
 struct frame *frame_of_answer(const struct hello *hello, const char *refusal)
 {
+    return frame_of_removal(hello, refusal, 0);
+}
+
+struct frame *frame_of_removal(const struct hello *hello, const char *refusal,
+                               uint64_t removed_index)
+{
     char text[LIMIT_PEER_REASON_BYTES + 1];
     snprintf(text, sizeof text, "%s", refusal);
     Hello proto = hello_to_proto(hello);
     Answer answer = HOLDFAST__PEER__V1__ANSWER__INIT;
     answer.hello = &proto;
     answer.refusal = text;
+    answer.removed_index = removed_index;
     Header header = HOLDFAST__PEER__V1__HEADER__INIT;
     header.body_case = HOLDFAST__PEER__V1__HEADER__BODY_ANSWER;
     header.answer = &answer;
@@ -386,6 +395,10 @@ static bool decode_hello(const Hello *proto, struct hello *hello, struct error *
         return error_set(error, "a hello has a client address of %zu bytes, %d are allowed",
                          strlen(proto->client_address), LIMIT_ADDRESS_BYTES);
     }
+    if (strlen(proto->peer_address) > LIMIT_ADDRESS_BYTES) {
+        return error_set(error, "a hello has a peer address of %zu bytes, %d are allowed",
+                         strlen(proto->peer_address), LIMIT_ADDRESS_BYTES);
+    }
     *hello = (struct hello){
         .protocol_version = proto->protocol_version,
         .cluster_id = proto->cluster_id,
@@ -394,8 +407,10 @@ static bool decode_hello(const Hello *proto, struct hello *hello, struct error *
         .incarnation = proto->incarnation,
         .session = proto->session,
         .connection = proto->connection,
+        .purpose = proto->purpose,
     };
     copy_text(hello->client_address, sizeof hello->client_address, proto->client_address);
+    copy_text(hello->peer_address, sizeof hello->peer_address, proto->peer_address);
     return true;
 }
 
@@ -405,6 +420,7 @@ static bool decode_answer(const Answer *proto, struct frame_content *content, st
         return error_set(error, "an answer does not say from whom it is");
     }
     copy_text(content->refusal, sizeof content->refusal, proto->refusal);
+    content->removed_index = proto->removed_index;
     return decode_hello(proto->hello, &content->hello, error);
 }
 

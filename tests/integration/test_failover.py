@@ -23,8 +23,10 @@ ON_HAND = 100_000
 class Load:
     """So many clients at once; `stop` ends it, `check` holds the ledger against what they were told."""
 
-    def __init__(self, cluster, clients=6):
+    def __init__(self, cluster, clients=6, addresses=None):
+        """The clients know the cluster's nodes, or those that listen on these addresses."""
         self.cluster = cluster
+        self.addresses = addresses or [node.client_address for node in cluster.nodes]
         self.told = [{} for _ in range(clients)]  # per client: order id -> (sku, quantity, deducted?)
         self.restocked = [{} for _ in range(clients)]  # per client: request id -> sku
         self.failures = []
@@ -57,7 +59,7 @@ class Load:
 
     def _run(self, number):
         # Short attempts, so that a node that hangs costs little.
-        client = Client([node.client_address for node in self.cluster.nodes], attempt_timeout=0.3, first=number)
+        client = Client(self.addresses, attempt_timeout=0.3, first=number)
         try:
             turn = 0
             while not self._stop.is_set():

@@ -338,7 +338,10 @@ bool sim_node_change_members(struct sim_node *node, const struct replica_change 
     if (!node->is_up || node->paused_until_us > node->world->now_us) {
         return false;
     }
-    bool ok = core_change_members(&node->core, change, &accepted, &why, &error);
+    /* Not core_change_members, which never gives an id a second time: here nodes come back under
+     * theirs, with their old logs, which is harder on Raft. */
+    bool ok = replica_change_members(node->core.replica, change, core_now_ms(&node->core),
+                                     &accepted, &why, &error);
     if (!node->is_crashing) {
         world_count(node->world, accepted ? STAT_CHANGES : STAT_CHANGES_REFUSED);
         trace_note(&node->world->trace, node->number, TRACE_CHANGE, change->kind, change->id,

@@ -14,6 +14,8 @@
 #ifndef LEDGER_LEDGER_H
 #define LEDGER_LEDGER_H
 
+#include <stdatomic.h>
+
 #include "base/hash.h"
 #include "ledger/command.h"
 #include "ledger/record.h"
@@ -115,5 +117,8 @@ struct ledger_audit {
  * expiry row per order with open lines, one purge row per record that ends by age, the digest.
  * False only if the store can't be read. Memory: bounded by the number of stocks. Any thread. */
 bool ledger_audit_run(struct ledger_store store, struct ledger_audit *audit, struct error *error);
+/* The same; another thread may set *stop, and then it soon ends with false. */
+bool ledger_audit_run_until(struct ledger_store store, const atomic_bool *stop,
+                            struct ledger_audit *audit, struct error *error);
 
 #endif

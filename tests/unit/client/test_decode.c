@@ -156,8 +156,8 @@ static void an_empty_reply_is_no_success(void **state)
 {
     (void)state;
     static const struct reply_shape *const shapes[] = {
-        &REPLY_RESULT,  &REPLY_AVAILABILITY, &REPLY_ORDER,
-        &REPLY_HISTORY, &REPLY_STATUS,       &REPLY_VERIFICATION,
+        &REPLY_RESULT, &REPLY_AVAILABILITY, &REPLY_ORDER,    &REPLY_HISTORY,
+        &REPLY_STATUS, &REPLY_VERIFICATION, &REPLY_SNAPSHOT,
     };
     struct bytes nothing = {0};
     for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {

@@ -360,6 +360,84 @@ class Cluster(unittest.TestCase):
         self.assertEqual(result.returncode, 3)
         self.assertIn(b"holdfast playground", result.stderr)
 
+    def test_snapshot_asks_each(self):
+        result = self.run_on("snapshot", 1, 3)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual([(line["node_id"], line["snapshot_index"]) for line in lines_of(result)], [(1, 4711), (3, 4711)])
+        result = self.run_on("snapshot", 1, 2)
+        self.assertEqual(result.returncode, 3)
+        self.assertIn(b"127.0.0.1:2: another node fetches", result.stderr)
+        self.assertEqual(lines_of(result)[0]["snapshot_index"], 4711)
+        result = self.run_on("snapshot", 1, form="table")
+        self.assertEqual(result.returncode, 0)
+        self.assertIn(b"4711", result.stdout)
+
+    def test_status_finds_the_members(self):
+        """Of one that is given: the others, by the addresses that it tells; who has none is told of."""
+        result = self.run_on("status", 102, form="table")
+        self.assertEqual(result.returncode, 0)
+        rows = [line.split() for line in result.stdout.decode().splitlines()[1:]]
+        self.assertEqual([row[:3] for row in rows], [
+            ["1", "VOTER", "LEADER"], ["2", "VOTER", "FOLLOWER"], ["3", "VOTER", "UNREACHED"], ["4", "STANDBY", "FOLLOWER"]])
+        self.assertEqual([row[-1] for row in rows], ["127.0.0.1:101", "127.0.0.1:102", "unknown", "127.0.0.1:104"])
+        self.assertIn("6000", rows[3])  # what it lags behind
+        self.assertIn(b"node 3 was not asked", result.stderr)
+        lines = lines_of(self.run_on("status", 102))
+        self.assertEqual([line["endpoint"] for line in lines], ["127.0.0.1:102", "127.0.0.1:101", "", "127.0.0.1:104"])
+        self.assertEqual((lines[2]["node_id"], "error" in lines[2]), (3, True))
+        # Who is given and is no member has a line too.
+        result = self.run_on("status", 102, 106, 2, form="table")
+        self.assertEqual(result.stdout.count(b"NO MEMBER"), 1, result.stdout)
+        self.assertEqual(result.stdout.splitlines()[-1].split()[:3], [b"?", b"-", b"UNREACHED"])
+
+    def members(self, *arguments, ports=(101, 102), **environment):
+        endpoints = ",".join(f"127.0.0.1:{port}" for port in ports)
+        return holdfast("cluster", *arguments, "--endpoints", endpoints, **environment)
+
+    def test_add(self):
+        result = self.members("add", "5", "10.0.0.5:7080")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn(b"node 5 is a member: STANDBY", result.stdout)
+        self.assertIn(b"holdfastd --id 5 --data DIR --cluster-id 00000000000000c1 --peer-address 10.0.0.5:7080", result.stdout)
+        self.assertIn(b"already", self.members("add", "2", "h:2").stdout)
+        self.assertEqual(self.members("add", "2", "h:9").returncode, 1)
+        result = self.members("add", "8", "h:8")
+        self.assertEqual(result.returncode, 4)
+        self.assertIn(b"same command again", result.stderr)
+        answer = lines_of(self.members("add", "5", "h:5", "-o", "json"))[0]
+        self.assertEqual((answer["log_index"], answer["unchanged"], answer["cluster_id"], len(answer["members"])), (10001, False, "00000000000000c1", 5))
+        for arguments in (["5"], ["0", "h:5"], ["4294967296", "h:5"], ["x", "h:5"], ["5", "h:5", "h:6"]):
+            self.assertEqual(self.members("add", *arguments).returncode, 2, arguments)
+
+    def test_promote_waits(self):
+        self.assertEqual(self.members("promote", "4", "--no-wait").returncode, 1)
+        result = self.members("promote", "4", "--timeout", "20s")
+        self.assertEqual((result.returncode, result.stderr), (0, b""), result)
+        self.assertIn(b"node 4 has a vote, one of 4", result.stdout)
+        result = self.members("promote", "4", "--timeout", "500ms", STAND_IN_STUCK="1")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(b"still lacks 6000 entries", result.stderr)
+        self.assertIn(b"already", self.members("promote", "2").stdout)
+        self.assertEqual(self.members("promote", "9").returncode, 1)
+        result = self.members("promote", "4", "--timeout", "500ms", ports=(102,), STAND_IN_STUCK="1")
+        self.assertEqual(result.returncode, 1)  # the leader was found from another node
+
+    def test_remove(self):
+        result = self.members("remove", "2")
+        self.assertEqual((result.returncode, result.stderr), (0, b""))
+        self.assertIn(b"2 voters are left", result.stdout)
+        result = self.members("remove", "1")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn(b"node 1 led: node 2 leads now", result.stderr)
+        self.assertIn(b"is no member", self.members("remove", "9").stdout)
+
+    def test_transfer_leader(self):
+        answer = lines_of(self.members("transfer-leader", "-o", "json"))[0]
+        self.assertEqual(answer, {"leader_id": 2, "term": 4, "leader_client_address": "", "unchanged": False})
+        self.assertIn(b"node 3 leads, in term 4", self.members("transfer-leader", "3").stdout)
+        self.assertIn(b"leads already", self.members("transfer-leader", "1").stdout)
+        self.assertEqual(self.members("transfer-leader", "4").returncode, 1)
+
     def test_verify(self):
         self.assertEqual(self.run_on("verify", 1, 3).returncode, 0)
         self.assertEqual(self.run_on("verify", 1, 11).returncode, 0)  # other index, so nothing to compare

@@ -102,8 +102,15 @@ static void quiet(void *context)
 
 struct world *world_new(size_t node_count)
 {
+    return world_new_with(node_count, node_count);
+}
+
+struct world *world_new_with(size_t founder_count, size_t node_count)
+{
     struct world *world = memory_zalloc(sizeof *world);
+    assert_true(founder_count <= node_count && node_count <= WORLD_NODES);
     world->node_count = node_count;
+    world->founder_count = founder_count;
     world->now_ms = 1000;
     for (uint64_t id = 1; id <= node_count; id++) {
         struct world_node *node = &world->nodes[id];
@@ -118,6 +125,11 @@ struct world *world_new(size_t node_count)
         node->incarnation = 70 + id;
         node->log = memory_zalloc(sizeof *node->log);
     }
+    struct buffer bootstrap = {0};
+    struct error error;
+    assert_true(replica_bootstrap_entry(world->members, founder_count, &bootstrap,
+                                        &world->cluster_id, &error));
+    buffer_free(&bootstrap);
     return world;
 }
 
@@ -143,11 +155,13 @@ bool world_start(struct world *world, uint64_t id)
         .warn = warn,
         .quiet = quiet,
     };
+    bool founds = id <= world->founder_count;
     const struct core_config config = {
         .id = id,
-        .address = world->addresses[id - 1],
+        .address = node->is_told_nothing ? NULL : world->addresses[id - 1],
         .members = world->members,
-        .member_count = world->node_count,
+        .member_count = founds && !node->is_told_nothing ? world->founder_count : 0,
+        .cluster_id = founds || node->is_told_nothing ? 0 : world->cluster_id,
         .data = node->data,
         .files = &node->files,
         .log_segment_bytes = 4096,

@@ -41,6 +41,7 @@ struct world_node {
     size_t work_count;
     bool pool_is_shut; /* works wait */
     bool pool_refuses; /* every other one */
+    bool is_told_nothing; /* at its start: its directory says all */
     size_t refused;
     size_t quiets;
     struct error warnings[WORLD_WARNS];
@@ -56,6 +57,8 @@ struct flight {
 struct world {
     struct world_node nodes[WORLD_NODES + 1]; /* by id */
     size_t node_count;
+    size_t founder_count; /* the others join */
+    uint64_t cluster_id;
     struct replica_member members[WORLD_NODES];
     char addresses[WORLD_NODES][32];
     uint64_t now_ms;
@@ -78,6 +81,8 @@ struct world {
 };
 
 struct world *world_new(size_t node_count);
+/* The first of them found the cluster, the others may join it. */
+struct world *world_new_with(size_t founder_count, size_t node_count);
 void world_free(struct world *world);
 
 /* False: it refuses, or its disk fails; why is in its `error`. */

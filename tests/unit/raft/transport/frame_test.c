@@ -162,7 +162,8 @@ static struct hello some_hello(void)
                           .incarnation = UINT64_MAX,
                           .session = 77,
                           .connection = 5,
-                          .client_address = "[2001:db8::7]:8000"};
+                          .client_address = "[2001:db8::7]:8000",
+                          .peer_address = "seven:7000"};
 }
 
 /* ---- round trips ---- */
@@ -314,7 +315,7 @@ static void parts_without_bytes_are_refused(void **state)
     header.body_case = HOLDFAST__PEER__V1__HEADER__BODY_CHECKPOINT_PART;
     header.checkpoint_part = &part;
     refused(forge_proto(&header, 0), "has 0 bytes");
-    refused(forge_proto(&header, LIMIT_CHECKPOINT_PART_BYTES + 1), "has 1048577 bytes");
+    refused(forge_proto(&header, LIMIT_CHECKPOINT_PART_BYTES + 1), "has 262145 bytes");
     part.gone = true;
     refused(forge_proto(&header, 3), "has 3 bytes");
 }
@@ -436,6 +437,7 @@ static void hello_and_answer_come_back(void **state)
     assert_int_equal(content.hello.session, 77);
     assert_int_equal(content.hello.connection, 5);
     assert_string_equal(content.hello.client_address, "[2001:db8::7]:8000");
+    assert_string_equal(content.hello.peer_address, "seven:7000");
 
     decode(flatten(frame_of_answer(&hello, "")), &content);
     assert_int_equal(content.kind, FRAME_ANSWER);
@@ -452,15 +454,18 @@ static void the_longest_hello_and_refusal_fit_a_strangers_frame(void **state)
     memset(&hello, 0xff, sizeof hello);
     memset(hello.client_address, 'a', LIMIT_ADDRESS_BYTES);
     hello.client_address[LIMIT_ADDRESS_BYTES] = '\0';
+    memcpy(hello.peer_address, hello.client_address, sizeof hello.peer_address);
     char refusal[5000];
     memset(refusal, 'r', sizeof refusal - 1);
     refusal[sizeof refusal - 1] = '\0';
-    struct buffer bytes = flatten(frame_of_answer(&hello, refusal));
+    struct buffer bytes = flatten(frame_of_removal(&hello, refusal, UINT64_MAX));
     assert_true(bytes.len <= LIMIT_PEER_HELLO_BYTES);
     struct frame_content content;
     decode(bytes, &content);
     assert_int_equal(strlen(content.refusal), LIMIT_PEER_REASON_BYTES);
     assert_int_equal(strlen(content.hello.client_address), LIMIT_ADDRESS_BYTES);
+    assert_int_equal(strlen(content.hello.peer_address), LIMIT_ADDRESS_BYTES);
+    assert_true(content.removed_index == UINT64_MAX);
 }
 
 /* ---- damage ---- */
