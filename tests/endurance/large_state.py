@@ -99,19 +99,19 @@ class Run:
         cluster = self.cluster
         lost = cluster.followers()[0]
         lost.kill()
-        cluster.nodes.remove(lost)
+        cluster.is_no_member(lost)
         shutil.rmtree(lost.data)
         began = time.monotonic()
         self.verb("remove", lost.id)
-        added = cluster.new_node()
-        self.verb("add", added.id, added.peer_address)
+        added = cluster.new_node(4)
         added.start()
+        self.verb("add", added.id, added.peer_address)
+        cluster.is_member(added)
         windows = []
         promoted = threading.Event()
 
         def promote():
-            wait_until(added.serving, "the new node serves", 1800, pause=0.1)
-            self.verb("promote", added.id)
+            self.verb("promote", added.id)  # waits until it has caught up
             promoted.set()
 
         waiting = threading.Thread(target=promote, daemon=True)
