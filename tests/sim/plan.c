@@ -99,6 +99,7 @@ static void draw_snapshots(struct plan *plan, struct random *random)
         replica->inflight_entries + (size_t)sim_random_between(random, 1, 8);
     replica->trailing_entries = 2 * replica->raft_inflight_entries +
                                 sim_random_below(random, 2) * between_magnitudes(random, 1, 64);
+    plan->spoil_permille = 0; /* a wrong state that is carried to others would be theirs, too */
 }
 
 /* Seconds to years off. */
@@ -270,7 +271,6 @@ void plan_draw(struct plan *plan, struct random *random, size_t node_count, uint
     draw_digests(plan, &compared);
     if (sim_random_chance(&taken, 600)) {
         draw_snapshots(plan, &taken);
-        plan->spoil_permille = 0; /* a wrong state that is carried to others would be theirs, too */
     }
     plan->handover_gap_us =
         sim_random_chance(&taken, 300) ? between_magnitudes(&taken, 10000, 1000000) : 0;
