@@ -495,7 +495,9 @@ static void close_parts(struct node *node)
         return;
     }
     enum { PARTS = 8 };
-    audit_abandon(&node->core); /* one that waits for its index is no part that closes */
+    /* One that waits for its index is no part that closes; one that runs must not be waited for:
+     * without a drain nobody has stopped it yet. */
+    audits_stop(&node->core);
     node->closing = PARTS + node->core.audits + (node->core.works > 0 ? 1 : 0);
     core_abandon(&node->core);
     cluster_changes_abandon(node);

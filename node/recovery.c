@@ -227,7 +227,10 @@ static bool name_only_member(struct recovery *recovery, struct error *error)
     snapshot.configuration_len = (uint32_t)configuration.len;
     memcpy(snapshot.configuration, configuration.data, configuration.len);
     buffer_free(&configuration);
-    return data_directory_store_hard_state(recovery->directory, recovery->term, 0, error) &&
+    /* The state's directory, by name, before the manifest says what it has reached. */
+    return file_system_posix.sync_directory(file_system_posix.context,
+                                            recovery->options->force_new_cluster, error) &&
+           data_directory_store_hard_state(recovery->directory, recovery->term, 0, error) &&
            data_directory_store_snapshot(recovery->directory, &snapshot, error);
 }
 
