@@ -424,18 +424,24 @@ static void quiet_spell(struct cluster *cluster)
     wait_until_settled(cluster);
 }
 
-/* In a cluster to which nothing happens, whoever is to take over does so at once. */
+/* In a cluster to which nothing happens, whoever is to take over does so at once; but for one that
+ * has just come back without its directory: its leader takes it for the node that had all. */
 static void hand_over_quietly(struct cluster *cluster)
 {
     struct sim_node *leader = leader_of(cluster);
+    struct replica_status status;
     uint64_t term = leader->core.term;
     if (!handovers_ask_quietly(&cluster->handovers, leader)) {
         return;
     }
+    replica_status_get(leader->core.replica, &status);
+    bool is_able =
+        status.transferring_to == 0 || !cluster->nodes[status.transferring_to - 1].is_wiped;
     uint64_t most_us = UINT64_C(1000) * HANDOVER_TIMEOUTS * cluster->plan.election_timeout_ms;
     world_run_until(&cluster->world, cluster->world.now_us + most_us);
     wait_until_settled(cluster);
-    if (!cluster->world.failed && (leader_of(cluster) == leader || leader->core.term == term)) {
+    if (!cluster->world.failed && is_able &&
+        (leader_of(cluster) == leader || leader->core.term == term)) {
         world_fail(&cluster->world, CHECK_TRANSFER,
                    "n%zu was to hand over in term %" PRIu64 " and leads a quiet cluster in term "
                    "%" PRIu64 " still",
