@@ -301,7 +301,7 @@ static const char *reason_of(const struct asked_node *node)
     if (node->endpoint[0] == '\0') {
         return "it has not been heard of, so where it serves clients is not known";
     }
-    return node->answer != NULL ? node->answer->message : "no thread could be started to ask it";
+    return node->answer->message;
 }
 
 static void tell_silent(struct asked_node *node)
