@@ -332,7 +332,7 @@ class Cluster:
 
         def equal():
             found = [node.status() for node in self.nodes if node.responsive]
-            if any(status is None for status in found):
+            if any(status is None or status.HasField("fetching") for status in found):
                 return None
             indexes = {status.applied_index for status in found}
             if len(indexes) != 1:
