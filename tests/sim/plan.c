@@ -100,7 +100,6 @@ static void draw_snapshots(struct plan *plan, struct random *random)
         replica->inflight_entries + (size_t)sim_random_between(random, 1, 8);
     replica->trailing_entries = 2 * replica->raft_inflight_entries +
                                 sim_random_below(random, 2) * between_magnitudes(random, 1, 64);
-    plan->spoil_permille = 0; /* a wrong state that is carried to others would be theirs, too */
 }
 
 /* Seconds to years off. */
