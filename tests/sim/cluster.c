@@ -431,6 +431,11 @@ static void hand_over_quietly(struct cluster *cluster)
     struct sim_node *leader = leader_of(cluster);
     struct replica_status status;
     uint64_t term = leader->core.term;
+    for (size_t i = 0; i < cluster->plan.node_count; i++) {
+        if (cluster->nodes[i].is_wiped) {
+            return; /* it may be the one that the leader takes for the best */
+        }
+    }
     if (!handovers_ask_quietly(&cluster->handovers, leader)) {
         return;
     }

@@ -77,6 +77,7 @@ struct sim_net_weather plan_weather(struct random *random)
 static void draw_snapshots(struct plan *plan, struct random *random)
 {
     struct replica_limits *replica = &plan->replica_limits;
+    plan->spoil_permille = 0; /* a wrong state that is carried to others would be theirs, too */
     if (plan->proposer_limits.inflight_entries == 0 && sim_random_chance(random, 500)) {
         plan->proposer_limits.inflight_entries = (size_t)sim_random_between(random, 1, 3);
     }
@@ -99,7 +100,6 @@ static void draw_snapshots(struct plan *plan, struct random *random)
         replica->inflight_entries + (size_t)sim_random_between(random, 1, 8);
     replica->trailing_entries = 2 * replica->raft_inflight_entries +
                                 sim_random_below(random, 2) * between_magnitudes(random, 1, 64);
-    plan->spoil_permille = 0; /* a wrong state that is carried to others would be theirs, too */
 }
 
 /* Seconds to years off. */
