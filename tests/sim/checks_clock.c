@@ -101,12 +101,12 @@ static int64_t borne_out_ms(const struct checks *checks, const struct node_view 
 
 /* ---- stamps ---- */
 
-/* The commands before those at the index, in the node's log; *index becomes theirs. */
-static const struct known *stamped_before(const struct node_view *view, uint64_t *index)
+/* The commands before these in the node's log. */
+static const struct known *stamped_before(const struct node_view *view, uint64_t index)
 {
     const struct known *known = NULL;
-    while (*index > 1 && (known == NULL || !known->is_stamped)) {
-        known = checks_log_at(&view->asked, --*index);
+    while (index > 1 && (known == NULL || !known->is_stamped)) {
+        known = checks_log_at(&view->asked, --index);
     }
     return known != NULL && known->is_stamped ? known : NULL;
 }
@@ -116,24 +116,18 @@ struct passage {
     uint64_t from_us; /* when the one before was stamped */
     int64_t from_ms;  /* ledger time there: 0 before the first */
     int64_t to_ms;
-    int64_t credit_ms; /* what the ledger takes of it */
-    int64_t slewed_ms; /* by how much the one before may have been slewed when it was stamped: what
-                          its leader had told until then knew nothing of it */
+    int64_t credit_ms;     /* what the ledger takes of it */
+    uint64_t unstamped_us; /* from the one before that to the one before */
 };
 
-static struct passage passage_of(const struct node_view *view, uint64_t index,
+static struct passage passage_of(const struct known *before,
                                  const struct ledger_entry_header *header)
 {
-    const struct known *before = stamped_before(view, &index);
-    const struct known *prior = before != NULL ? stamped_before(view, &index) : NULL;
     struct passage passage = {.to_ms = header->time_ms};
     if (before != NULL) {
         passage.from_us = before->stamped_us;
+        passage.unstamped_us = before->unstamped_us;
         passage.from_ms = before->ledger_ms;
-    }
-    if (prior != NULL && prior->stamped_us < before->stamped_us) {
-        passage.slewed_ms =
-            (int64_t)((before->stamped_us - prior->stamped_us) / 1000 * SLEW_PERMILLE / 1000);
     }
     if (passage.to_ms < passage.from_ms) {
         passage.to_ms = passage.from_ms;
@@ -155,7 +149,11 @@ static void check_holds(struct checks *checks, size_t node, const struct entry *
         passage->from_ms != 0 ? passage->to_ms - passage->from_ms - passage->credit_ms : 0;
     int64_t most_ms =
         led_us > passage->from_us ? most_passed_ms(led_us - passage->from_us) : ROUNDING_MS;
-    if (paid_ms > most_ms + passage->slewed_ms) {
+    if (clock->owes_barrier) {
+        /* What a heartbeat told right before the last stamp, that stamp may have slewed back. */
+        most_ms += (int64_t)(passage->unstamped_us / 1000) * SLEW_PERMILLE / 1000;
+    }
+    if (paid_ms > most_ms) {
         world_fail(checks->world, CHECK_CLOCK,
                    "n%zu lets holds pay %" PRId64 " ms with entry %" PRIu64 ", where %" PRId64
                    " ms were led at most",
@@ -233,9 +231,10 @@ void checks_stamped(struct checks *checks, size_t node, const struct entry *entr
         return;
     }
     struct known *known = checks_log_at(&view->asked, entry->index);
-    const struct passage passage = passage_of(view, entry->index, &reader.header);
+    const struct passage passage = passage_of(stamped_before(view, entry->index), &reader.header);
     known->is_stamped = true;
     known->stamped_us = checks->world->now_us;
+    known->unstamped_us = passage.from_us != 0 ? checks->world->now_us - passage.from_us : 0;
     known->ledger_ms = passage.to_ms;
     check_holds(checks, node, entry, &passage);
     check_bound(checks, node, entry, &passage);

@@ -573,6 +573,9 @@ static void run(struct cluster *cluster, uint64_t events)
     if (!world->failed) {
         wait_until_tidy(cluster);
     }
+    if (!world->failed) {
+        wait_until_settled(cluster); /* a leader may write an entry of its own at any time */
+    }
     audit_all(cluster);
     if (!world->failed) {
         checks_end(cluster->checks);
