@@ -15,8 +15,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -231,6 +233,35 @@ static void test_damage_that_a_compaction_finds(void **state)
     must_end(db, index);
 }
 
+static int null_fd;
+
+static void write_within(int number)
+{
+    (void)number;
+    (void)!write(null_fd, "", 1);
+}
+
+/* libuv writes to a pipe when a signal comes, be it within any call of any thread: the disk must
+ * not wait for itself there. */
+static void test_signals_within_calls(void **state)
+{
+    (void)state;
+    enum { WRITES = 100000 };
+    const struct sigaction action = {.sa_handler = write_within, .sa_flags = SA_RESTART};
+    const struct itimerval often = {.it_interval = {.tv_usec = 50}, .it_value = {.tv_usec = 50}};
+    const struct itimerval never = {0};
+    set_fault("write /no/such/path EIO");
+    null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    assert_true(null_fd >= 0);
+    assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
+    assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
+    for (int i = 0; i < WRITES; i++) {
+        assert_int_equal(write(null_fd, "", 1), 1);
+    }
+    assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
+    assert_int_equal(close(null_fd), 0);
+}
+
 int main(void)
 {
     const char *preloaded = getenv("LD_PRELOAD");
@@ -246,6 +277,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_checkpoints_that_fail, make_directory,
                                         remove_directory),
         cmocka_unit_test_setup_teardown(test_damage_that_a_compaction_finds, make_directory,
+                                        remove_directory),
+        cmocka_unit_test_setup_teardown(test_signals_within_calls, make_directory,
                                         remove_directory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
