@@ -19,14 +19,16 @@
  *
  * The path is the one that the kernel gives for the descriptor. Calls are made directly, past the C
  * library, but for statvfs, which is none of the kernel's: nothing here takes part in what it
- * wraps. Threads: any. A control file that can't be understood ends the process: a test must not
- * pass because nothing was injected.
+ * wraps. Threads: any, and signal handlers: libuv's writes to a pipe, so no signal may come while
+ * this thread has the lock. A control file that can't be understood ends the process: a test must
+ * not pass because nothing was injected.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -148,6 +150,10 @@ static bool find_rule(enum call call, int fd, const char *path, struct rule *fou
     char target[PATH_MAX];
     bool is_found = false;
     int saved = errno;
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_mutex_lock(&faults.mutex);
     look_for_rules();
     for (size_t i = 0; i < faults.count && !is_found; i++) {
@@ -166,6 +172,7 @@ static bool find_rule(enum call call, int fd, const char *path, struct rule *fou
         *found = *rule;
     }
     pthread_mutex_unlock(&faults.mutex);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     errno = saved;
     return is_found;
 }
