@@ -22,6 +22,8 @@
 
 /* Between two looks at a standby that catches up. */
 #define LOOK_EVERY_MS 200
+/* Behind so many looks in vain the operator is told what is waited for. */
+#define LOOKS_IN_SILENCE 10
 /* How long a look may take: a node that hangs must not make the others wait. */
 #define LOOK_TIMEOUT_MS 1000
 /* Half of what is allowed: it still holds when the leader judges. */
@@ -207,12 +209,27 @@ static void tell_not_ready(struct verb *verb, uint64_t id, enum standby standby,
     }
 }
 
+/* It may take as long as --timeout says: nobody should have to guess why. */
+static void tell_waiting(uint64_t id, enum standby standby)
+{
+    if (standby == STANDBY_SILENT) {
+        fprintf(stderr,
+                "holdfast cluster promote: node %" PRIu64 " is not heard from yet: waiting; is it "
+                "started, with the address that it was added with?\n",
+                id);
+    } else if (standby == STANDBY_UNKNOWN) {
+        fputs("holdfast cluster promote: no node that answers leads yet: waiting; see: holdfast "
+              "cluster status\n",
+              stderr);
+    }
+}
+
 /* False: it did not come close within the verb's time, and that has been said. */
 static bool wait_until_close(struct verb *verb, uint64_t id)
 {
     uint64_t end_ms = now_ms() + (uint64_t)verb->timeout_ms;
     uint64_t lacks = 0;
-    for (;;) {
+    for (unsigned looks = 1;; looks++) {
         struct nodes nodes;
         if (!look(verb, &nodes)) {
             return false;
@@ -230,6 +247,8 @@ static bool wait_until_close(struct verb *verb, uint64_t id)
         }
         if (standby == STANDBY_BEHIND) {
             show_progress(id, lacks);
+        } else if (looks == LOOKS_IN_SILENCE) {
+            tell_waiting(id, standby);
         }
         const struct timespec pause = {.tv_nsec = LOOK_EVERY_MS * 1000000L};
         nanosleep(&pause, NULL);

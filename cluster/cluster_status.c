@@ -198,18 +198,6 @@ static size_t tell_troubles(struct verb *verb, const struct nodes *nodes)
     return answered;
 }
 
-/* No failure of this verb: who reads the table should see it. */
-static void tell_refusing_nodes(const struct nodes *nodes)
-{
-    for (size_t i = 0; i < nodes->count; i++) {
-        const struct node_answer *answer = &nodes->items[i];
-        if (node_answered(answer) && answer->status->refuses[0] != '\0') {
-            fprintf(stderr, "holdfast cluster status: %s: %s\n", answer->endpoint,
-                    answer->status->refuses);
-        }
-    }
-}
-
 /* States that differ, as a leader has found. */
 static void tell_alarms(const struct nodes *nodes)
 {
@@ -249,7 +237,6 @@ int verb_cluster_status(int argc, char **argv)
             print_json(&nodes);
         } else if (answered > 0) {
             print_table(&nodes);
-            tell_refusing_nodes(&nodes);
             tell_clocks(&nodes);
         }
         if (answered > 0 && verb.exit_code == EXIT_CODE_UNREACHED) {

@@ -25,11 +25,17 @@ static bool may_have_manifest(const char *data)
 /* A new directory: for a node that founds, or one that joins. */
 static bool is_told_enough(const struct node_options *options, struct error *error)
 {
+    if (options->force_new_cluster != NULL) {
+        return error_set(error,
+                         "--force-new-cluster: %s is no node's data directory, it has no manifest: "
+                         "--data names what is left of a node",
+                         options->data);
+    }
     if (options->id == 0) {
         return error_set(
             error,
             "--id is needed: the data directory %s has no manifest, and does not say which "
-            "node this is",
+            "node this is; if a node ran with it, see DAMAGE in holdfastd(8)",
             options->data);
     }
     if (options->member_count == 0 && options->cluster_id == 0) {
@@ -37,7 +43,7 @@ static bool is_told_enough(const struct node_options *options, struct error *err
                          "the data directory %s is new (it has no manifest): --initial-cluster is "
                          "needed for a node "
                          "that founds a cluster with others, --cluster-id for one that joins a "
-                         "cluster (`holdfast cluster status` shows the id)",
+                         "cluster (`holdfast cluster status -o json` shows the id)",
                          options->data);
     }
     if (options->member_count == 0 && options->advertise_peer == NULL) {

@@ -367,7 +367,7 @@ static bool parse_cluster_id(const struct found *found, enum option_name option,
     if (strlen(text) != 16 || strspn(text, "0123456789abcdefABCDEF") != 16 || *cluster_id == 0) {
         return error_set(error,
                          "%s: '%s' is not the id of a cluster, 16 hexadecimal digits as `holdfast "
-                         "cluster status` shows them",
+                         "cluster status -o json` shows them",
                          found->where[option], text);
     }
     return true;

@@ -63,7 +63,8 @@ static void tell(const struct disk_watch *watch)
     if (watch->is_low) {
         error_set(&words,
                   "%s: %" PRIu64 " MiB of the disk are free, below the reserve of %" PRIu64
-                  " MiB: as leader this node takes no commands; make room",
+                  " MiB: as leader this node takes no commands; make room, or "
+                  "lower --disk-reserve",
                   core->config.data, watch->free_bytes / MIB, reserve_of(watch) / MIB);
     } else {
         error_set(&words, "%s: %" PRIu64 " MiB of the disk are free: commands are taken again",

@@ -19,11 +19,13 @@ bool hello_check(const struct hello *ours, const struct hello *theirs, struct er
                          ours->protocol_version);
     }
     if (theirs->cluster_id != ours->cluster_id) {
-        return error_set(why,
-                         "node %" PRIu64 " belongs to cluster %016" PRIx64 ", node %" PRIu64
-                         " to cluster %016" PRIx64
-                         ": check that all nodes were started with the same members",
-                         theirs->node_id, theirs->cluster_id, ours->node_id, ours->cluster_id);
+        return error_set(
+            why,
+            "node %" PRIu64 " belongs to cluster %016" PRIx64 ", node %" PRIu64
+            " to cluster %016" PRIx64
+            ": check --initial-cluster or --cluster-id of the one that is wrong; it begins "
+            "again with an empty directory, if it was never a member here",
+            theirs->node_id, theirs->cluster_id, ours->node_id, ours->cluster_id);
     }
     if (theirs->node_id == 0) {
         return error_set(why, "a node without an id reached node %" PRIu64, ours->node_id);

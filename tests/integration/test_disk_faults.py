@@ -292,6 +292,9 @@ class Reserve(Faulty):
         self.assertIn(f"node {leader.id} has 300 MiB of its disk left, less than its reserve of 512 MiB", caught.exception.details())
         self.assertIn("nothing was executed", caught.exception.details())
         self.assertGreater(stubs.ledger.GetStock(get_stock("sku-0"), timeout=seconds(5)).stock.on_hand, 0)
+        # The operator is told of each node, once.
+        run = harness.holdfast("cluster", "status", endpoints=leader.client_address)
+        self.assertEqual([run.stderr.count(f"node {node.id} has 300 MiB of its disk left") for node in cluster.nodes], [1, 1, 1], run.stderr)
         # A little more than the reserve is not enough: it would flap.
         for node in cluster.nodes:
             self.low(node, 530 * MIB)

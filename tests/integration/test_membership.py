@@ -253,9 +253,9 @@ class Replacement(MembershipCase):
 class Disaster(MembershipCase):
     """A majority is lost for good: one directory becomes a cluster of one."""
 
-    def recover(self, node, target, *more, status=0):
+    def recover(self, data, target, *more, status=0):
         run = subprocess.run(
-            [str(harness.HOLDFASTD), "--data", str(node.data), "--force-new-cluster", str(target), *more],
+            [str(harness.HOLDFASTD), "--data", str(data), "--force-new-cluster", str(target), *more],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -276,18 +276,19 @@ class Disaster(MembershipCase):
         before = kept.status()
         target = kept.data.with_name("recovered")
         confirm = ("--confirm-data-loss", before.cluster_id)
-        self.assertIn("in use", self.recover(kept, target, *confirm, status=1))
+        self.assertIn("in use", self.recover(kept.data, target, *confirm, status=1))
         for node in cluster.nodes:
             self.assertEqual(node.terminate(), 0)
         # Without a word, or with a wrong one, it only tells.
         for words in ((), ("--confirm-data-loss", "00000000deadbeef")):
-            told = self.recover(kept, target, *words, status=1)
+            told = self.recover(kept.data, target, *words, status=1)
             self.assertIn("IS LOST", told)
             self.assertIn(f"--confirm-data-loss {before.cluster_id}", told)
             self.assertFalse(target.exists())
-        self.recover(kept, kept.data, *confirm, status=1)
+        self.recover(kept.data, kept.data, *confirm, status=1)
+        self.assertIn("is no node's data directory", self.recover(target, target.with_name("none"), status=2))
         shutil.rmtree(lost.data)
-        self.recover(kept, target, *confirm)
+        self.recover(kept.data, target, *confirm)
 
         old = kept.data
         kept.data = target

@@ -329,6 +329,7 @@ class Verbs(harness.TestCase):
         self.assertIn("node 4 is a member: STANDBY", run.stdout)
         self.assertIn("already", self.verb("add", node.id, node.peer_address).stdout)
         self.assertIn("is not heard from", self.verb("promote", node.id, "--timeout", "300ms", status=1).stderr)
+        self.assertIn("not heard from yet: waiting", self.verb("promote", node.id, "--timeout", "4s", status=1).stderr)
         self.assertEqual(self.rows()["4"]["STATE"], "UNREACHED")
         words = next(line for line in run.stdout.splitlines() if "holdfastd --id" in line).split()
         self.assertEqual((words[0], words[-2:]), ("holdfastd", ["--client-address", "HOST:PORT"]))

@@ -53,7 +53,8 @@ static void each_difference_is_named(void **state)
     hello = friend();
     hello.cluster_id = 0xc2;
     refused(&hello,
-            "node 2 belongs to cluster 00000000000000c2, node 1 to cluster 00000000000000c1");
+            "node 2 belongs to cluster 00000000000000c2, node 1 to cluster 00000000000000c1: check "
+            "--initial-cluster or --cluster-id");
     hello = friend();
     hello.node_id = 1;
     refused(&hello, "the same id");
