@@ -57,6 +57,7 @@ static void what_was_replaced_does_not_count(void **state)
     assert_int_equal(registrations_find(&registrations, 2, 0), 99);
     registrations_cut(&registrations, 0);
     assert_int_equal(registrations.count, 0);
+    registrations_free(&registrations);
 }
 
 static void what_is_no_entry_is_left_out(void **state)
