@@ -388,14 +388,16 @@ bool state_db_check(struct state_db *db, struct error *error)
         return true;
     }
     db->failed = true;
-    /* Which one, is told to whoever writes. */
+    /* Which one, is told to whoever writes; but of a full disk RocksDB recovers by itself, as soon
+     * as there is room, and then says nothing any more. It has failed all the same. */
     char *words = NULL;
     rocksdb_writebatch_clear(db->batch);
     rocksdb_write(db->db, db->write_options, db->batch, &words);
     return words != NULL ? state_fail(error, db->path, "flushed or compacted", words)
                          : error_set(error,
                                      "the state database %s has failed to flush or compact its "
-                                     "files: " ADVICE_DISK_FAILED,
+                                     "files, and no longer says why; the disk may have been "
+                                     "full: " ADVICE_DISK_FAILED,
                                      db->path);
 }
 
