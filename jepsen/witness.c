@@ -69,12 +69,6 @@ bool witness_is_hidden(const struct operation *operation)
             (operation_answered(operation) && operation->attempts > 1));
 }
 
-/* Does it show how far the log has come? */
-static bool has_key(const struct operation *operation)
-{
-    return operation_answered(operation) && operation->function != FUNCTION_READ_DIGEST;
-}
-
 static bool must_be_behind(const struct operation *operation)
 {
     return has_key(operation) && !operation->stale;
@@ -152,47 +146,17 @@ uint64_t witness_reached(const struct witness *witness, int64_t time_ns)
     return low > 0 ? witness->reached[low - 1] : 0;
 }
 
-/* ---- the order of keys ---- */
-
-struct keyed {
-    uint64_t key;
-    uint32_t operation;
-};
-
-static int by_key(const void *left, const void *right)
+/* No two commands share a place. */
+static void check_places(struct witness *witness, const uint32_t *sorted, uint32_t count)
 {
-    const struct keyed *a = left;
-    const struct keyed *b = right;
-    if (a->key != b->key) {
-        return a->key < b->key ? -1 : 1;
-    }
-    return a->operation < b->operation ? -1 : a->operation > b->operation;
-}
-
-/* The answered operations by key. */
-static uint32_t *sort_answered(struct witness *witness, uint32_t *count)
-{
-    const struct history *history = witness->history;
-    struct keyed *keyed = memory_alloc((history->operations.count + 1u) * sizeof *keyed);
-    *count = 0;
-    for (uint32_t i = 0; i < history->operations.count; i++) {
-        const struct operation *operation = &history->operations.items[i];
-        if (has_key(operation)) {
-            keyed[(*count)++] = (struct keyed){key_of(operation), i};
-        }
-    }
-    qsort(keyed, *count, sizeof *keyed, by_key);
-    uint32_t *sorted = memory_alloc((*count + 1u) * sizeof *sorted);
-    for (uint32_t i = 0; i < *count; i++) {
-        sorted[i] = keyed[i].operation;
-        if (i > 0 && keyed[i].key == keyed[i - 1].key &&
-            operation_is_command(&history->operations.items[sorted[i]])) {
+    const struct operation *operations = witness->history->operations.items;
+    for (uint32_t i = 1; i < count; i++) {
+        if (operation_is_command(&operations[sorted[i]]) &&
+            key_of(&operations[sorted[i]]) == key_of(&operations[sorted[i - 1]])) {
             check_invalid(witness->check, CHECK_NAMES(sorted[i - 1], sorted[i]),
                           "two commands have the same place in the log");
         }
     }
-    free(keyed);
-    return sorted;
 }
 
 /* ---- facts of reads ---- */
@@ -265,7 +229,7 @@ static bool keys_fit(struct witness *witness)
 {
     const struct history *history = witness->history;
     for (uint32_t i = 0; i < history->operations.count; i++) {
-        if (history->operations.items[i].log_index >= WITNESS_INDEX_MOST) {
+        if (history->operations.items[i].log_index >= LOG_INDEX_MOST) {
             check_unknown(witness->check, CHECK_NAMES(i), "a log index of more than 32 bits");
             return false;
         }
@@ -287,7 +251,8 @@ void check_witness(struct check *check, const struct history *history,
     witness.times_ns = memory_alloc(operations * sizeof *witness.times_ns);
     witness.reached = memory_alloc(operations * sizeof *witness.reached);
     walk_real_time(&witness);
-    uint32_t *sorted = sort_answered(&witness, &count);
+    uint32_t *sorted = log_order(history, &count);
+    check_places(&witness, sorted, count);
     witness_orders(&witness, sorted, count);
     witness_requests(&witness, sorted, count);
     add_reads(&witness, sorted, count);

@@ -1,28 +1,12 @@
 /*
  * witness.h - the parts of the witness checker among themselves. witness.c tells how it works.
- *
- * A key is a place in the log: index, then position. A read's key lies behind everything of its
- * index.
  */
 #ifndef JEPSEN_WITNESS_H
 #define JEPSEN_WITNESS_H
 
 #include "check.h"
+#include "log_order.h"
 #include "order_rules.h"
-
-#define WITNESS_INDEX_MOST UINT32_MAX /* of a log index, so that a key fits */
-#define KEY_NEVER          UINT64_MAX
-
-static inline uint64_t key_of_index(uint64_t log_index)
-{
-    return log_index << 32 | UINT32_MAX;
-}
-static inline uint64_t key_of(const struct operation *operation)
-{
-    return operation_is_command(operation)
-               ? operation->log_index << 32 | operation->log_position
-               : key_of_index(operation->log_index);
-}
 
 /* How something acts on one stock. */
 enum effect_kind {

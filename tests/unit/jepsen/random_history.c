@@ -118,6 +118,17 @@ static void name_order(struct world *world, struct asked *asked, bool fresh)
     asked->event.order = bytes_of_string(asked->order);
 }
 
+/* Where orders have one line, all that is said of one names the same stock. */
+static void ask_order_lines(struct world *world, struct asked *asked, uint32_t most)
+{
+    ask_lines(world, asked, most);
+    if (world->shape->lines == 1) {
+        uint32_t order = (uint32_t)atoi(asked->order + 1);
+        asked->lines[0].sku =
+            sku_text(world, order % 3 == 0 ? 0 : order / 3 % world->shape->skus);
+    }
+}
+
 static void ask_stock(struct world *world, struct asked *asked)
 {
     bool set = chance(world, 100);
@@ -143,7 +154,7 @@ static void ask_order(struct world *world, struct asked *asked)
                             : which < 8 ? FUNCTION_DEDUCT
                                         : FUNCTION_RELEASE;
     if (asked->event.function == FUNCTION_RESERVE) {
-        ask_lines(world, asked, world->shape->lines);
+        ask_order_lines(world, asked, world->shape->lines);
         asked->event.add_lines = world->shape->partial && chance(world, 200);
         asked->event.ttl_ms = world->shape->expiry ? 1 + below(world, 20) : 0;
         return;
@@ -151,7 +162,7 @@ static void ask_order(struct world *world, struct asked *asked)
     asked->event.reacquire =
         asked->event.function == FUNCTION_DEDUCT && world->shape->expiry && chance(world, 300);
     if (world->shape->partial && chance(world, 300)) {
-        ask_lines(world, asked, 1);
+        ask_order_lines(world, asked, 1);
         asked->event.final = asked->event.function == FUNCTION_DEDUCT && chance(world, 300);
         name_request(world, asked);
     }
