@@ -257,6 +257,7 @@ static uint64_t search_part(struct check *check, const struct partition *partiti
     struct search_report report;
     const struct part *part = &partition->parts[stock];
     struct bytes sku = history_sku(partition->history, stock);
+    search_refine(partition->history, part->items, part->count);
     enum search_outcome outcome =
         search_run(partition->history, part->items, part->count, deadline_ns, &report);
     if (outcome == SEARCH_IMPOSSIBLE) {

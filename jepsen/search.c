@@ -588,6 +588,30 @@ static bool is_within(const struct chain *small, const struct chain *large)
     return found == small->count;
 }
 
+static uint32_t latest_end(const struct search *search, const struct chain *chain)
+{
+    uint32_t latest = 0;
+    for (uint32_t i = 0; i < chain->count; i++) {
+        uint32_t ends = search->items[chain->items[i]].ends;
+        latest = ends > latest ? ends : latest;
+    }
+    return latest;
+}
+
+/* What must take place soon is the better guess. */
+static void sort_chains(const struct search *search, struct frame *frame)
+{
+    for (uint32_t i = 1; i < frame->chain_count; i++) {
+        struct chain chain = frame->chains[i];
+        uint32_t end = latest_end(search, &chain);
+        uint32_t at = i;
+        for (; at > 0 && latest_end(search, &frame->chains[at - 1]) > end; at--) {
+            frame->chains[at] = frame->chains[at - 1];
+        }
+        frame->chains[at] = chain;
+    }
+}
+
 static void find_chains(struct search *search, struct frame *frame, uint32_t item)
 {
     uint32_t before = first_return(search);
@@ -639,6 +663,7 @@ static bool next_call(struct search *search, struct frame *frame)
     if (frame->explaining) {
         if (search->optional_count > 0) {
             find_chains(search, frame, search->entries[at].item);
+            sort_chains(search, frame);
         }
         return true;
     }
@@ -779,7 +804,7 @@ static void list_optional(struct search *search)
     for (uint32_t i = 0; i < search->count; i++) {
         const struct search_item *item = &search->items[i];
         const struct operation *operation = operation_of(search, i);
-        if (!item->optional) {
+        if (!item->optional || item->never) {
             continue;
         }
         search->incomplete |=

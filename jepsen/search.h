@@ -28,6 +28,7 @@ struct search_item {
     uint32_t begins; /* event; */
     uint32_t ends;   /* event; HISTORY_NEVER for what may take place any time later */
     bool optional;   /* it may also never take place */
+    bool never;      /* optional, and it does not: search_refine found that out */
     uint32_t before; /* optional: only before this item, which has the same operation; NAME_NONE:
                         free */
 };
@@ -39,6 +40,9 @@ struct search_report {
     uint32_t furthest;       /* the most items in order, of those that must be */
     uint32_t stuck;          /* an operation that could not be put there */
 };
+
+/* What orders say of their own optional items, told to the items. */
+void search_refine(const struct history *history, struct search_item *items, uint32_t count);
 
 /* Until `deadline_ns` of CLOCK_MONOTONIC. Items are the caller's. */
 enum search_outcome search_run(const struct history *history, const struct search_item *items,

@@ -357,7 +357,8 @@ static void try_commands(struct stocks *stocks)
                 continue;
             }
             struct world world = stocks->worlds[i];
-            if (place(stocks, &world, slot)) {
+            uint64_t version = world.version;
+            if (place(stocks, &world, slot) && world.version != version) {
                 stocks->worlds[stocks->count++] = world;
             }
         }
