@@ -717,6 +717,7 @@ static enum search_outcome walk(struct search *search, int64_t deadline_ns)
 {
     uint64_t *looked = &search->report->configurations;
     open_frame(search);
+    note_progress(search);
     for (;;) {
         struct frame *frame = &search->frames[search->depth];
         if (search->entries[0].next == NO_ENTRY) {
