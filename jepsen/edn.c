@@ -41,9 +41,23 @@ static bool is_space(uint8_t byte)
     return byte == ' ' || byte == ',' || (byte >= '\t' && byte <= '\r');
 }
 
+/* What ends a name or a number. NUL is one: it begins no value, and is refused where it stands. */
 static bool is_delimiter(uint8_t byte)
 {
-    return is_space(byte) || strchr("()[]{}\";", byte) != NULL;
+    switch (byte) {
+    case '\0':
+    case '(':
+    case ')':
+    case '[':
+    case ']':
+    case '{':
+    case '}':
+    case '"':
+    case ';':
+        return true;
+    default:
+        return is_space(byte);
+    }
 }
 
 static bool read_value(struct parser *parser, unsigned depth, uint32_t *node);
@@ -353,14 +367,22 @@ void edn_free(struct edn *edn)
     *edn = (struct edn){0};
 }
 
+static bool has_name(const struct edn *edn, const struct edn_node *node, const char *name,
+                     size_t len)
+{
+    return node->kind == EDN_KEYWORD && node->text_len == len &&
+           memcmp(edn->texts.data + node->text, name, len) == 0;
+}
+
 uint32_t edn_get(const struct edn *edn, uint32_t map, const char *keyword)
 {
+    size_t len = strlen(keyword);
     if (map == EDN_NONE || edn->nodes[map].kind != EDN_MAP) {
         return EDN_NONE;
     }
     for (uint32_t key = edn->nodes[map].first; key != EDN_NONE;
          key = edn->nodes[edn->nodes[key].next].next) {
-        if (edn_is_keyword(edn, key, keyword)) {
+        if (has_name(edn, &edn->nodes[key], keyword, len)) {
             return edn->nodes[key].next;
         }
     }
@@ -369,9 +391,7 @@ uint32_t edn_get(const struct edn *edn, uint32_t map, const char *keyword)
 
 bool edn_is_keyword(const struct edn *edn, uint32_t node, const char *keyword)
 {
-    const struct edn_node *at = &edn->nodes[node];
-    return at->kind == EDN_KEYWORD && strlen(keyword) == at->text_len &&
-           memcmp(edn->texts.data + at->text, keyword, at->text_len) == 0;
+    return has_name(edn, &edn->nodes[node], keyword, strlen(keyword));
 }
 
 struct bytes edn_raw(const struct edn *edn, uint32_t node)

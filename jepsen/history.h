@@ -174,7 +174,11 @@ void history_write_completion(struct buffer *out, const struct history *history,
 /* All of it, in order. */
 void history_write(struct buffer *out, const struct history *history);
 
-/* "reserve o-1 [A 2] by process 3 (event 17)": for reasons. */
+/* "reserve o-1 A=2 (event 17: ok at 9/0)": for reasons. */
 void history_describe(struct buffer *out, const struct history *history, uint32_t operation);
+/* What was asked, "reserve o-1 A=2", and what was answered, "ok at 9/0, active". */
+void history_describe_asked(struct buffer *out, const struct history *history, uint32_t operation);
+void history_describe_answer(struct buffer *out, const struct history *history,
+                             uint32_t operation);
 
 #endif

@@ -261,20 +261,51 @@ static void describe_asked(struct buffer *out, const struct history *history,
     }
 }
 
-void history_describe(struct buffer *out, const struct history *history, uint32_t at)
+void history_describe_asked(struct buffer *out, const struct history *history, uint32_t at)
 {
     const struct operation *operation = &history->operations.items[at];
     buffer_printf(out, "%s", event_function_name((enum event_function)operation->function));
     describe_asked(out, history, operation);
-    buffer_printf(out, " (event %" PRIu32, operation->invoked);
-    if (operation_answered(operation)) {
-        buffer_printf(out, ": %s%s at %" PRIu64, event_verdict_name(operation->verdict),
-                      operation->replayed ? ", replayed" : "", operation->log_index);
-        if (operation_is_command(operation)) {
-            buffer_printf(out, "/%" PRIu32, operation->log_position);
-        }
-    } else {
-        buffer_printf(out, ": %s", operation->outcome == OUTCOME_FAILED ? "not executed" : "outcome unknown");
+}
+
+static void describe_place(struct buffer *out, const struct operation *operation)
+{
+    if (!operation_answered(operation)) {
+        buffer_printf(out, "%s",
+                      operation->outcome == OUTCOME_FAILED ? "not executed" : "outcome unknown");
+        return;
     }
+    buffer_printf(out, "%s%s at %" PRIu64, event_verdict_name(operation->verdict),
+                  operation->replayed ? ", replayed" : "", operation->log_index);
+    if (operation_is_command(operation)) {
+        buffer_printf(out, "/%" PRIu32, operation->log_position);
+    }
+}
+
+void history_describe_answer(struct buffer *out, const struct history *history, uint32_t at)
+{
+    const struct operation *operation = &history->operations.items[at];
+    bool stocks = operation->function == FUNCTION_READ_STOCK ||
+                  operation->function == FUNCTION_SET_STOCK ||
+                  operation->function == FUNCTION_ADJUST_STOCK;
+    describe_place(out, operation);
+    if (operation->state != HF_STATE_NONE) {
+        buffer_printf(out, ", %s", event_state_name((hf_order_state)operation->state));
+    }
+    for (uint32_t i = 0; stocks && i < operation->answered_count && i < 4; i++) {
+        const struct history_stock *stock = &history->stocks.items[operation->answered + i];
+        buffer_printf(out, ", %" PRId64 " on hand, %" PRId64 " held", stock->on_hand,
+                      stock->reserved);
+    }
+    if (!operation_answered(operation) && operation->note != NAME_NONE) {
+        describe_text(out, text_of(history, operation->note));
+    }
+}
+
+void history_describe(struct buffer *out, const struct history *history, uint32_t at)
+{
+    history_describe_asked(out, history, at);
+    buffer_printf(out, " (event %" PRIu32 ": ", history->operations.items[at].invoked);
+    describe_place(out, &history->operations.items[at]);
     buffer_printf(out, ")");
 }

@@ -28,11 +28,17 @@
 #include "base/random.h"
 #include "order_rules.h"
 
-#define CHAIN      12     /* optional items before one item */
-#define CHAINS     64     /* ways to make one item right */
-#define CHAIN_WORK 20000  /* looked at for that */
-#define SEEN_BITS  26     /* configurations that are remembered: at most half of 2^bits */
-#define NO_ENTRY   UINT32_MAX
+#define CHAIN     12 /* optional items before one item */
+#define SEEN_BITS 26 /* configurations that are remembered: at most half of 2^bits */
+#define NO_ENTRY  UINT32_MAX
+
+/* How hard the search tries to make one item right. What fails with the first is tried again with
+ * the second. */
+static const struct effort {
+    uint32_t chains; /* ways */
+    uint32_t work;   /* looked at for them */
+    uint32_t beyond; /* how much longer than the shortest they may be */
+} efforts[] = {{64, 20000, 2}, {1024, 2000000, CHAIN}};
 
 struct stock_state {
     bool found;
@@ -105,7 +111,9 @@ struct search {
     uint32_t undo_capacity;
     struct frame *frames;
     uint32_t depth;
+    const struct effort *effort;
     bool incomplete; /* something was not tried */
+    bool hopeless;   /* nor would it be with more effort */
     uint32_t work;   /* of the chains for one item */
     struct chain trying;
     struct search_report *report;
@@ -513,12 +521,12 @@ static bool is_about_stock(const struct search *search, uint32_t item)
 
 static void keep_chain(struct search *search, struct frame *frame)
 {
-    if (frame->chain_count == CHAINS) {
+    if (frame->chain_count == search->effort->chains) {
         search->incomplete = true;
         return;
     }
     if (frame->chains == NULL) {
-        frame->chains = memory_alloc(CHAINS * sizeof *frame->chains);
+        frame->chains = memory_alloc(search->effort->chains * sizeof *frame->chains);
     }
     frame->chains[frame->chain_count++] = search->trying;
 }
@@ -563,7 +571,7 @@ static void extend_chain(struct search *search, struct frame *frame, uint32_t it
             has_equal(search, i)) {
             continue;
         }
-        if (search->work++ >= CHAIN_WORK) {
+        if (search->work++ >= search->effort->work) {
             search->incomplete = true;
             return;
         }
@@ -617,7 +625,7 @@ static void find_chains(struct search *search, struct frame *frame, uint32_t ite
     uint32_t before = first_return(search);
     search->work = 0;
     search->trying.count = 0;
-    for (uint32_t length = 1; length <= CHAIN && search->work < CHAIN_WORK; length++) {
+    for (uint32_t length = 1; length <= CHAIN && search->work < search->effort->work; length++) {
         uint32_t known = frame->chain_count;
         uint32_t work = search->work;
         extend_chain(search, frame, item, before, length);
@@ -635,7 +643,7 @@ static void find_chains(struct search *search, struct frame *frame, uint32_t ite
         if (search->work == work) {
             return; /* nothing is left to add */
         }
-        if (known > 0 && length > frame->chains[0].count + 2) {
+        if (known > 0 && length > frame->chains[0].count + search->effort->beyond) {
             search->incomplete = true; /* longer ways are not looked for */
             return;
         }
@@ -750,7 +758,7 @@ static enum search_outcome walk(struct search *search, int64_t deadline_ns)
         free(frame->chains);
         frame->chains = NULL;
         if (search->depth == 0) {
-            return search->incomplete ? SEARCH_GAVE_UP : SEARCH_IMPOSSIBLE;
+            return search->incomplete || search->hopeless ? SEARCH_GAVE_UP : SEARCH_IMPOSSIBLE;
         }
         search->depth--;
         go_back(search, search->frames[search->depth].undo_count);
@@ -808,7 +816,7 @@ static void list_optional(struct search *search)
         if (!item->optional || item->never) {
             continue;
         }
-        search->incomplete |=
+        search->hopeless |=
             search->order_of[i] == NAME_NONE &&
             (operation->function == FUNCTION_SET_STOCK || operation->has_expected_version);
         uint32_t at = search->optional_count++;
@@ -868,12 +876,14 @@ static void free_search(struct search *search)
     free(search);
 }
 
-enum search_outcome search_run(const struct history *history, const struct search_item *items,
-                               uint32_t count, int64_t deadline_ns, struct search_report *report)
+static enum search_outcome run_once(const struct history *history,
+                                    const struct search_item *items, uint32_t count,
+                                    int64_t deadline_ns, const struct effort *effort,
+                                    struct search_report *report, bool *again)
 {
     struct search *search = memory_zalloc(sizeof *search);
     struct random random = {count};
-    *report = (struct search_report){.stuck = NAME_NONE};
+    search->effort = effort;
     search->history = history;
     search->items = items;
     search->count = count;
@@ -899,6 +909,19 @@ enum search_outcome search_run(const struct history *history, const struct searc
     make_list(search);
     list_optional(search);
     enum search_outcome outcome = walk(search, deadline_ns);
+    *again = outcome == SEARCH_GAVE_UP && !search->hopeless && now_ns() < deadline_ns;
     free_search(search);
+    return outcome;
+}
+
+enum search_outcome search_run(const struct history *history, const struct search_item *items,
+                               uint32_t count, int64_t deadline_ns, struct search_report *report)
+{
+    enum search_outcome outcome = SEARCH_GAVE_UP;
+    bool again = true;
+    *report = (struct search_report){.stuck = NAME_NONE};
+    for (size_t i = 0; i < sizeof efforts / sizeof *efforts && again; i++) {
+        outcome = run_once(history, items, count, deadline_ns, &efforts[i], report, &again);
+    }
     return outcome;
 }

@@ -207,7 +207,7 @@ static void write_operation(struct timeline *timeline, uint32_t at)
                   "px;left:%" PRIu32 "px;width:%dpx;height:%" PRIu32 "px\" title=\"",
                   at, class_of(operation), timeline->named[at] ? " named" : "", top * ROW,
                   NEMESIS + timeline->column_of[at] * COLUMN, COLUMN - 4,
-                  (end > top ? end - top + 1 : 1) * ROW - 1);
+                  (end > top ? end - top + 1 : 1) * ROW - 3);
     history_write_invocation(&text, history, at);
     history_write_completion(&text, history, at);
     size_t most = text.len < 1500 ? text.len : 1500;
@@ -219,7 +219,11 @@ static void write_operation(struct timeline *timeline, uint32_t at)
     plot_escape(timeline->out, bytes_of(text.data, most));
     buffer_printf(timeline->out, "\">");
     buffer_clear(&text);
-    history_describe(&text, history, at);
+    history_describe_asked(&text, history, at);
+    plot_escape(timeline->out, bytes_of(text.data, text.len < 120 ? text.len : 120));
+    buffer_printf(timeline->out, "<br>");
+    buffer_clear(&text);
+    history_describe_answer(&text, history, at);
     plot_escape(timeline->out, bytes_of(text.data, text.len < 120 ? text.len : 120));
     buffer_printf(timeline->out, "</div>\n");
     buffer_free(&text);

@@ -278,24 +278,43 @@ static bool is_more(const struct stocks *stocks)
     return false;
 }
 
+/* Those that are chosen of the kinds that change counts, or of those that set them. False: one can't
+ * be there. */
+static bool place_chosen(const struct stocks *stocks, struct world *world, enum effect_kind wanted)
+{
+    for (uint32_t kind = 0; kind < stocks->alike_count; kind++) {
+        const struct alike *alike = &stocks->alike[kind];
+        if (effect_in(stocks, alike->slots[0])->kind != wanted) {
+            continue;
+        }
+        for (uint32_t i = 0; i < stocks->chosen[kind]; i++) {
+            if (!place(stocks, world, alike->slots[i])) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* What sets a count comes first or last: between the others would be some other choice. */
 static void try_chosen(struct stocks *stocks, const struct world *from)
 {
-    struct world world = *from;
-    bool fine = true;
+    static const enum effect_kind kinds[] = {EFFECT_COMMAND, EFFECT_ADD};
+    bool found = false;
     stocks->tries++;
     if (is_more(stocks)) {
         return;
     }
-    for (uint32_t kind = 0; kind < stocks->alike_count; kind++) {
-        for (uint32_t i = 0; i < stocks->chosen[kind]; i++) {
-            fine &= place(stocks, &world, stocks->alike[kind].slots[i]);
+    for (int first = 0; first <= (stocks->open_commands > 0); first++) {
+        struct world world = *from;
+        if (place_chosen(stocks, &world, kinds[first]) &&
+            place_chosen(stocks, &world, kinds[1 - first]) && agrees(stocks, &world)) {
+            keep(stocks, &world);
+            found = true;
         }
     }
-    if (fine && agrees(stocks, &world)) {
-        keep(stocks, &world);
-        if (stocks->found_count < WORLDS) {
-            memcpy(stocks->found[stocks->found_count++], stocks->chosen, sizeof stocks->chosen);
-        }
+    if (found && stocks->found_count < WORLDS) {
+        memcpy(stocks->found[stocks->found_count++], stocks->chosen, sizeof stocks->chosen);
     }
 }
 

@@ -131,7 +131,7 @@ static void ask_order_lines(struct world *world, struct asked *asked, uint32_t m
 
 static void ask_stock(struct world *world, struct asked *asked)
 {
-    bool set = chance(world, 100);
+    bool set = world->shape->sets && chance(world, 100);
     ask_lines(world, asked, 1);
     asked->event.line_count = 1;
     asked->event.function = set ? FUNCTION_SET_STOCK : FUNCTION_ADJUST_STOCK;
@@ -139,7 +139,7 @@ static void ask_stock(struct world *world, struct asked *asked)
     if (asked->lines[0].quantity == 0) {
         asked->lines[0].quantity = 3;
     }
-    if (chance(world, 50)) {
+    if (world->shape->sets && chance(world, 50)) {
         asked->event.has_expected_version = true;
         asked->event.expected_version = below(world, 6);
     }
@@ -554,6 +554,7 @@ struct random_shape random_shape_of(uint64_t seed, uint32_t operations)
         .unknown = (draw >> 12 & 3) == 0 ? 0 : (unsigned)(draw >> 14 & 63),
         .twice = (draw >> 20 & 1) != 0 ? 0 : 100,
         .ids = (draw >> 21 & 1) != 0,
+        .sets = (draw >> 26 & 1) != 0,
         .partial = (draw >> 22 & 1) != 0,
         .expiry = (draw >> 23 & 1) != 0,
         .final_reads = (draw >> 24 & 3) != 0,

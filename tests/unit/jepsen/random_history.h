@@ -20,6 +20,7 @@ struct random_shape {
     unsigned unknown;       /* of a thousand: answers that are lost, or requests */
     unsigned twice;         /* of a thousand: commands that are sent twice */
     bool ids;               /* request ids of stock commands are used again */
+    bool sets;              /* counts are set, and versions expected, while the run goes */
     bool partial;           /* deducts and releases of some lines; lines that are added */
     bool expiry;            /* short holds */
     bool histories;         /* reads of histories */
