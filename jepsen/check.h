@@ -69,17 +69,17 @@ int64_t check_fact(const struct check *check, const char *name);
 const char *check_verdict_name(enum check_verdict verdict);
 void check_free(struct check *check);
 
-/* What a run promises, and what its checkers may take for granted. Kept in test.edn, so that a stored
- * run is analysed again by the same measure. */
+/* What a run promises, and what its checkers may take for granted. Kept in test.edn, so that a
+ * stored run is analysed again by the same measure. */
 struct check_options {
-    uint64_t least_operations; /* that must have been answered */
+    uint64_t least_operations;       /* that must have been answered */
     int64_t least_answered_permille; /* of all operations */
-    int64_t search_limit_ms;   /* of the linearizability search, altogether */
-    int64_t recovery_limit_ms; /* from the end of a fault to the first answered command */
-    int64_t expiry_slack_ms;   /* ledger time may run ahead of the clients' by so much */
-    int64_t age_slack_ms;      /* a node's clock against the clients', for ages */
-    int64_t default_ttl_ms;    /* of a Reserve that names none */
-    uint64_t skip;             /* checkers that don't run: bits by their place in the table */
+    int64_t search_limit_ms;         /* of the linearizability search, altogether */
+    int64_t recovery_limit_ms;       /* from the end of a fault to the first answered command */
+    int64_t expiry_slack_ms;         /* ledger time may run ahead of the clients' by so much */
+    int64_t age_slack_ms;            /* a node's clock against the clients', for ages */
+    int64_t default_ttl_ms;          /* of a Reserve that names none */
+    uint64_t skip;                   /* checkers that don't run: bits by their place in the table */
 };
 struct check_options check_options_default(void);
 
@@ -116,7 +116,8 @@ struct analysis {
     uint32_t count;
     enum check_verdict verdict; /* the worst */
 };
-/* Runs what the options don't skip; logs is the directory with the nodes' logs, NULL: there is none. */
+/* Runs what the options don't skip; logs is the directory with the nodes' logs, NULL: there is
+ * none. */
 void analysis_run(struct analysis *analysis, const struct history *history, const char *logs,
                   const struct check_options *options);
 void analysis_free(struct analysis *analysis);

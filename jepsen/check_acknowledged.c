@@ -2,9 +2,9 @@
  * check_acknowledged.c - nothing acknowledged is lost, nothing is done twice, and nothing is done
  * that was said not to be.
  *
- * By orders and real time alone, without the log: what was acknowledged before a linearizable read of its order
- * was invoked must show in it. Closed orders never open again, so each read of an order is held
- * against the first acknowledgement of each kind.
+ * By orders and real time alone, without the log: what was acknowledged before a linearizable read
+ * of its order was invoked must show in it. Closed orders never open again, so each read of an
+ * order is held against the first acknowledgement of each kind.
  */
 #include <stdlib.h>
 

@@ -55,12 +55,11 @@ static void find_reads(struct conservation *conservation)
     }
     for (uint32_t i = 0; i < history->operations.count; i++) {
         const struct operation *read = operation_at(conservation, i);
-        for (uint32_t k = 0; read->function == FUNCTION_READ_STOCK && !read->stale &&
-                             k < read->answered_count;
+        for (uint32_t k = 0;
+             read->function == FUNCTION_READ_STOCK && !read->stale && k < read->answered_count;
              k++) {
             uint32_t shown = read->answered + k;
-            struct account *account =
-                &conservation->accounts[history->stocks.items[shown].stock];
+            struct account *account = &conservation->accounts[history->stocks.items[shown].stock];
             if (account->read == NAME_NONE || key_of(read) >= account->read_key) {
                 account->read = i;
                 account->shown = shown;
@@ -91,7 +90,8 @@ static void take_adjustment(struct conservation *conservation, const struct oper
     const struct history *history = conservation->history;
     struct account *account = &conservation->accounts[operation_stock(history, adjust)];
     int64_t quantity = operation_quantity(history, adjust);
-    if (adjust->outcome == OUTCOME_UNKNOWN || (operation_answered(adjust) && adjust->attempts > 1)) {
+    if (adjust->outcome == OUTCOME_UNKNOWN ||
+        (operation_answered(adjust) && adjust->attempts > 1)) {
         widen(&account->on_hand, quantity < 0 ? quantity : 0, quantity > 0 ? quantity : 0);
     } else if (adjust->outcome == OUTCOME_OK && !adjust->replayed &&
                key_of(adjust) < account->read_key && key_of(adjust) > account->set_key) {
@@ -165,9 +165,9 @@ static void take_orders(struct conservation *conservation)
             continue;
         }
         const struct order_facts *facts = &conservation->orders[reserve->order];
-        bool counts = facts->unsure || facts->partial ? reserve->outcome != OUTCOME_REFUSED ||
-                                                            reserve->attempts > 1
-                                                      : facts->granted == i;
+        bool counts = facts->unsure || facts->partial
+                          ? reserve->outcome != OUTCOME_REFUSED || reserve->attempts > 1
+                          : facts->granted == i;
         for (uint32_t k = 0; counts && facts->possible && k < reserve->asked_count; k++) {
             take_line(conservation, facts, &history->lines.items[reserve->asked + k]);
         }
@@ -195,8 +195,8 @@ static void compare(struct conservation *conservation, uint32_t stock)
         check_invalid(conservation->check, CHECK_NAMES(account->read),
                       "%.*s has %" PRId64 " on hand; set + received - sold is %" PRId64
                       " to %" PRId64,
-                      (int)sku.len, (const char *)sku.data, shown->on_hand,
-                      account->on_hand.least, account->on_hand.most);
+                      (int)sku.len, (const char *)sku.data, shown->on_hand, account->on_hand.least,
+                      account->on_hand.most);
     }
     if (!is_within(&account->reserved, shown->reserved)) {
         check_invalid(conservation->check, CHECK_NAMES(account->read),
@@ -209,9 +209,9 @@ static void compare(struct conservation *conservation, uint32_t stock)
 void check_conservation(struct check *check, const struct history *history,
                         const struct check_options *options)
 {
-    struct conservation conservation = {check, history, order_table(history, options),
-                                        memory_zalloc((history_stock_count(history) + 1u) *
-                                                      sizeof(struct account))};
+    struct conservation conservation = {
+        check, history, order_table(history, options),
+        memory_zalloc((history_stock_count(history) + 1u) * sizeof(struct account))};
     int64_t exact = 0;
     int64_t sold = 0;
     int64_t received = 0;

@@ -19,8 +19,8 @@ void check_enough(struct check *check, const struct history *history,
     int64_t all = history->operations.count;
     check_looked(check);
     if ((uint64_t)answered < options->least_operations) {
-        check_unknown(check, CHECK_NAMES_NONE, "%" PRId64 " operations were answered, of %" PRIu64
-                                               " that a run needs",
+        check_unknown(check, CHECK_NAMES_NONE,
+                      "%" PRId64 " operations were answered, of %" PRIu64 " that a run needs",
                       answered, options->least_operations);
     } else if (answered * 1000 < all * options->least_answered_permille) {
         check_unknown(check, CHECK_NAMES_NONE,

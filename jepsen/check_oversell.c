@@ -144,9 +144,9 @@ void check_oversell(struct check *check, const struct history *history,
                     const struct check_options *options)
 {
     uint32_t count;
-    struct oversell oversell = {check, history, order_table(history, options),
-                                memory_zalloc((history_stock_count(history) + 1u) *
-                                              sizeof(struct tally))};
+    struct oversell oversell = {
+        check, history, order_table(history, options),
+        memory_zalloc((history_stock_count(history) + 1u) * sizeof(struct tally))};
     uint32_t *sorted = log_order(history, &count);
     uint64_t shown = check_shown(check, history);
     uint64_t granted = 0;

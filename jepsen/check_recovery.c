@@ -2,8 +2,8 @@
  * check_recovery.c - how long it takes, after a fault, until commands are answered again.
  *
  * For each fault that has ended and while no other is there: from its end to the first answer of a
- * command that was invoked behind it. Longer than the limit is invalid. Where the run, or the quiet,
- * ends earlier than the limit, nothing is said.
+ * command that was invoked behind it. Longer than the limit is invalid. Where the run, or the
+ * quiet, ends earlier than the limit, nothing is said.
  */
 #include <inttypes.h>
 #include <stdlib.h>

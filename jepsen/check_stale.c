@@ -63,8 +63,7 @@ static void check_read(struct check *check, const struct history *history, uint3
         }
         return;
     }
-    int64_t reach_ns =
-        read->invoked_ns - (read->age_ms + options->age_slack_ms) * INT64_C(1000000);
+    int64_t reach_ns = read->invoked_ns - (read->age_ms + options->age_slack_ms) * INT64_C(1000000);
     uint32_t moved = who_had_moved(history, progress, reach_ns);
     if (moved != NAME_NONE && read->log_index < operation_at(history, moved)->log_index) {
         check_invalid(check, CHECK_NAMES(at, moved),
@@ -81,8 +80,8 @@ void check_stale(struct check *check, const struct history *history,
     uint32_t told = NAME_NONE; /* of what anybody was told, the furthest */
     uint32_t *told_at =
         memory_alloc((history->operations.count + 1u) * sizeof *told_at); /* its invocation */
-    struct progress progress = {
-        memory_alloc((history->operations.count + 1u) * sizeof(uint32_t)), 0};
+    struct progress progress = {memory_alloc((history->operations.count + 1u) * sizeof(uint32_t)),
+                                0};
     int64_t linearizable = 0;
     int64_t stale = 0;
     int64_t oldest_ms = 0;
@@ -110,8 +109,8 @@ void check_stale(struct check *check, const struct history *history,
             check_looked(check);
             linearizable += !operation->stale;
             stale += operation->stale;
-            oldest_ms = operation->stale && operation->age_ms > oldest_ms ? operation->age_ms
-                                                                          : oldest_ms;
+            oldest_ms =
+                operation->stale && operation->age_ms > oldest_ms ? operation->age_ms : oldest_ms;
             check_read(check, history, at, told_at[at], &progress, options);
         }
     }

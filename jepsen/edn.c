@@ -31,8 +31,8 @@ static uint32_t new_node(struct parser *parser, enum edn_kind kind)
         edn->capacity = edn->capacity == 0 ? 64 : edn->capacity * 2;
         edn->nodes = memory_realloc(edn->nodes, edn->capacity * sizeof *edn->nodes);
     }
-    edn->nodes[edn->count] = (struct edn_node){
-        .kind = kind, .first = EDN_NONE, .next = EDN_NONE, .begin = parser->at};
+    edn->nodes[edn->count] =
+        (struct edn_node){.kind = kind, .first = EDN_NONE, .next = EDN_NONE, .begin = parser->at};
     return edn->count++;
 }
 

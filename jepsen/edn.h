@@ -6,8 +6,8 @@
  * A value becomes nodes in one array; a node is named by its position. Texts live in the document.
  *
  * Ownership: the document owns everything until the next edn_parse or edn_free; it must not outlive
- * the input for raw spans. Errors: whatever the bytes are, edn_parse ends, with false and the offset
- * of what it did not understand.
+ * the input for raw spans. Errors: whatever the bytes are, edn_parse ends, with false and the
+ * offset of what it did not understand.
  */
 #ifndef JEPSEN_EDN_H
 #define JEPSEN_EDN_H

@@ -17,11 +17,16 @@ const char *event_type_name(enum event_type type)
 const char *event_function_name(enum event_function function)
 {
     static const char *const names[] = {
-        [FUNCTION_SET_STOCK] = "set-stock",       [FUNCTION_ADJUST_STOCK] = "adjust-stock",
-        [FUNCTION_RESERVE] = "reserve",           [FUNCTION_DEDUCT] = "deduct",
-        [FUNCTION_RELEASE] = "release",           [FUNCTION_READ_STOCK] = "read-stock",
-        [FUNCTION_CHECK_STOCK] = "check-stock",   [FUNCTION_READ_ORDER] = "read-order",
-        [FUNCTION_READ_HISTORY] = "read-history", [FUNCTION_READ_DIGEST] = "read-digest",
+        [FUNCTION_SET_STOCK] = "set-stock",
+        [FUNCTION_ADJUST_STOCK] = "adjust-stock",
+        [FUNCTION_RESERVE] = "reserve",
+        [FUNCTION_DEDUCT] = "deduct",
+        [FUNCTION_RELEASE] = "release",
+        [FUNCTION_READ_STOCK] = "read-stock",
+        [FUNCTION_CHECK_STOCK] = "check-stock",
+        [FUNCTION_READ_ORDER] = "read-order",
+        [FUNCTION_READ_HISTORY] = "read-history",
+        [FUNCTION_READ_DIGEST] = "read-digest",
         [FUNCTION_FAULT] = "fault",
     };
     return NAME(names, function);

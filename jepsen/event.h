@@ -17,12 +17,13 @@
  * The text is one EDN map a line, keys as in Jepsen (:type :f :value :process :time :index, and
  * :error), written in jepsen/event_write.c and read in jepsen/event_read.c:
  *
- *   {:type :invoke, :f :reserve, :value {:order "o-1", :lines [["A" 2]]}, :process 3, :time 12, :index 17}
+ *   {:type :invoke, :f :reserve, :value {:order "o-1", :lines [["A" 2]]}, :process 3, :time 12,
+ * :index 17}
  *   {:type :ok, :f :reserve, :value {:order "o-1", :verdict :ok, :log-index 9, :log-position 0,
  *    :state :active}, :process 3, :time 3456, :index 18}
  *
- * A stock is named by its SKU, "A", or by [SKU warehouse] where the warehouse is not 1. docs/jepsen.md
- * has the values of every function.
+ * A stock is named by its SKU, "A", or by [SKU warehouse] where the warehouse is not 1.
+ * docs/jepsen.md has the values of every function.
  *
  * Ownership: struct event owns nothing; what a reader gives lives until its next call.
  */
@@ -35,10 +36,10 @@
 #include "base/error.h"
 #include "edn.h"
 
-#define EVENT_NEMESIS   UINT32_MAX         /* as a process */
-#define EVENT_PROCESSES (UINT32_MAX - 1)   /* processes are numbers below */
-#define EVENT_LINES     1024               /* of one operation: lines, stocks */
-#define EVENT_ROWS      1000000            /* of one reading of a history */
+#define EVENT_NEMESIS   UINT32_MAX          /* as a process */
+#define EVENT_PROCESSES (UINT32_MAX - 1)    /* processes are numbers below */
+#define EVENT_LINES     1024                /* of one operation: lines, stocks */
+#define EVENT_ROWS      1000000             /* of one reading of a history */
 #define EVENT_TEXT      (UINT32_C(1) << 28) /* bytes of one line of a file */
 
 enum event_type { EVENT_INVOKE, EVENT_OK, EVENT_FAIL, EVENT_INFO };
@@ -49,8 +50,8 @@ enum event_function {
     FUNCTION_RESERVE,
     FUNCTION_DEDUCT,
     FUNCTION_RELEASE,
-    FUNCTION_READ_STOCK,   /* one stock or more, at one index */
-    FUNCTION_CHECK_STOCK,  /* are these quantities available? */
+    FUNCTION_READ_STOCK,  /* one stock or more, at one index */
+    FUNCTION_CHECK_STOCK, /* are these quantities available? */
     FUNCTION_READ_ORDER,
     FUNCTION_READ_HISTORY, /* all rows of one stock */
     FUNCTION_READ_DIGEST,  /* of one node's state */
@@ -122,12 +123,12 @@ struct event {
     enum event_type type;
     enum event_function function;
     uint32_t process;
-    int64_t time_ns; /* monotonic, since the run began */
-    uint64_t index;  /* its place in the history: 0, 1, 2, ... */
+    int64_t time_ns;    /* monotonic, since the run began */
+    uint64_t index;     /* its place in the history: 0, 1, 2, ... */
     struct bytes error; /* why there is no answer; empty: none */
 
     /* faults */
-    struct bytes fault; /* "start-partition" */
+    struct bytes fault;       /* "start-partition" */
     struct bytes fault_value; /* EDN, as it is to stand in the file; empty: nil */
 
     /* what was asked: in invocations */
@@ -152,8 +153,8 @@ struct event {
     uint64_t log_index;    /* a command's own; or the one that a read was answered at */
     uint32_t log_position; /* commands */
     hf_order_state state;
-    uint32_t attempts; /* how often the client sent it; 0 means 1 */
-    int64_t age_ms;    /* stale reads */
+    uint32_t attempts;                /* how often the client sent it; 0 means 1 */
+    int64_t age_ms;                   /* stale reads */
     const struct event_stock *stocks; /* READ_STOCK: all; SET, ADJUST: one or none */
     uint32_t stock_count;
     const struct event_order_line *order_lines; /* READ_ORDER */

@@ -547,8 +547,7 @@ static bool read_operation(struct reading *reading, uint32_t function, uint32_t 
         return error_set(reading->error, ":value is not a map");
     }
     return read_text(reading, value, "order", &event->order) &&
-           (event->type == EVENT_INVOKE ? read_asked(reading, value)
-                                        : read_answer(reading, value));
+           (event->type == EVENT_INVOKE ? read_asked(reading, value) : read_answer(reading, value));
 }
 
 static bool read_event(struct reading *reading)

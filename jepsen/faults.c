@@ -15,8 +15,7 @@ static struct bytes behind(struct bytes text, const char *prefix)
 }
 
 /* The last window of that name, NULL if there is none. */
-static struct fault_window *last_of(struct fault_window *windows, uint32_t count,
-                                    struct bytes name)
+static struct fault_window *last_of(struct fault_window *windows, uint32_t count, struct bytes name)
 {
     for (uint32_t i = count; i > 0; i--) {
         if (bytes_equal(windows[i - 1].name, name)) {
@@ -28,15 +27,13 @@ static struct fault_window *last_of(struct fault_window *windows, uint32_t count
 
 struct fault_window *fault_windows(const struct history *history, uint32_t *count)
 {
-    struct fault_window *windows =
-        memory_zalloc((history->faults.count + 1u) * sizeof *windows);
+    struct fault_window *windows = memory_zalloc((history->faults.count + 1u) * sizeof *windows);
     *count = 0;
     for (uint32_t i = 0; i < history->faults.count; i++) {
         const struct fault_event *event = &history->faults.items[i];
         struct bytes word = names_text(&history->texts, event->fault);
-        struct bytes value =
-            event->value != NAME_NONE ? names_text(&history->texts, event->value)
-                                      : bytes_of(NULL, 0);
+        struct bytes value = event->value != NAME_NONE ? names_text(&history->texts, event->value)
+                                                       : bytes_of(NULL, 0);
         bool start = begins_with(word, "start-");
         bool stop = begins_with(word, "stop-");
         struct bytes name = start ? behind(word, "start-") : stop ? behind(word, "stop-") : word;

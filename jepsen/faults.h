@@ -11,7 +11,7 @@
 #include "history.h"
 
 struct fault_window {
-    struct bytes name; /* "partition", "transfer-leader"; lives in the history */
+    struct bytes name;  /* "partition", "transfer-leader"; lives in the history */
     struct bytes value; /* what the nemesis said of it first; empty: nothing */
     int64_t from_ns;
     int64_t until_ns;

@@ -121,9 +121,9 @@ static bool add_invocation(struct history *history, const struct event *event, s
     uint32_t *running = running_of(history, event->process);
     if (*running != PROCESS_IDLE) {
         return error_set(error,
-                         *running == PROCESS_GONE
-                             ? "process %" PRIu32 " goes on after an info"
-                             : "process %" PRIu32 " invokes while it waits for an answer",
+                         *running == PROCESS_GONE ? "process %" PRIu32 " goes on after an info"
+                                                  : "process %" PRIu32
+                                                    " invokes while it waits for an answer",
                          event->process);
     }
     if (history->operations.count == HISTORY_OPERATIONS) {
@@ -153,9 +153,9 @@ static bool add_invocation(struct history *history, const struct event *event, s
     };
     for (uint32_t i = 0; i < event->line_count; i++) {
         const struct event_line *line = &event->lines[i];
-        LIST_ADD(&history->lines, (struct history_line){
-                                      stock_of(history, line->sku, line->warehouse),
-                                      line->quantity});
+        LIST_ADD(
+            &history->lines,
+            (struct history_line){stock_of(history, line->sku, line->warehouse), line->quantity});
     }
     LIST_ADD(&history->event_operations, history->operations.count);
     LIST_ADD(&history->operations, operation);
@@ -213,10 +213,9 @@ static void add_rows(struct history *history, struct operation *operation,
     operation->answered_count = event->row_count;
     for (uint32_t i = 0; i < event->row_count; i++) {
         const struct event_row *row = &event->rows[i];
-        LIST_ADD(&history->rows,
-                 (struct history_row){row->log_index, row->sub, (uint32_t)row->op,
-                                      row->on_hand_change, row->reserved_change,
-                                      text_of(history, row->order)});
+        LIST_ADD(&history->rows, (struct history_row){row->log_index, row->sub, (uint32_t)row->op,
+                                                      row->on_hand_change, row->reserved_change,
+                                                      text_of(history, row->order)});
     }
 }
 
@@ -229,8 +228,7 @@ static void add_answer(struct history *history, struct operation *operation,
     operation->log_index = event->log_index;
     operation->log_position = event->log_position;
     operation->state = (uint8_t)event->state;
-    operation->age_ms =
-        event->age_ms < (int64_t)UINT32_MAX ? (uint32_t)event->age_ms : UINT32_MAX;
+    operation->age_ms = event->age_ms < (int64_t)UINT32_MAX ? (uint32_t)event->age_ms : UINT32_MAX;
     switch (event->function) {
     case FUNCTION_SET_STOCK:
     case FUNCTION_ADJUST_STOCK:
@@ -298,10 +296,9 @@ bool history_add(struct history *history, const struct event *event, struct erro
                          event->time_ns);
     }
     if (event->function == FUNCTION_FAULT) {
-        LIST_ADD(&history->faults,
-                 (struct fault_event){event->time_ns, history->events,
-                                      names_add(&history->texts, event->fault),
-                                      text_of(history, event->fault_value)});
+        LIST_ADD(&history->faults, (struct fault_event){event->time_ns, history->events,
+                                                        names_add(&history->texts, event->fault),
+                                                        text_of(history, event->fault_value)});
         LIST_ADD(&history->event_operations, NAME_NONE);
     } else if (event->type == EVENT_INVOKE ? !add_invocation(history, event, error)
                                            : !add_completion(history, event, error)) {

@@ -38,10 +38,10 @@ struct operation {
     uint32_t invoked;   /* events: places in the history */
     uint32_t completed; /* HISTORY_NEVER: never */
     uint32_t process;
-    uint32_t order;   /* in history.texts; NAME_NONE: none */
-    uint32_t request; /* likewise: the request id */
-    uint32_t note;    /* likewise: why there is no answer, or a digest */
-    uint32_t asked;   /* of history.lines, `asked_count` of them */
+    uint32_t order;    /* in history.texts; NAME_NONE: none */
+    uint32_t request;  /* likewise: the request id */
+    uint32_t note;     /* likewise: why there is no answer, or a digest */
+    uint32_t asked;    /* of history.lines, `asked_count` of them */
     uint32_t answered; /* of history.stocks, order_lines, failed or rows, by function */
     uint32_t answered_count;
     uint32_t age_ms;
@@ -142,8 +142,8 @@ struct history *history_new(void);
 void history_free(struct history *history); /* NULL is allowed */
 
 /* Takes the next event; its `index` is not looked at, the history counts by itself. False: it can't
- * follow what is there (a completion without an invocation, an invocation by a process that waits or
- * that has met an info, a time that runs back). */
+ * follow what is there (a completion without an invocation, an invocation by a process that waits
+ * or that has met an info, a time that runs back). */
 bool history_add(struct history *history, const struct event *event, struct error *error);
 
 /* Reads history.edn: one event a line; empty lines and ones that begin with ; are left out, and so
@@ -165,8 +165,8 @@ static inline uint32_t history_stock_count(const struct history *history)
 int64_t operation_quantity(const struct history *history, const struct operation *operation);
 uint32_t operation_stock(const struct history *history, const struct operation *operation);
 
-/* The operation's events as they stand in history.edn: the invocation, and the completion if there is
- * one. */
+/* The operation's events as they stand in history.edn: the invocation, and the completion if there
+ * is one. */
 void history_write_invocation(struct buffer *out, const struct history *history,
                               uint32_t operation);
 void history_write_completion(struct buffer *out, const struct history *history,
@@ -178,7 +178,6 @@ void history_write(struct buffer *out, const struct history *history);
 void history_describe(struct buffer *out, const struct history *history, uint32_t operation);
 /* What was asked, "reserve o-1 A=2", and what was answered, "ok at 9/0, active". */
 void history_describe_asked(struct buffer *out, const struct history *history, uint32_t operation);
-void history_describe_answer(struct buffer *out, const struct history *history,
-                             uint32_t operation);
+void history_describe_answer(struct buffer *out, const struct history *history, uint32_t operation);
 
 #endif

@@ -65,8 +65,7 @@ void history_write_invocation(struct buffer *out, const struct history *history,
 static void *show_stocks(const struct history *history, const struct operation *operation,
                          struct event *event)
 {
-    struct event_stock *stocks =
-        memory_zalloc((operation->answered_count + 1u) * sizeof *stocks);
+    struct event_stock *stocks = memory_zalloc((operation->answered_count + 1u) * sizeof *stocks);
     for (uint32_t i = 0; i < operation->answered_count; i++) {
         const struct history_stock *stock = &history->stocks.items[operation->answered + i];
         stocks[i] = (struct event_stock){history_sku(history, stock->stock),
@@ -124,9 +123,9 @@ static void *show_rows(const struct history *history, const struct operation *op
     struct event_row *rows = memory_zalloc((operation->answered_count + 1u) * sizeof *rows);
     for (uint32_t i = 0; i < operation->answered_count; i++) {
         const struct history_row *row = &history->rows.items[operation->answered + i];
-        rows[i] = (struct event_row){row->log_index,      row->sub,
+        rows[i] = (struct event_row){row->log_index,         row->sub,
                                      (hf_history_op)row->op, row->on_hand_change,
-                                     row->reserved_change, text_of(history, row->order)};
+                                     row->reserved_change,   text_of(history, row->order)};
     }
     event->rows = rows;
     event->row_count = operation->answered_count;

@@ -4,7 +4,8 @@
  * The log index is not looked at: this holds even if the order that answers name were made up.
  * Linearizability is local, so each stock with its orders is searched by itself (search.h), as long
  * as no order, in any attempt, names two stocks; what hangs together by such orders is left out and
- * counted, and with nothing left the checker is skipped. A read of several stocks counts as one read
+ * counted, and with nothing left the checker is skipped. An order of which nobody names a stock is
+ * searched alone. A read of several stocks counts as one read
  * of each; stale reads promise something else and are left out.
  *
  * The searches share one limit of time; the shorter ones go first. What is not decided within it is
@@ -27,9 +28,8 @@ struct part {
 struct partition {
     const struct history *history;
     const struct check_options *options;
-    struct part *parts;        /* by stock */
-    uint32_t *stock_of;        /* order -> its stock; NAME_NONE: none */
-    int64_t left_out;          /* operations */
+    struct part *parts; /* by stock; behind those, by orders that have none */
+    uint32_t *stock_of; /* order -> its stock; NAME_NONE: none */
 };
 
 static struct search_item *add_item(struct partition *partition, uint32_t stock,
@@ -75,8 +75,7 @@ static uint32_t expiry_event(const struct partition *partition, const struct ope
     const struct history *history = partition->history;
     const struct check_options *options = partition->options;
     int64_t ttl_ms = reserve->number != 0 ? reserve->number : options->default_ttl_ms;
-    int64_t time_ns =
-        reserve->invoked_ns + (ttl_ms - options->expiry_slack_ms) * INT64_C(1000000);
+    int64_t time_ns = reserve->invoked_ns + (ttl_ms - options->expiry_slack_ms) * INT64_C(1000000);
     uint32_t low = reserve->invoked;
     uint32_t high = history->events;
     if (time_ns > history->end_ns) {
@@ -85,11 +84,10 @@ static uint32_t expiry_event(const struct partition *partition, const struct ope
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         uint32_t at = history->event_operations.items[middle];
-        const struct operation *operation =
-            at != NAME_NONE ? &history->operations.items[at] : NULL;
-        int64_t event_ns = operation == NULL               ? time_ns /* a fault: go left, early */
-                           : operation->invoked == middle  ? operation->invoked_ns
-                                                           : operation->completed_ns;
+        const struct operation *operation = at != NAME_NONE ? &history->operations.items[at] : NULL;
+        int64_t event_ns = operation == NULL              ? time_ns /* a fault: go left, early */
+                           : operation->invoked == middle ? operation->invoked_ns
+                                                          : operation->completed_ns;
         if (event_ns < time_ns) {
             low = middle + 1;
         } else {
@@ -116,12 +114,13 @@ static void add_command(struct partition *partition, uint32_t at, uint32_t stock
     const struct operation *command = &partition->history->operations.items[at];
     bool by_request = command_needs_request(command);
     bool beside = command->verdict == HF_IDEMPOTENCY_MISMATCH ||
-                  command->verdict == HF_REQUEST_EXPIRED ||
-                  command->verdict == HF_LIMIT_EXCEEDED || command->verdict == HF_OVERFLOW;
+                  command->verdict == HF_REQUEST_EXPIRED || command->verdict == HF_LIMIT_EXCEEDED ||
+                  command->verdict == HF_OVERFLOW;
     if (command->outcome == OUTCOME_FAILED) {
         return;
     }
-    if (command->function == FUNCTION_RESERVE && expiry_event(partition, command) != HISTORY_NEVER) {
+    if (command->function == FUNCTION_RESERVE &&
+        expiry_event(partition, command) != HISTORY_NEVER) {
         add_item(partition, stock,
                  (struct search_item){.kind = SEARCH_EXPIRE,
                                       .operation = at,
@@ -207,8 +206,9 @@ static void add_operation(struct partition *partition, uint32_t at)
     if (operation->order != NAME_NONE) {
         uint32_t stock = partition->stock_of[operation->order];
         if (stock == NAME_NONE) {
-            partition->left_out++;
-        } else if (read) {
+            stock = history_stock_count(history) + operation->order;
+        }
+        if (read) {
             add_read(partition, at, stock, SEARCH_ORDER, 0);
         } else {
             add_command(partition, at, stock);
@@ -256,7 +256,9 @@ static uint64_t search_part(struct check *check, const struct partition *partiti
 {
     struct search_report report;
     const struct part *part = &partition->parts[stock];
-    struct bytes sku = history_sku(partition->history, stock);
+    uint32_t stocks = history_stock_count(partition->history);
+    struct bytes sku = stock < stocks ? history_sku(partition->history, stock)
+                                      : names_text(&partition->history->texts, stock - stocks);
     search_refine(partition->history, part->items, part->count);
     enum search_outcome outcome =
         search_run(partition->history, part->items, part->count, deadline_ns, &report);
@@ -269,22 +271,22 @@ static uint64_t search_part(struct check *check, const struct partition *partiti
         check_unknown(check, CHECK_NAMES(report.stuck),
                       "%.*s: not decided after %" PRIu64 " configurations, at %" PRIu32
                       " of %" PRIu32 " operations",
-                      (int)sku.len, (const char *)sku.data, report.configurations,
-                      report.furthest, part->count);
+                      (int)sku.len, (const char *)sku.data, report.configurations, report.furthest,
+                      part->count);
     }
     return report.configurations;
 }
 
 static void search_all(struct check *check, const struct partition *partition)
 {
-    uint32_t stocks = history_stock_count(partition->history);
-    struct sized *sized = memory_alloc((stocks + 1u) * sizeof *sized);
+    uint32_t parts = history_stock_count(partition->history) + partition->history->texts.count;
+    struct sized *sized = memory_alloc((parts + 1u) * sizeof *sized);
     int64_t deadline_ns = now_ns() + partition->options->search_limit_ms * INT64_C(1000000);
     uint32_t count = 0;
     uint64_t configurations = 0;
     int64_t operations = 0;
-    int64_t left_out = partition->left_out;
-    for (uint32_t stock = 0; stock < stocks; stock++) {
+    int64_t left_out = 0;
+    for (uint32_t stock = 0; stock < parts; stock++) {
         const struct part *part = &partition->parts[stock];
         if (part->left_out) {
             left_out += part->count;
@@ -298,7 +300,7 @@ static void search_all(struct check *check, const struct partition *partition)
         check_looked(check);
         configurations += search_part(check, partition, sized[i].stock, deadline_ns);
     }
-    check_add_fact(check, "stocks", count);
+    check_add_fact(check, "searches", count);
     check_add_fact(check, "operations", operations);
     check_add_fact(check, "left-out", left_out);
     check_add_fact(check, "configurations", (int64_t)configurations);
@@ -309,11 +311,11 @@ void check_linearizable(struct check *check, const struct history *history,
                         const struct check_options *options)
 {
     size_t texts = history->texts.count + 1u;
-    uint32_t stocks = history_stock_count(history);
+    uint32_t parts = history_stock_count(history) + history->texts.count;
     struct partition partition = {
         .history = history,
         .options = options,
-        .parts = memory_zalloc((stocks + 1u) * sizeof(struct part)),
+        .parts = memory_zalloc((parts + 1u) * sizeof(struct part)),
         .stock_of = memory_alloc(texts * sizeof(uint32_t)),
     };
     memset(partition.stock_of, 0xff, texts * sizeof *partition.stock_of);
@@ -322,7 +324,7 @@ void check_linearizable(struct check *check, const struct history *history,
         add_operation(&partition, i);
     }
     search_all(check, &partition);
-    for (uint32_t i = 0; i < stocks; i++) {
+    for (uint32_t i = 0; i < parts; i++) {
         free(partition.parts[i].items);
     }
     free(partition.parts);

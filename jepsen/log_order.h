@@ -18,9 +18,8 @@ static inline uint64_t key_of_index(uint64_t log_index)
 }
 static inline uint64_t key_of(const struct operation *operation)
 {
-    return operation_is_command(operation)
-               ? operation->log_index << 32 | operation->log_position
-               : key_of_index(operation->log_index);
+    return operation_is_command(operation) ? operation->log_index << 32 | operation->log_position
+                                           : key_of_index(operation->log_index);
 }
 
 /* Does its answer show how far the log has come for clients? */

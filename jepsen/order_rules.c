@@ -209,8 +209,7 @@ static void deduct(struct order_state *order, struct wanted *wanted, bool whole,
         answer->replayed = true;
         return;
     }
-    bool reacquire =
-        order->state != HF_STATE_ACTIVE && command->reacquire && any_expired(order);
+    bool reacquire = order->state != HF_STATE_ACTIVE && command->reacquire && any_expired(order);
     if (order->state != HF_STATE_ACTIVE && !reacquire) {
         answer->verdict = closed_verdict(order->state);
         return;
@@ -269,8 +268,7 @@ static void release(struct order_state *order, const struct wanted *wanted, bool
     for (uint32_t i = 0; i < wanted->count; i++) {
         struct order_line_state *line = find_line(order, wanted->items[i].stock);
         line->released += wanted->items[i].quantity;
-        add_effect(effects,
-                   (struct order_effect){line->stock, 0, -wanted->items[i].quantity, 0});
+        add_effect(effects, (struct order_effect){line->stock, 0, -wanted->items[i].quantity, 0});
     }
     settle(order, HF_STATE_RELEASED);
 }
@@ -315,8 +313,7 @@ bool order_matches(const struct order_state *order, const struct history *histor
     }
     for (uint32_t i = 0; i < read->answered_count; i++) {
         const struct history_order_line *seen = &history->order_lines.items[read->answered + i];
-        const struct order_line_state *line =
-            find_line((struct order_state *)order, seen->stock);
+        const struct order_line_state *line = find_line((struct order_state *)order, seen->stock);
         if (line == NULL || line->reserved != seen->reserved || line->deducted != seen->deducted ||
             line->released != seen->released || line->expired != seen->expired ||
             seen->returned != 0) {

@@ -1,7 +1,7 @@
 /*
- * order_rules.h - the life of one order, written from the rules (docs/decisions/003): what a command
- * makes of it, and what that asks of and does to stocks. A naive model for checkers; it shares
- * nothing with ledger/ but the words.
+ * order_rules.h - the life of one order, written from the rules (docs/decisions/003): what a
+ * command makes of it, and what that asks of and does to stocks. A naive model for checkers; it
+ * shares nothing with ledger/ but the words.
  *
  * Stocks are elsewhere: a command whose answer depends on them is judged as if they sufficed, and
  * the effects tell what they must have (`need`). Who holds the stocks looks, and throws the new

@@ -7,8 +7,8 @@
 
 static bool returned_earlier(const struct history *history, uint32_t at, uint32_t other)
 {
-    return other == NAME_NONE || history->operations.items[at].completed <
-                                     history->operations.items[other].completed;
+    return other == NAME_NONE ||
+           history->operations.items[at].completed < history->operations.items[other].completed;
 }
 
 /* Could the hold have ended by itself before the history did? */
@@ -43,11 +43,9 @@ static void take_command(struct order_facts *facts, const struct history *histor
             facts->granted = at;
         }
     } else if (done && command->asked_count == 0 && command->function == FUNCTION_DEDUCT) {
-        facts->deducted =
-            returned_earlier(history, at, facts->deducted) ? at : facts->deducted;
+        facts->deducted = returned_earlier(history, at, facts->deducted) ? at : facts->deducted;
     } else if (done && command->asked_count == 0 && command->existed) {
-        facts->released =
-            returned_earlier(history, at, facts->released) ? at : facts->released;
+        facts->released = returned_earlier(history, at, facts->released) ? at : facts->released;
     }
 }
 

@@ -227,8 +227,7 @@ void plot_legend(struct plot *plot, const char *colour, const char *text)
 
 void plot_end(struct plot *plot)
 {
-    buffer_printf(plot->out,
-                  "<path d=\"M%d %dv%dh%d\" fill=\"none\" stroke=\"#333\"/>\n</svg>\n", LEFT, TOP,
-                  HEIGHT, FIELD);
+    buffer_printf(plot->out, "<path d=\"M%d %dv%dh%d\" fill=\"none\" stroke=\"#333\"/>\n</svg>\n",
+                  LEFT, TOP, HEIGHT, FIELD);
     free(plot->windows);
 }

@@ -159,8 +159,8 @@ void plot_latency_quantiles(struct buffer *out, const struct history *history)
                           {0.5, "median", "#2f7ed8"}};
     struct plot plot;
     uint32_t count;
-    plot_begin(&plot, out, history, "Latency of answered operations, by time",
-               "milliseconds (log)", LEAST_MS, most_ms(history), true);
+    plot_begin(&plot, out, history, "Latency of answered operations, by time", "milliseconds (log)",
+               LEAST_MS, most_ms(history), true);
     uint32_t slices = plot.seconds < 30 ? 60 : plot.seconds < 120 ? 120 : 200;
     struct sample *samples = take_samples(&plot, slices, &count);
     for (uint32_t i = 0; i < QUANTILES; i++) {

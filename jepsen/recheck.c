@@ -49,7 +49,9 @@ static int analyse(const char *directory, bool dry)
         }
         printf("%s: %s\n", name, check_verdict_name(analysis.verdict));
         if (dry || store_write_results(directory, name, history, &analysis, &error)) {
-            status = analysis.verdict == CHECK_INVALID ? 1 : analysis.verdict == CHECK_VALID ? 0 : 3;
+            status = analysis.verdict == CHECK_INVALID ? 1
+                     : analysis.verdict == CHECK_VALID ? 0
+                                                       : 3;
         }
         analysis_free(&analysis);
         history_free(history);

@@ -13,10 +13,10 @@
  * nothing: exchanged with what follows it, the order is as good. So an optional item is put in only
  * right before an item that is wrong without it, and a chain of them only if it makes that item
  * right. Within a chain, items of different orders commute, so they come in the order of their
- * orders; whether stock sufficed is looked at behind the chain, for of a sound end there is an order
- * in which it always did. Items that nothing else is about, and that do the same, are taken in turn.
- * What commutes with nothing (a SetStock of unknown outcome) makes a search that finds nothing
- * undecided.
+ * orders; whether stock sufficed is looked at behind the chain, for of a sound end there is an
+ * order in which it always did. Items that nothing else is about, and that do the same, are taken
+ * in turn. What commutes with nothing (a SetStock of unknown outcome) makes a search that finds
+ * nothing undecided.
  */
 #include "search.h"
 
@@ -77,8 +77,8 @@ struct chain {
 
 /* One step of the way: what came next, and what else could. */
 struct frame {
-    uint32_t call;       /* entry that is being tried */
-    bool explaining;     /* second pass: with optional items */
+    uint32_t call;        /* entry that is being tried */
+    bool explaining;      /* second pass: with optional items */
     struct chain *chains; /* for this call */
     uint32_t chain_count;
     uint32_t chain_next;
@@ -148,8 +148,8 @@ static struct hash_pair hash_of_order(const struct search *search, uint32_t numb
 {
     const struct order_state *order = &search->orders[number];
     struct hash_pair hash = mix(number, number + 1u);
-    mix_in(&hash, (uint64_t)order->state << 8 | (uint64_t)order->tombstone << 4 |
-                      order->line_count);
+    mix_in(&hash,
+           (uint64_t)order->state << 8 | (uint64_t)order->tombstone << 4 | order->line_count);
     for (uint32_t i = 0; i < order->line_count; i++) {
         mix_in(&hash, (uint64_t)order->lines[i].reserved);
         mix_in(&hash, (uint64_t)order->lines[i].deducted);
@@ -197,8 +197,8 @@ static void grow_undos(struct search *search)
 {
     if (search->undo_count == search->undo_capacity) {
         search->undo_capacity = search->undo_capacity * 2 + 64;
-        search->undos = memory_realloc(search->undos,
-                                       search->undo_capacity * sizeof *search->undos);
+        search->undos =
+            memory_realloc(search->undos, search->undo_capacity * sizeof *search->undos);
     }
 }
 
@@ -207,8 +207,8 @@ static void push_undo(struct search *search, uint32_t item)
     grow_undos(search);
     uint32_t number = search->order_of[item];
     struct undo *undo = &search->undos[search->undo_count++];
-    *undo = (struct undo){.stock = search->stock, .item = item, .order = number,
-                          .orders_hash = search->orders_hash};
+    *undo = (struct undo){
+        .stock = search->stock, .item = item, .order = number, .orders_hash = search->orders_hash};
     if (number != NAME_NONE) {
         const struct order_state *order = &search->orders[number];
         undo->state = order->state;
@@ -348,8 +348,9 @@ static bool agrees_with_refusal(const struct search *search, const struct operat
     for (uint32_t i = 0; i < command->answered_count; i++) {
         const struct history_failed_line *line =
             &search->history->failed.items[command->answered + i];
-        if (line->reason == HF_SKU_NOT_FOUND ? search->stock.found
-                                             : !search->stock.found || line->available != available) {
+        if (line->reason == HF_SKU_NOT_FOUND
+                ? search->stock.found
+                : !search->stock.found || line->available != available) {
             return false;
         }
     }
@@ -475,8 +476,7 @@ static bool is_alone(const struct search *search, uint32_t item)
 {
     uint32_t number = search->order_of[item];
     return number != NAME_NONE && search->others[number] == 1 &&
-           search->items[item].kind == SEARCH_COMMAND &&
-           search->items[item].before == NAME_NONE;
+           search->items[item].kind == SEARCH_COMMAND && search->items[item].before == NAME_NONE;
 }
 
 static bool does_the_same(const struct search *search, uint32_t a, uint32_t b)
@@ -532,8 +532,8 @@ static void keep_chain(struct search *search, struct frame *frame)
 }
 
 /* Chains of `left` more items that make `item` right. The state is as it was, in the end. */
-static void extend_chain(struct search *search, struct frame *frame, uint32_t item,
-                         uint32_t before, uint32_t left)
+static void extend_chain(struct search *search, struct frame *frame, uint32_t item, uint32_t before,
+                         uint32_t left)
 {
     uint32_t order = search->order_of[item];
     bool on_stock = is_about_stock(search, item);
@@ -827,21 +827,42 @@ static void list_optional(struct search *search)
     }
 }
 
+/* Few items look for each other; many have a table. */
+#define FEW 64
+
+static uint32_t find_order(const struct search *search, uint32_t item, const uint32_t *numbers)
+{
+    uint32_t name = operation_of(search, item)->order;
+    if (numbers != NULL) {
+        return numbers[name];
+    }
+    for (uint32_t i = 0; i < item; i++) {
+        if (operation_of(search, i)->order == name && search->order_of[i] != NAME_NONE) {
+            return search->order_of[i];
+        }
+    }
+    return NAME_NONE;
+}
+
 static void number_orders(struct search *search)
 {
     uint32_t texts = search->history->texts.count;
-    uint32_t *numbers = memory_alloc((texts + 1u) * sizeof *numbers);
-    memset(numbers, 0xff, (texts + 1u) * sizeof *numbers);
+    uint32_t *numbers = NULL;
+    if (search->count > FEW) {
+        numbers = memory_alloc((texts + 1u) * sizeof *numbers);
+        memset(numbers, 0xff, (texts + 1u) * sizeof *numbers);
+    }
     for (uint32_t i = 0; i < search->count; i++) {
         uint32_t name = operation_of(search, i)->order;
         search->order_of[i] = NAME_NONE;
-        if (name == NAME_NONE || search->items[i].kind == SEARCH_SEE) {
+        if (name == NAME_NONE) {
             continue;
         }
-        if (numbers[name] == NAME_NONE) {
-            numbers[name] = search->order_count++;
+        uint32_t number = find_order(search, i, numbers);
+        search->order_of[i] = number != NAME_NONE ? number : search->order_count++;
+        if (numbers != NULL) {
+            numbers[name] = search->order_of[i];
         }
-        search->order_of[i] = numbers[name];
     }
     free(numbers);
     search->orders = memory_zalloc((search->order_count + 1u) * sizeof *search->orders);
@@ -876,10 +897,10 @@ static void free_search(struct search *search)
     free(search);
 }
 
-static enum search_outcome run_once(const struct history *history,
-                                    const struct search_item *items, uint32_t count,
-                                    int64_t deadline_ns, const struct effort *effort,
-                                    struct search_report *report, bool *again)
+static enum search_outcome run_once(const struct history *history, const struct search_item *items,
+                                    uint32_t count, int64_t deadline_ns,
+                                    const struct effort *effort, struct search_report *report,
+                                    bool *again)
 {
     struct search *search = memory_zalloc(sizeof *search);
     struct random random = {count};
@@ -900,8 +921,9 @@ static enum search_outcome run_once(const struct history *history,
         search->marks[i].low = random_next(&random);
         search->marks[i].high = random_next(&random);
     }
-    search->seen_size = 1024;
-    while (search->seen_size < 256ull * count && search->seen_size < UINT64_C(1) << SEEN_BITS) {
+    search->seen_size = 256;
+    while (search->seen_size < 256ull * count && count > 8 &&
+           search->seen_size < UINT64_C(1) << SEEN_BITS) {
         search->seen_size *= 2;
     }
     search->seen = memory_zalloc(search->seen_size * sizeof *search->seen);

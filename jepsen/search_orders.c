@@ -1,12 +1,12 @@
 /*
  * search_orders.c - what each order alone says of its optional items, before the search begins.
  *
- * Evidence about an order may stand thousands of operations behind the moment when the search has to
- * decide: its last read says that a Reserve of unknown outcome never took effect. So each order is
- * searched by itself first, all orders of its items that keep real time and give each answer, as if
- * stocks always sufficed. An optional item that none of them has is dropped; one that never stands
- * before some item begins with it at the earliest, and one that always stands before some item ends
- * with it. All this only narrows: whatever the search of the stock finds is among it.
+ * Evidence about an order may stand thousands of operations behind the moment when the search has
+ * to decide: its last read says that a Reserve of unknown outcome never took effect. So each order
+ * is searched by itself first, all orders of its items that keep real time and give each answer, as
+ * if stocks always sufficed. An optional item that none of them has is dropped; one that never
+ * stands before some item begins with it at the earliest, and one that always stands before some
+ * item ends with it. All this only narrows: whatever the search of the stock finds is among it.
  */
 #include <stdlib.h>
 
@@ -21,8 +21,8 @@ struct alone {
     struct search_item *items; /* all of the search */
     uint32_t places[ITEMS];    /* of the order's own */
     uint32_t count;
-    uint32_t must;      /* those that are not optional */
-    uint64_t done;      /* bits by place */
+    uint32_t must; /* those that are not optional */
+    uint64_t done; /* bits by place */
     uint32_t work;
     uint64_t ever;          /* optional items that some order of items has */
     uint64_t always;        /* and that all have */

@@ -12,7 +12,7 @@
 #include "faults.h"
 #include "plot.h"
 
-#define ROW     19  /* pixels */
+#define ROW     19 /* pixels */
 #define COLUMN  190
 #define NEMESIS 150
 
@@ -25,9 +25,9 @@ struct timeline {
     struct buffer *out;
     const struct history *history;
     const struct analysis *analysis;
-    bool *shown; /* operations */
-    bool *named; /* operations that a reason names */
-    uint32_t *row_of;   /* event -> row, of events that are shown */
+    bool *shown;      /* operations */
+    bool *named;      /* operations that a reason names */
+    uint32_t *row_of; /* event -> row, of events that are shown */
     uint32_t row_count;
     uint32_t *column_of; /* operation -> column */
     uint32_t column_count;
@@ -39,8 +39,7 @@ static void show_around(struct timeline *timeline, uint32_t operation, uint32_t 
 {
     uint32_t count = timeline->history->operations.count;
     uint32_t from = operation > TIMELINE_AROUND ? operation - TIMELINE_AROUND : 0;
-    uint32_t until =
-        operation + TIMELINE_AROUND < count ? operation + TIMELINE_AROUND : count - 1;
+    uint32_t until = operation + TIMELINE_AROUND < count ? operation + TIMELINE_AROUND : count - 1;
     for (uint32_t i = from; i <= until && *left > 0; i++) {
         *left -= !timeline->shown[i];
         timeline->shown[i] = true;
@@ -76,7 +75,8 @@ static void number_rows(struct timeline *timeline)
     }
 }
 
-/* A process keeps its column; behind an info, or its last operation that is shown, another gets it. */
+/* A process keeps its column; behind an info, or its last operation that is shown, another gets it.
+ */
 static void number_columns(struct timeline *timeline)
 {
     const struct history *history = timeline->history;
@@ -123,7 +123,8 @@ static void number_columns(struct timeline *timeline)
 static void write_head(struct timeline *timeline, const char *title)
 {
     struct buffer *out = timeline->out;
-    buffer_printf(out, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n<title>");
+    buffer_printf(out,
+                  "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n<title>");
     plot_escape(out, bytes_of_string(title));
     buffer_printf(
         out,
@@ -203,8 +204,8 @@ static void write_operation(struct timeline *timeline, uint32_t at)
     uint32_t end = operation->completed != HISTORY_NEVER ? timeline->row_of[operation->completed]
                                                          : timeline->row_count;
     buffer_printf(timeline->out,
-                  "<div id=\"o%" PRIu32 "\" class=\"%s%s\" style=\"top:%" PRIu32
-                  "px;left:%" PRIu32 "px;width:%dpx;height:%" PRIu32 "px\" title=\"",
+                  "<div id=\"o%" PRIu32 "\" class=\"%s%s\" style=\"top:%" PRIu32 "px;left:%" PRIu32
+                  "px;width:%dpx;height:%" PRIu32 "px\" title=\"",
                   at, class_of(operation), timeline->named[at] ? " named" : "", top * ROW,
                   NEMESIS + timeline->column_of[at] * COLUMN, COLUMN - 4,
                   (end > top ? end - top + 1 : 1) * ROW - 3);
@@ -263,9 +264,8 @@ static void write_gaps(struct timeline *timeline)
             uint32_t row = shown ? timeline->row_of[history->operations.items[i].invoked]
                                  : timeline->row_count;
             buffer_printf(timeline->out,
-                          "<div class=\"gap\" style=\"top:%" PRIu32
-                          "px;left:%dpx;width:%" PRIu32 "px\">%" PRIu32
-                          " operations are not shown</div>\n",
+                          "<div class=\"gap\" style=\"top:%" PRIu32 "px;left:%dpx;width:%" PRIu32
+                          "px\">%" PRIu32 " operations are not shown</div>\n",
                           row * ROW, NEMESIS, timeline->column_count * COLUMN + 260, missing);
         }
         missing = 0;

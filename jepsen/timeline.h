@@ -1,7 +1,7 @@
 /*
- * timeline.h - who did what when, as a page of HTML: a column for each process that lives at a time,
- * a box for each operation from its invocation down to its completion, the nemesis on the left,
- * reasons of checkers on top with links to the operations that they name.
+ * timeline.h - who did what when, as a page of HTML: a column for each process that lives at a
+ * time, a box for each operation from its invocation down to its completion, the nemesis on the
+ * left, reasons of checkers on top with links to the operations that they name.
  *
  * The page is bounded: the first operations of the run, and those around each operation that a
  * reason names; what is left out between is said. It needs nothing from a network.

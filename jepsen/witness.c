@@ -12,19 +12,19 @@
  *  3. Stocks (witness_stocks.c). Each stock's effects and all that answers tell about it - reads,
  *     what a refused line found, that a granted one had enough - in the order of keys.
  *
- * Orders meet only in stocks and stocks only in orders, so each is replayed by itself, and the whole
- * costs a sort.
+ * Orders meet only in stocks and stocks only in orders, so each is replayed by itself, and the
+ * whole costs a sort.
  *
  * What nobody knows. An operation with an unknown outcome may have taken effect at any place behind
  * what was complete when it was invoked, or never; so may an earlier attempt of a command that was
- * sent twice; so may an expiry, from its time on. These have no key, and the replay must place them.
- * First the order that they belong to says what is possible: a Reserve whose order is read later
- * took place before that read and behind the last answer that did not see it. This leaves effects
- * with an interval, and stocks, whose counts are told exactly all the time, place them: no earlier
- * than an answer demands, for to place an effect later than it was hurts nothing that has not seen
- * it. Where several could explain an answer, all explanations are kept until later answers decide. Only
- * when none is left is the history invalid. Explanations are bounded; a history that dies after some
- * were dropped is unknown.
+ * sent twice; so may an expiry, from its time on. These have no key, and the replay must place
+ * them. First the order that they belong to says what is possible: a Reserve whose order is read
+ * later took place before that read and behind the last answer that did not see it. This leaves
+ * effects with an interval, and stocks, whose counts are told exactly all the time, place them: no
+ * earlier than an answer demands, for to place an effect later than it was hurts nothing that has
+ * not seen it. Where several could explain an answer, all explanations are kept until later answers
+ * decide. Only when none is left is the history invalid. Explanations are bounded; a history that
+ * dies after some were dropped is unknown.
  *
  * Fails, that is misses: one unknown operation with several lines is placed for each stock by
  * itself, so that one torn in time passes here (its final state does not). The checkers of
@@ -55,8 +55,8 @@ void witness_add_effect(struct witness *witness, struct witness_effect effect)
 
 void witness_add_fact(struct witness *witness, struct witness_fact fact)
 {
-    witness->facts.items = room(witness->facts.items, witness->facts.count,
-                                &witness->facts.capacity, sizeof fact);
+    witness->facts.items =
+        room(witness->facts.items, witness->facts.count, &witness->facts.capacity, sizeof fact);
     witness->facts.items[witness->facts.count++] = fact;
 }
 
@@ -172,8 +172,7 @@ void witness_add_failed(struct witness *witness, uint32_t at)
             witness_add_fact(witness, (struct witness_fact){key, line->available, line->stock, at,
                                                             FACT_AVAILABLE});
         } else if (line->reason == HF_SKU_NOT_FOUND) {
-            witness_add_fact(witness,
-                             (struct witness_fact){key, 0, line->stock, at, FACT_MISSING});
+            witness_add_fact(witness, (struct witness_fact){key, 0, line->stock, at, FACT_MISSING});
         }
     }
 }
@@ -217,10 +216,9 @@ static void add_reads(struct witness *witness, const uint32_t *sorted, uint32_t 
         for (uint32_t k = 0;
              operation->function == FUNCTION_READ_STOCK && k < operation->answered_count; k++) {
             uint32_t seen = operation->answered + k;
-            witness_add_fact(witness,
-                             (struct witness_fact){key_of(operation), seen,
-                                                   history->stocks.items[seen].stock, sorted[i],
-                                                   FACT_SEEN});
+            witness_add_fact(witness, (struct witness_fact){key_of(operation), seen,
+                                                            history->stocks.items[seen].stock,
+                                                            sorted[i], FACT_SEEN});
         }
     }
 }

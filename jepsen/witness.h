@@ -10,7 +10,7 @@
 
 /* How something acts on one stock. */
 enum effect_kind {
-    EFFECT_ADD, /* on_hand and reserved change by so much, if `need` is available */
+    EFFECT_ADD,    /* on_hand and reserved change by so much, if `need` is available */
     EFFECT_COMMAND /* a SetStock, or an AdjustStock with an expected version: as the command says */
 };
 

@@ -1,11 +1,11 @@
 /*
  * witness_orders.c - each order against the rules of its life.
  *
- * What an order has been through is a world: its state, which of the operations without a known place have
- * been used, and the effects so far. It begins as never seen. At each answer, in the order of keys,
- * the worlds grow by everything hidden that may have come before it, and those in which the answer
- * would have been another die. None left: invalid. What the worlds at the end have in common is
- * sure; what only some have is not.
+ * What an order has been through is a world: its state, which of the operations without a known
+ * place have been used, and the effects so far. It begins as never seen. At each answer, in the
+ * order of keys, the worlds grow by everything hidden that may have come before it, and those in
+ * which the answer would have been another die. None left: invalid. What the worlds at the end have
+ * in common is sure; what only some have is not.
  *
  * An order that nobody was unsure about has one world from beginning to end. Worlds are bounded
  * (WORLDS); an order that dies after some were left out is unknown.
@@ -128,18 +128,17 @@ static void add_effects(struct orders *orders, struct world *world,
             orders->nodes.items = memory_realloc(
                 orders->nodes.items, orders->nodes.capacity * sizeof *orders->nodes.items);
         }
-        orders->nodes.items[orders->nodes.count] = (struct node){
-            world->effects,
-            {.from = from,
-             .until = until,
-             .on_hand = effect->on_hand,
-             .reserved = effect->reserved,
-             .need = effect->need,
-             .stock = effect->stock,
-             .operation = operation,
-             .kind = EFFECT_ADD,
-             .sure = true,
-             .expiry = expiry}};
+        orders->nodes.items[orders->nodes.count] = (struct node){world->effects,
+                                                                 {.from = from,
+                                                                  .until = until,
+                                                                  .on_hand = effect->on_hand,
+                                                                  .reserved = effect->reserved,
+                                                                  .need = effect->need,
+                                                                  .stock = effect->stock,
+                                                                  .operation = operation,
+                                                                  .kind = EFFECT_ADD,
+                                                                  .sure = true,
+                                                                  .expiry = expiry}};
         world->effects = orders->nodes.count++;
     }
 }
@@ -228,8 +227,8 @@ static void try_expiry(struct orders *orders, const struct world *world, uint64_
     }
     world_copy(&tried, world);
     order_expire(&tried.order, &effects);
-    add_effects(orders, &tried, &effects, any_operation(orders), before > floor ? before : floor, key,
-                true);
+    add_effects(orders, &tried, &effects, any_operation(orders), before > floor ? before : floor,
+                key, true);
     add_world(orders, &tried);
 }
 
@@ -335,7 +334,8 @@ static void complain(struct orders *orders, uint32_t place, const struct order_a
         check_invalid(check, CHECK_NAMES(at, before),
                       "the order is not as the log before this read makes it (%s, or other units; "
                       "the model has %s)",
-                      operation->verdict == HF_OK ? event_state_name(operation->state) : "not found",
+                      operation->verdict == HF_OK ? event_state_name(operation->state)
+                                                  : "not found",
                       event_state_name(said->state));
     } else if (said->replayed != operation->replayed) {
         check_invalid(check, CHECK_NAMES(at, before),
@@ -367,9 +367,8 @@ static void add_facts(struct orders *orders, uint32_t at)
             failed |= history->failed.items[command->answered + k].stock == line->stock;
         }
         if (!failed) {
-            witness_add_fact(orders->witness,
-                             (struct witness_fact){key_of(command), line->quantity, line->stock,
-                                                   at, FACT_NEED});
+            witness_add_fact(orders->witness, (struct witness_fact){key_of(command), line->quantity,
+                                                                    line->stock, at, FACT_NEED});
         }
     }
 }

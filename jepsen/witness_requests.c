@@ -151,9 +151,9 @@ static void place_id(const struct requests *requests)
     bool mismatch = first->verdict == HF_IDEMPOTENCY_MISMATCH;
     if (!first->replayed && !mismatch) {
         if (is_on_stock(first)) {
-            witness_add_fact(witness,
-                             (struct witness_fact){key, 0, operation_stock(requests->history, first),
-                                                   at, FACT_COMMAND});
+            witness_add_fact(
+                witness, (struct witness_fact){key, 0, operation_stock(requests->history, first),
+                                               at, FACT_COMMAND});
         }
         check_repetitions(requests, at, 1, true);
         return;

@@ -2,10 +2,10 @@
  * witness_stocks.c - each stock, from its beginning to its end.
  *
  * A world is what the stock holds, and which of the effects that have no place yet are in it. What
- * has its place is applied; what an answer tells is compared. A world that can't agree is tried with
- * open effects placed right there, the fewest that make it agree: more would only be placed earlier
- * than they need to be. An effect whose time ends is placed then at the latest. Open effects that
- * act alike are placed by their ends, the nearest first.
+ * has its place is applied; what an answer tells is compared. A world that can't agree is tried
+ * with open effects placed right there, the fewest that make it agree: more would only be placed
+ * earlier than they need to be. An effect whose time ends is placed then at the latest. Open
+ * effects that act alike are placed by their ends, the nearest first.
  *
  * Effects that set a count instead of changing it (a hidden SetStock) don't commute with others, so
  * they are tried at every step; after one, a stock that does not add up is unknown.
@@ -17,15 +17,15 @@
 #include "base/limits.h"
 #include "witness.h"
 
-#define WORLDS 256  /* of one stock */
-#define OPEN   256  /* effects without a place, at one time */
-/* Ways to explain one answer, and how many more effects than the fewest they have. A stock that dies
- * is tried again with the second pair. */
+#define WORLDS 256 /* of one stock */
+#define OPEN   256 /* effects without a place, at one time */
+/* Ways to explain one answer, and how many more effects than the fewest they have. A stock that
+ * dies is tried again with the second pair. */
 #define TRIES       2000
 #define BEYOND      2
 #define TRIES_LAST  1000000
 #define BEYOND_LAST UINT32_MAX
-#define KINDS  24   /* of open effects that act alike */
+#define KINDS       24 /* of open effects that act alike */
 
 struct world {
     bool found;
@@ -81,8 +81,8 @@ static bool is_placed(const struct world *world, uint32_t slot)
 static void set_placed(struct world *world, uint32_t slot, bool placed)
 {
     uint64_t bit = UINT64_C(1) << slot % 64;
-    world->placed[slot / 64] = placed ? world->placed[slot / 64] | bit
-                                      : world->placed[slot / 64] & ~bit;
+    world->placed[slot / 64] =
+        placed ? world->placed[slot / 64] | bit : world->placed[slot / 64] & ~bit;
 }
 
 /* ---- what is done to a stock ---- */
@@ -278,8 +278,8 @@ static bool is_more(const struct stocks *stocks)
     return false;
 }
 
-/* Those that are chosen of the kinds that change counts, or of those that set them. False: one can't
- * be there. */
+/* Those that are chosen of the kinds that change counts, or of those that set them. False: one
+ * can't be there. */
 static bool place_chosen(const struct stocks *stocks, struct world *world, enum effect_kind wanted)
 {
     for (uint32_t kind = 0; kind < stocks->alike_count; kind++) {
@@ -340,7 +340,8 @@ static void choose(struct stocks *stocks, const struct world *from, uint32_t kin
     stocks->chosen[kind] = 0;
 }
 
-/* The fewest open effects, in every way that is not more than another, that make the world agree. */
+/* The fewest open effects, in every way that is not more than another, that make the world agree.
+ */
 static void explain(struct stocks *stocks, const struct world *from)
 {
     uint32_t most = 0;

@@ -124,8 +124,7 @@ static void ask_order_lines(struct world *world, struct asked *asked, uint32_t m
     ask_lines(world, asked, most);
     if (world->shape->lines == 1) {
         uint32_t order = (uint32_t)atoi(asked->order + 1);
-        asked->lines[0].sku =
-            sku_text(world, order % 3 == 0 ? 0 : order / 3 % world->shape->skus);
+        asked->lines[0].sku = sku_text(world, order % 3 == 0 ? 0 : order / 3 % world->shape->skus);
     }
 }
 
@@ -234,18 +233,19 @@ static void take_result(void *context, uint32_t position, const struct ledger_re
     event->log_position = result->log_position;
     event->state = (hf_order_state)result->order_state;
     if (result->has_stock) {
-        process->stocks[0] = (struct event_stock){
-            .found = true, .on_hand = result->stock.on_hand, .reserved = result->stock.reserved,
-            .version = result->stock.version};
+        process->stocks[0] = (struct event_stock){.found = true,
+                                                  .on_hand = result->stock.on_hand,
+                                                  .reserved = result->stock.reserved,
+                                                  .version = result->stock.version};
         event->stocks = process->stocks;
         event->stock_count = 1;
     }
     for (uint32_t i = 0; i < result->failed_line_count; i++) {
         const struct ledger_failed_line *line = &result->failed_lines[i];
         uint32_t sku = (uint32_t)atoi((const char *)line->sku.data + 1); /* "A12" */
-        process->failed[i] = (struct event_failed_line){sku_text(world, sku), line->warehouse,
-                                                        line->requested, line->available,
-                                                        (int)line->reason};
+        process->failed[i] =
+            (struct event_failed_line){sku_text(world, sku), line->warehouse, line->requested,
+                                       line->available, (int)line->reason};
     }
     event->failed = process->failed;
     event->failed_count = result->failed_line_count;
@@ -281,8 +281,8 @@ static void encode(struct buffer *entry, const struct asked *asked)
         command.sku = event->lines[0].sku;
         command.warehouse = 1;
         command.quantity = event->lines[0].quantity;
-        command.reason = event->function == FUNCTION_ADJUST_STOCK ? BYTES_LITERAL("ADJUST")
-                                                                   : bytes_of(NULL, 0);
+        command.reason =
+            event->function == FUNCTION_ADJUST_STOCK ? BYTES_LITERAL("ADJUST") : bytes_of(NULL, 0);
     }
     ledger_command_encode(entry, &command);
 }
@@ -318,9 +318,13 @@ static void read_order(struct world *world, struct process *process, uint64_t in
     event->state = (hf_order_state)order.state;
     for (uint32_t i = 0; i < order.line_count; i++) {
         const struct order_line *line = &order.lines[i];
-        process->order_lines[i] =
-            (struct event_order_line){line->sku,      line->warehouse, line->reserved,
-                                      line->deducted, line->released,  line->expired, 0};
+        process->order_lines[i] = (struct event_order_line){line->sku,
+                                                            line->warehouse,
+                                                            line->reserved,
+                                                            line->deducted,
+                                                            line->released,
+                                                            line->expired,
+                                                            0};
     }
     event->order_lines = process->order_lines;
     event->order_line_count = order.line_count;
@@ -365,8 +369,8 @@ static void check_stocks(struct world *world, struct process *process, uint64_t 
             continue;
         }
         int reason = stock.found ? HF_INSUFFICIENT_STOCK : HF_SKU_NOT_FOUND;
-        process->failed[event->failed_count++] = (struct event_failed_line){
-            sku, 1, quantity, stock.on_hand - stock.reserved, reason};
+        process->failed[event->failed_count++] =
+            (struct event_failed_line){sku, 1, quantity, stock.on_hand - stock.reserved, reason};
         event->verdict = event->verdict == HF_OK ? reason : event->verdict;
     }
 }

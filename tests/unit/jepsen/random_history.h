@@ -16,15 +16,15 @@ struct random_shape {
     uint32_t operations; /* about so many */
     uint32_t processes;
     uint32_t skus;
-    uint32_t lines;         /* most of an order */
-    unsigned unknown;       /* of a thousand: answers that are lost, or requests */
-    unsigned twice;         /* of a thousand: commands that are sent twice */
-    bool ids;               /* request ids of stock commands are used again */
-    bool sets;              /* counts are set, and versions expected, while the run goes */
-    bool partial;           /* deducts and releases of some lines; lines that are added */
-    bool expiry;            /* short holds */
-    bool histories;         /* reads of histories */
-    bool final_reads;       /* of every order and stock, at the end */
+    uint32_t lines;   /* most of an order */
+    unsigned unknown; /* of a thousand: answers that are lost, or requests */
+    unsigned twice;   /* of a thousand: commands that are sent twice */
+    bool ids;         /* request ids of stock commands are used again */
+    bool sets;        /* counts are set, and versions expected, while the run goes */
+    bool partial;     /* deducts and releases of some lines; lines that are added */
+    bool expiry;      /* short holds */
+    bool histories;   /* reads of histories */
+    bool final_reads; /* of every order and stock, at the end */
 };
 
 struct random_shape random_shape_of(uint64_t seed, uint32_t operations);

@@ -19,10 +19,33 @@ static bool parses(const char *text)
 static void test_values(void **state)
 {
     static const char *const good[] = {
-        "nil", "true", "-17", "+3", "9223372036854775807", "-9223372036854775808", "42N", "1.5",
-        "2.5e3", "1.0M", ":a", ":a/b", ":valid?", "sym", "\"\"", "\"a\\\"b\\\\c\\n\\u00e4\"", "[]",
-        "[1 2, 3]", "(1 (2))", "{}", "{:a 1, :b [2]}", "#{1 2}", "#inst \"2020\"",
-        "; words\n1 ; more", "#_ skipped 1", "[1 #_2 3 #_ 4]", "\n\t{:a #jepsen.history.Op{:b 1}}\n",
+        "nil",
+        "true",
+        "-17",
+        "+3",
+        "9223372036854775807",
+        "-9223372036854775808",
+        "42N",
+        "1.5",
+        "2.5e3",
+        "1.0M",
+        ":a",
+        ":a/b",
+        ":valid?",
+        "sym",
+        "\"\"",
+        "\"a\\\"b\\\\c\\n\\u00e4\"",
+        "[]",
+        "[1 2, 3]",
+        "(1 (2))",
+        "{}",
+        "{:a 1, :b [2]}",
+        "#{1 2}",
+        "#inst \"2020\"",
+        "; words\n1 ; more",
+        "#_ skipped 1",
+        "[1 #_2 3 #_ 4]",
+        "\n\t{:a #jepsen.history.Op{:b 1}}\n",
     };
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
@@ -35,8 +58,10 @@ static void test_values(void **state)
 static void test_refused(void **state)
 {
     static const char *const bad[] = {
-        "", " ", "[", "[1", "{:a}", "{:a 1", "\"", "\"a", "\"\\x\"", "\"\\u12\"", "\"\\ud800\"",
-        "9223372036854775808", "1x", ":", "1 2", ")", "[)", "#", "#_", "#{1", "{:a 1]", "\"\\u12g4\"",
+        "",   " ",   "[",       "[1",          "{:a}",        "{:a 1",
+        "\"", "\"a", "\"\\x\"", "\"\\u12\"",   "\"\\ud800\"", "9223372036854775808",
+        "1x", ":",   "1 2",     ")",           "[)",          "#",
+        "#_", "#{1", "{:a 1]",  "\"\\u12g4\"",
     };
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -75,22 +100,26 @@ static void test_depth(void **state)
 }
 
 static const char *const lines[] = {
-    "{:type :invoke, :f :reserve, :value {:order \"o-1\", :lines [[\"A\" 2] [[\"B\" 7] 1]], :ttl-ms "
+    "{:type :invoke, :f :reserve, :value {:order \"o-1\", :lines [[\"A\" 2] [[\"B\" 7] 1]], "
+    ":ttl-ms "
     "5}, :process 3, :time 12, :index 17}",
-    "{:type :fail, :f :reserve, :value {:order \"o-1\", :verdict :insufficient-stock, :log-index 9, "
-    ":log-position 1, :failed [[\"A\" {:requested 2, :available 1, :reason :insufficient-stock}]]}, "
+    "{:type :fail, :f :reserve, :value {:order \"o-1\", :verdict :insufficient-stock, :log-index "
+    "9, "
+    ":log-position 1, :failed [[\"A\" {:requested 2, :available 1, :reason "
+    ":insufficient-stock}]]}, "
     ":process 3, :time 13, :index 18}",
     "{:type :ok, :f :read-stock, :value {:verdict :ok, :log-index 9, :stocks {\"A\" {:on-hand 1, "
     ":reserved 0, :version 3}, [\"B\" 7] nil}}, :process 3, :time 14, :index 19}",
-    "{:type :ok, :f :read-history, :value {:verdict :ok, :log-index 9, :rows [{:log-index 2, :sub 0, "
+    "{:type :ok, :f :read-history, :value {:verdict :ok, :log-index 9, :rows [{:log-index 2, :sub "
+    "0, "
     ":op :set, :on-hand 5} {:log-index 3, :sub 1, :op :reserve, :held 2, :order \"o\"}]}, :process "
     "3, :time 15, :index 20}",
     "{:type :info, :f :start-partition, :value {:grudge {\"n1\" #{\"n2\"}}}, :process :nemesis, "
     ":time 16, :index 21}",
 };
 
-/* A line with bytes changed, left out and doubled is an event or a refusal, never anything else; and
- * what is taken can be written and read again. */
+/* A line with bytes changed, left out and doubled is an event or a refusal, never anything else;
+ * and what is taken can be written and read again. */
 static void test_garbage(void **state)
 {
     struct random random = {11};
@@ -146,7 +175,8 @@ static void test_bad_events(void **state)
     static const char *const bad[] = {
         "{:type :invoke, :f :reserve, :value {:order \"o\"}, :process 1, :time 1}",
         "{:type :invoke, :f :reserve, :value {:lines [[\"A\" 1]]}, :process 1, :time 1}",
-        "{:type :invoke, :f :reserve, :value {:order \"o\", :lines [[\"A\" 0]]}, :process 1, :time 1}",
+        "{:type :invoke, :f :reserve, :value {:order \"o\", :lines [[\"A\" 0]]}, :process 1, :time "
+        "1}",
         "{:type :invoke, :f :dance, :value {}, :process 1, :time 1}",
         "{:type :ok, :f :reserve, :value {:order \"o\"}, :process 1, :time 1}",
         "{:type :ok, :f :reserve, :value {:order \"o\", :verdict :ok}, :process 1, :time 1}",
@@ -174,8 +204,9 @@ static void test_bad_events(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values), cmocka_unit_test(test_refused), cmocka_unit_test(test_look),
-        cmocka_unit_test(test_depth),  cmocka_unit_test(test_garbage), cmocka_unit_test(test_bad_events),
+        cmocka_unit_test(test_values),  cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_look),    cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_garbage), cmocka_unit_test(test_bad_events),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,7 +16,8 @@
 static void test_pairs(void **state)
 {
     struct history *history = text_history(
-        "{:type :invoke, :process 0, :f :reserve, :value {:order 'o', :lines [['A' 2]], :ttl-ms 9}}\n"
+        "{:type :invoke, :process 0, :f :reserve, :value {:order 'o', :lines [['A' 2]], :ttl-ms "
+        "9}}\n"
         "{:type :info, :process :nemesis, :f :start-kill, :value ['n1']}\n"
         "{:type :invoke, :process 1, :f :read-stock, :value {:stocks ['A' ['A' 2]], :consistency "
         ":stale, :min-index 3}}\n"
@@ -172,8 +173,8 @@ static void test_recorder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pairs), cmocka_unit_test(test_impossible),
-        cmocka_unit_test(test_torn),  cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_pairs),    cmocka_unit_test(test_impossible),
+        cmocka_unit_test(test_torn),     cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_recorder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,7 +21,8 @@
 #define INFO(process, act) "{:type :info, :process " #process ", :f :" act ", :value {}}\n"
 #define ACT(process, act, order)                                                                   \
     "{:type :invoke, :process " #process ", :f :" act ", :value {:order '" order "'}}\n"
-#define READ(process) "{:type :invoke, :process " #process ", :f :read-stock, :value {:stocks ['A']}}\n"
+#define READ(process)                                                                              \
+    "{:type :invoke, :process " #process ", :f :read-stock, :value {:stocks ['A']}}\n"
 #define SEEN(process, on_hand, reserved, version)                                                  \
     "{:type :ok, :process " #process ", :f :read-stock, :value {:verdict :ok, :log-index 1, "      \
     ":stocks {'A' {:on-hand " #on_hand ", :reserved " #reserved ", :version " #version "}}}}\n"
@@ -71,22 +72,24 @@ static void test_unknown_outcomes(void **state)
     /* the order says that the hold never came */
     expect(check_linearizable, CHECK_INVALID, "no order of its",
            SET_A(3) ASK(1, "o", 2) INFO(1, "reserve") READ(3) SEEN(3, 3, 2, 1)
-               ACT(3, "deduct", "o")
-                   "{:type :fail, :process 3, :f :deduct, :value {:verdict :order-not-found, "
-                   ":log-index 1}}\n");
+               ACT(3, "deduct",
+                   "o") "{:type :fail, :process 3, :f :deduct, :value {:verdict :order-not-found, "
+                        ":log-index 1}}\n");
 }
 
 static void test_attempts(void **state)
 {
     (void)state;
     expect(check_linearizable, CHECK_VALID, NULL,
-           SET_A(3) ASK(1, "o", 2) READ(2) SEEN(2, 3, 2, 1)
-               "{:type :ok, :process 1, :f :reserve, :value {:verdict :ok, :replayed true, "
-               ":attempts 2, :log-index 1}}\n");
+           SET_A(3) ASK(1, "o", 2) READ(2)
+               SEEN(2, 3, 2,
+                    1) "{:type :ok, :process 1, :f :reserve, :value {:verdict :ok, :replayed true, "
+                       ":attempts 2, :log-index 1}}\n");
     expect(check_linearizable, CHECK_INVALID, "no order of its",
-           SET_A(3) ASK(1, "o", 2)
-               "{:type :ok, :process 1, :f :reserve, :value {:verdict :ok, :replayed true, "
-               ":log-index 1}}\n");
+           SET_A(3)
+               ASK(1, "o",
+                   2) "{:type :ok, :process 1, :f :reserve, :value {:verdict :ok, :replayed true, "
+                      ":log-index 1}}\n");
 }
 
 /* What hangs together by an order with two stocks is left out. */
@@ -121,9 +124,9 @@ static void test_no_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_in_sequence), cmocka_unit_test(test_at_once),
+        cmocka_unit_test(test_in_sequence),      cmocka_unit_test(test_at_once),
         cmocka_unit_test(test_unknown_outcomes), cmocka_unit_test(test_attempts),
-        cmocka_unit_test(test_left_out), cmocka_unit_test(test_no_time),
+        cmocka_unit_test(test_left_out),         cmocka_unit_test(test_no_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

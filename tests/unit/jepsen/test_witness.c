@@ -1,5 +1,6 @@
 /*
- * test_witness.c - the witness on small histories. `A` is set to a count at index 1 in most of them.
+ * test_witness.c - the witness on small histories. `A` is set to a count at index 1 in most of
+ * them.
  */
 #include "../../lib/cmocka_test.h"
 
@@ -42,17 +43,14 @@ static void test_good(void **state)
     (void)state;
     expect(check_witness, CHECK_VALID, NULL,
            SET_A(3) RESERVE(1, "o", 2) OK(1, "reserve", 2, ", :state :active") READ_A(0, 2, 3, 2, 1)
-               RESERVE(1, "p", 2)
-                   REFUSED(1, "reserve", "insufficient-stock", 3,
-                           ", :failed [['A' {:requested 2, :available 1, :reason "
-                           ":insufficient-stock}]]") ACT(1, "deduct", "o")
-                       OK(1, "deduct", 4, ", :state :deducted") ACT(1, "deduct", "o")
-                           OK(1, "deduct", 5, ", :replayed true, :state :deducted")
-                               READ_A(0, 5, 1, 0, 2)
-                                   READ_ORDER(1, "o", 5, "deducted", ":reserved 2, :deducted 2")
-                                       ACT(1, "release", "never") OK(1, "release", 6, "")
-                                           RESERVE(1, "never", 1)
-                                               REFUSED(1, "reserve", "order-released", 7, ""));
+               RESERVE(1, "p", 2) REFUSED(1, "reserve", "insufficient-stock", 3,
+                                          ", :failed [['A' {:requested 2, :available 1, :reason "
+                                          ":insufficient-stock}]]") ACT(1, "deduct", "o")
+                   OK(1, "deduct", 4, ", :state :deducted") ACT(1, "deduct", "o") OK(
+                       1, "deduct", 5, ", :replayed true, :state :deducted") READ_A(0, 5, 1, 0, 2)
+                       READ_ORDER(1, "o", 5, "deducted", ":reserved 2, :deducted 2")
+                           ACT(1, "release", "never") OK(1, "release", 6, "") RESERVE(1, "never", 1)
+                               REFUSED(1, "reserve", "order-released", 7, ""));
 }
 
 static void test_empty(void **state)
@@ -69,8 +67,7 @@ static void test_wrong_verdicts(void **state)
                REFUSED(1, "deduct", "order-not-found", 3, ""));
     expect(check_witness, CHECK_INVALID, "it must be order-released",
            SET_A(3) RESERVE(1, "o", 2) OK(1, "reserve", 2, "") ACT(1, "release", "o")
-               OK(1, "release", 3, ", :existed true") ACT(1, "deduct", "o")
-                   OK(1, "deduct", 4, ""));
+               OK(1, "release", 3, ", :existed true") ACT(1, "deduct", "o") OK(1, "deduct", 4, ""));
     expect(check_witness, CHECK_INVALID, "a second time",
            SET_A(3) RESERVE(1, "o", 2) OK(1, "reserve", 2, "") RESERVE(1, "o", 2)
                OK(1, "reserve", 3, ""));
@@ -172,8 +169,8 @@ static void test_unknown_deduct(void **state)
     /* a release that was done says that the deduct never was */
     expect(check_witness, CHECK_INVALID, "does not add up",
            SET_A(9) RESERVE(1, "o", 2) OK(1, "reserve", 2, "") ACT(1, "deduct", "o")
-               INFO(1, "deduct") ACT(2, "release", "o")
-                   OK(2, "release", 5, ", :existed true") READ_A(0, 5, 7, 0, 2));
+               INFO(1, "deduct") ACT(2, "release", "o") OK(2, "release", 5, ", :existed true")
+                   READ_A(0, 5, 7, 0, 2));
 }
 
 /* Which of three is held? One of two units: later reads decide, and must agree. */
@@ -205,8 +202,9 @@ static void test_attempts(void **state)
 
 static void test_requests(void **state)
 {
-    static const char adjust[] = "{:type :invoke, :process 1, :f :adjust-stock, :value {:stock 'A', "
-                                 ":change 2, :request-id 'r'}}\n";
+    static const char adjust[] =
+        "{:type :invoke, :process 1, :f :adjust-stock, :value {:stock 'A', "
+        ":change 2, :request-id 'r'}}\n";
     char text[2048];
     (void)state;
     snprintf(text, sizeof text, "%s%s%s%s%s", SET_A(9), adjust,
@@ -249,12 +247,18 @@ static void test_expiry(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),           cmocka_unit_test(test_empty),
-        cmocka_unit_test(test_wrong_verdicts), cmocka_unit_test(test_wrong_stocks),
-        cmocka_unit_test(test_lost_order),     cmocka_unit_test(test_real_time),
-        cmocka_unit_test(test_unknown_reserve), cmocka_unit_test(test_unknown_deduct),
-        cmocka_unit_test(test_which),          cmocka_unit_test(test_attempts),
-        cmocka_unit_test(test_requests),       cmocka_unit_test(test_expiry),
+        cmocka_unit_test(test_good),
+        cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_wrong_verdicts),
+        cmocka_unit_test(test_wrong_stocks),
+        cmocka_unit_test(test_lost_order),
+        cmocka_unit_test(test_real_time),
+        cmocka_unit_test(test_unknown_reserve),
+        cmocka_unit_test(test_unknown_deduct),
+        cmocka_unit_test(test_which),
+        cmocka_unit_test(test_attempts),
+        cmocka_unit_test(test_requests),
+        cmocka_unit_test(test_expiry),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

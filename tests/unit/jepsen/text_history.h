@@ -1,8 +1,8 @@
 /*
  * text_history.h - hand-made histories for tests: EDN as in Jepsen's own pages, in C strings.
  *
- * Strings stand in single quotes, which are no quotes in EDN, so that nothing needs escaping. A line
- * without :time gets one: a millisecond behind the line before.
+ * Strings stand in single quotes, which are no quotes in EDN, so that nothing needs escaping. A
+ * line without :time gets one: a millisecond behind the line before.
  */
 #ifndef TESTS_TEXT_HISTORY_H
 #define TESTS_TEXT_HISTORY_H
