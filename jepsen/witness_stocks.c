@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/limits.h"
+#include "stock_rules.h"
 #include "witness.h"
 
 #define WORLDS 256 /* of one stock */
@@ -28,10 +28,7 @@
 #define KINDS       24 /* of open effects that act alike */
 
 struct world {
-    bool found;
-    int64_t on_hand;
-    int64_t reserved;
-    uint64_t version;
+    struct stock_state stock;
     uint64_t placed[OPEN / 64]; /* of the open effects: by slot */
 };
 
@@ -87,50 +84,11 @@ static void set_placed(struct world *world, uint32_t slot, bool placed)
 
 /* ---- what is done to a stock ---- */
 
-static bool is_sound(const struct world *world)
-{
-    return world->on_hand >= 0 && world->reserved >= 0 && world->reserved <= world->on_hand &&
-           world->on_hand <= LIMIT_QUANTITY;
-}
-
-/* SetStock and AdjustStock, by the rules. */
-static int run_command(struct world *world, const struct history *history,
-                       const struct operation *command)
-{
-    int64_t quantity = operation_quantity(history, command);
-    bool set = command->function == FUNCTION_SET_STOCK;
-    uint64_t version = world->found ? world->version : 0;
-    if (!set && !world->found) {
-        return HF_SKU_NOT_FOUND;
-    }
-    if (command->has_expected_version && (uint64_t)command->number != version) {
-        return set && command->number == 0 ? HF_ALREADY_EXISTS : HF_VERSION_MISMATCH;
-    }
-    if (set) {
-        if (quantity < world->reserved) {
-            return HF_BELOW_RESERVED;
-        }
-        world->version += !world->found || quantity != world->on_hand;
-        world->found = true;
-        world->on_hand = quantity;
-        return HF_OK;
-    }
-    if (quantity > LIMIT_QUANTITY - world->on_hand) {
-        return HF_OVERFLOW;
-    }
-    if (quantity < -(world->on_hand - world->reserved)) {
-        return HF_INSUFFICIENT_STOCK;
-    }
-    world->on_hand += quantity;
-    world->version++;
-    return HF_OK;
-}
-
 static void add(struct world *world, const struct witness_effect *effect)
 {
-    world->on_hand += effect->on_hand;
-    world->reserved += effect->reserved;
-    world->version += effect->on_hand != 0;
+    world->stock.on_hand += effect->on_hand;
+    world->stock.reserved += effect->reserved;
+    world->stock.version += effect->on_hand != 0;
 }
 
 static bool place(const struct stocks *stocks, struct world *world, uint32_t slot)
@@ -138,18 +96,11 @@ static bool place(const struct stocks *stocks, struct world *world, uint32_t slo
     const struct witness_effect *effect = &stocks->witness->effects.items[stocks->open[slot] - 1];
     set_placed(world, slot, true);
     if (effect->kind == EFFECT_COMMAND) {
-        return run_command(world, stocks->history,
-                           &stocks->history->operations.items[effect->operation]) == HF_OK;
+        return stock_run(&world->stock, stocks->history,
+                         &stocks->history->operations.items[effect->operation]) == HF_OK;
     }
     add(world, effect);
-    return world->found;
-}
-
-static bool is_as_seen(const struct world *world, const struct history_stock *seen)
-{
-    return seen->found ? world->found && world->on_hand == seen->on_hand &&
-                             world->reserved == seen->reserved && world->version == seen->version
-                       : !world->found;
+    return world->stock.found;
 }
 
 static bool agrees_with_command(const struct stocks *stocks, struct world *world, uint32_t at)
@@ -158,41 +109,42 @@ static bool agrees_with_command(const struct stocks *stocks, struct world *world
     if (command->verdict == HF_REQUEST_EXPIRED) {
         return true;
     }
-    if (run_command(world, stocks->history, command) != command->verdict) {
+    if (stock_run(&world->stock, stocks->history, command) != command->verdict) {
         return false;
     }
     return command->answered_count == 0 ||
-           is_as_seen(world, &stocks->history->stocks.items[command->answered]);
+           stock_is_as_seen(&world->stock, &stocks->history->stocks.items[command->answered]);
 }
 
 /* Does the world agree with what happens here? It is changed by it. */
 static bool agrees(const struct stocks *stocks, struct world *world)
 {
     const struct step *step = stocks->step;
-    int64_t available = world->on_hand - world->reserved;
+    int64_t available = stock_available(&world->stock);
     if (step->kind == STEP_APPLY) {
         const struct witness_effect *effect = &stocks->witness->effects.items[step->place];
-        if (!world->found || available < effect->need) {
+        if (!world->stock.found || available < effect->need) {
             return false;
         }
         add(world, effect);
-        return is_sound(world);
+        return stock_is_sound(&world->stock);
     }
     if (step->kind != STEP_FACT) {
-        return is_sound(world);
+        return stock_is_sound(&world->stock);
     }
     const struct witness_fact *fact = &stocks->witness->facts.items[step->place];
     switch (fact->fact) {
     case FACT_NEED:
-        return is_sound(world) && world->found && available >= fact->number;
+        return stock_is_sound(&world->stock) && world->stock.found && available >= fact->number;
     case FACT_AVAILABLE:
-        return is_sound(world) && world->found && available == fact->number;
+        return stock_is_sound(&world->stock) && world->stock.found && available == fact->number;
     case FACT_MISSING:
-        return !world->found;
+        return !world->stock.found;
     case FACT_SEEN:
-        return is_sound(world) && is_as_seen(world, &stocks->history->stocks.items[fact->number]);
+        return stock_is_sound(&world->stock) &&
+               stock_is_as_seen(&world->stock, &stocks->history->stocks.items[fact->number]);
     case FACT_COMMAND:
-        return is_sound(world) && agrees_with_command(stocks, world, fact->operation);
+        return stock_is_sound(&world->stock) && agrees_with_command(stocks, world, fact->operation);
     }
     return false;
 }
@@ -203,8 +155,7 @@ static void keep(struct stocks *stocks, const struct world *world)
 {
     for (uint32_t i = 0; i < stocks->next_count; i++) {
         const struct world *other = &stocks->next[i];
-        if (other->found == world->found && other->on_hand == world->on_hand &&
-            other->reserved == world->reserved && other->version == world->version &&
+        if (stock_states_equal(&other->stock, &world->stock) &&
             memcmp(other->placed, world->placed, sizeof world->placed) == 0) {
             return;
         }
@@ -377,8 +328,8 @@ static void try_commands(struct stocks *stocks)
                 continue;
             }
             struct world world = stocks->worlds[i];
-            uint64_t version = world.version;
-            if (place(stocks, &world, slot) && world.version != version) {
+            uint64_t version = world.stock.version;
+            if (place(stocks, &world, slot) && world.stock.version != version) {
                 stocks->worlds[stocks->count++] = world;
             }
         }
@@ -483,7 +434,7 @@ static bool close_effect(struct stocks *stocks)
             continue;
         }
         bool fine = place(stocks, &world, slot);
-        if (fine && is_sound(&world)) {
+        if (fine && stock_is_sound(&world.stock)) {
             keep(stocks, &world);
         } else if (fine && sure) {
             explain(stocks, &world);
@@ -521,10 +472,10 @@ static void complain(const struct stocks *stocks)
                                           : witness->effects.items[step->place].operation;
     struct bytes sku = history_sku(stocks->history, step->stock);
     char before[128] = "it is not there";
-    if (world->found) {
+    if (world->stock.found) {
         snprintf(before, sizeof before,
-                 "on hand %" PRId64 ", reserved %" PRId64 ", version %" PRIu64, world->on_hand,
-                 world->reserved, world->version);
+                 "on hand %" PRId64 ", reserved %" PRId64 ", version %" PRIu64,
+                 world->stock.on_hand, world->stock.reserved, world->stock.version);
     }
     char seen[128] = "";
     if (step->kind == STEP_FACT && witness->facts.items[step->place].fact == FACT_SEEN) {
@@ -626,7 +577,7 @@ static struct step *make_steps(const struct witness *witness, uint32_t *count)
 
 static void begin_stock(struct stocks *stocks)
 {
-    stocks->worlds[0] = (struct world){.found = false};
+    stocks->worlds[0] = (struct world){.stock = {.found = false}};
     stocks->count = 1;
     stocks->dropped = false;
     stocks->open_count = 0;

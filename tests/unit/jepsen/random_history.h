@@ -23,7 +23,6 @@ struct random_shape {
     bool sets;        /* counts are set, and versions expected, while the run goes */
     bool partial;     /* deducts and releases of some lines; lines that are added */
     bool expiry;      /* short holds */
-    bool histories;   /* reads of histories */
     bool final_reads; /* of every order and stock, at the end */
 };
 
