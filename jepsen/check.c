@@ -114,6 +114,6 @@ struct check_options check_options_default(void)
         .recovery_limit_ms = 30000,
         .expiry_slack_ms = 1000,
         .age_slack_ms = 50,
-        .default_ttl_ms = 30 * 60 * 1000,
+        .default_ttl_ms = INT64_C(30) * 60 * 1000,
     };
 }

@@ -75,7 +75,7 @@ static bool skip(struct parser *parser, unsigned depth)
             }
         } else if (byte == '#' && parser->at + 1 < parser->len &&
                    parser->data[parser->at + 1] == '_') {
-            uint32_t discarded;
+            uint32_t discarded = EDN_NONE;
             parser->at += 2;
             if (!read_value(parser, depth + 1, &discarded)) {
                 return false;
@@ -265,7 +265,7 @@ static bool read_collection(struct parser *parser, enum edn_kind kind, uint8_t c
     uint32_t count = 0;
     parser->at += kind == EDN_SET ? 2 : 1;
     for (;;) {
-        uint32_t child;
+        uint32_t child = EDN_NONE;
         if (!skip(parser, depth)) {
             return false;
         }
@@ -345,7 +345,7 @@ static bool read_value(struct parser *parser, unsigned depth, uint32_t *node)
 bool edn_parse(struct edn *edn, struct bytes input, struct error *error)
 {
     struct parser parser = {edn, input.data, input.len, 0, error};
-    uint32_t root;
+    uint32_t root = EDN_NONE;
     edn->input = input;
     edn->count = 0;
     buffer_clear(&edn->texts);

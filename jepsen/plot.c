@@ -145,7 +145,8 @@ static void name_lanes(struct plot *plot)
 static void draw_x_axis(struct plot *plot)
 {
     double step = step_of(plot->seconds, 10);
-    for (double at = 0; at <= plot->seconds * 1.0001; at += step) {
+    for (int i = 0; i * step <= plot->seconds * 1.0001; i++) {
+        double at = i * step;
         double x = plot_x(plot, at);
         buffer_printf(plot->out,
                       "<path d=\"M%.1f %dv5\" stroke=\"#333\"/>"
@@ -173,7 +174,11 @@ static void draw_y_mark(struct plot *plot, double value, bool named)
 static void draw_y_axis(struct plot *plot, const char *unit)
 {
     if (plot->log) {
-        for (double power = plot->least; power <= plot->most * 1.0001; power *= 10) {
+        for (int decade = 0;; decade++) {
+            double power = plot->least * pow(10, decade);
+            if (power > plot->most * 1.0001) {
+                break;
+            }
             draw_y_mark(plot, power, true);
             for (int i = 2; i < 10 && power * i < plot->most; i++) {
                 draw_y_mark(plot, power * i, false);
@@ -181,8 +186,8 @@ static void draw_y_axis(struct plot *plot, const char *unit)
         }
     } else {
         double step = step_of(plot->most, 6);
-        for (double at = 0; at <= plot->most * 1.0001; at += step) {
-            draw_y_mark(plot, at, true);
+        for (int i = 0; i * step <= plot->most * 1.0001; i++) {
+            draw_y_mark(plot, i * step, true);
         }
     }
     buffer_printf(plot->out,

@@ -2,8 +2,8 @@
  * search_chains.c - chains of optional items that make an item right which is wrong without them.
  *
  * All chains of length 1, then 2, and so on; one that holds a shorter one, and besides it only what
- * is about other orders, says nothing that could not come later. What may help an item that is about an order alone is about that order; what may
- * help one about the stock is everything.
+ * is about other orders, says nothing that could not come later. What may help an item that is
+ * about an order alone is about that order; what may help one about the stock is everything.
  */
 #include <stdlib.h>
 

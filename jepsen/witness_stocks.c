@@ -19,13 +19,15 @@
 
 #define WORLDS 256 /* of one stock */
 #define OPEN   256 /* effects without a place, at one time */
-/* Ways to explain one answer, and how many more effects than the fewest they have. A stock that
- * dies is tried again with the second pair. */
-#define TRIES       2000
-#define BEYOND      2
-#define TRIES_LAST  1000000
-#define BEYOND_LAST UINT32_MAX
-#define KINDS       24 /* of open effects that act alike */
+#define KINDS  24  /* of open effects that act alike */
+
+/* How hard a stock is tried: ways to explain one answer, how many more effects than the fewest they
+ * have, and ways altogether. One that dies is tried again with the second. */
+static const struct effort {
+    uint32_t tries;
+    uint32_t beyond;
+    uint64_t altogether;
+} efforts[] = {{2000, 2, 2000000}, {200000, UINT32_MAX, 10000000}};
 
 struct world {
     struct stock_state stock;
@@ -66,8 +68,8 @@ struct stocks {
     uint32_t found[WORLDS][KINDS];
     uint32_t found_count;
     uint32_t tries;
-    uint32_t tries_most;
-    uint32_t beyond;
+    uint64_t altogether;
+    const struct effort *effort;
 };
 
 static bool is_placed(const struct world *world, uint32_t slot)
@@ -253,6 +255,7 @@ static void try_chosen(struct stocks *stocks, const struct world *from)
     static const enum effect_kind kinds[] = {EFFECT_COMMAND, EFFECT_ADD};
     bool found = false;
     stocks->tries++;
+    stocks->altogether++;
     if (is_more(stocks)) {
         return;
     }
@@ -272,7 +275,8 @@ static void try_chosen(struct stocks *stocks, const struct world *from)
 /* All ways to choose `left` more of the kinds from `kind` on. */
 static void choose(struct stocks *stocks, const struct world *from, uint32_t kind, uint32_t left)
 {
-    if (stocks->tries >= stocks->tries_most) {
+    if (stocks->tries >= stocks->effort->tries ||
+        stocks->altogether >= stocks->effort->altogether) {
         stocks->dropped = true;
         return;
     }
@@ -307,10 +311,10 @@ static void explain(struct stocks *stocks, const struct world *from)
     stocks->found_count = 0;
     stocks->tries = 0;
     uint32_t last = most;
-    for (uint32_t total = 1; total <= last && stocks->tries < stocks->tries_most; total++) {
+    for (uint32_t total = 1; total <= last && stocks->tries < stocks->effort->tries; total++) {
         choose(stocks, from, 0, total);
-        if (stocks->found_count > 0 && last == most && most - total > stocks->beyond) {
-            last = total + stocks->beyond;
+        if (stocks->found_count > 0 && last == most && most - total > stocks->effort->beyond) {
+            last = total + stocks->effort->beyond;
             stocks->dropped = true;
         }
     }
@@ -582,15 +586,16 @@ static void begin_stock(struct stocks *stocks)
     stocks->dropped = false;
     stocks->open_count = 0;
     stocks->open_commands = 0;
+    stocks->altogether = 0;
     memset(stocks->open, 0, sizeof stocks->open);
 }
 
 /* Steps of one stock. False: it died at stocks->step. */
-static bool walk(struct stocks *stocks, const struct step *steps, uint32_t count, bool last)
+static bool walk(struct stocks *stocks, const struct step *steps, uint32_t count,
+                 const struct effort *effort)
 {
     begin_stock(stocks);
-    stocks->tries_most = last ? TRIES_LAST : TRIES;
-    stocks->beyond = last ? BEYOND_LAST : BEYOND;
+    stocks->effort = effort;
     for (uint32_t i = 0; i < count; i++) {
         stocks->step = &steps[i];
         if (!take_step(stocks)) {
@@ -613,9 +618,9 @@ void witness_stocks(struct witness *witness)
         while (end < count && steps[end].stock == steps[i].stock) {
             end++;
         }
-        bool alive = walk(stocks, steps + i, end - i, false);
+        bool alive = walk(stocks, steps + i, end - i, &efforts[0]);
         if (!alive && stocks->dropped && !witness->broken) {
-            alive = walk(stocks, steps + i, end - i, true);
+            alive = walk(stocks, steps + i, end - i, &efforts[1]);
         }
         if (!alive) {
             complain(stocks);

@@ -123,7 +123,7 @@ static void ask_order_lines(struct world *world, struct asked *asked, uint32_t m
 {
     ask_lines(world, asked, most);
     if (world->shape->lines == 1) {
-        uint32_t order = (uint32_t)atoi(asked->order + 1);
+        uint32_t order = (uint32_t)strtoul(asked->order + 1, NULL, 10);
         asked->lines[0].sku = sku_text(world, order % 3 == 0 ? 0 : order / 3 % world->shape->skus);
     }
 }
@@ -216,6 +216,16 @@ static void begin_completion(struct process *process)
     };
 }
 
+/* "A12": 12. The text has no closing NUL. */
+static uint32_t number_in(struct bytes name)
+{
+    uint32_t number = 0;
+    for (size_t i = 1; i < name.len; i++) {
+        number = number * 10 + (uint32_t)(name.data[i] - '0');
+    }
+    return number;
+}
+
 static void take_result(void *context, uint32_t position, const struct ledger_result *result)
 {
     struct world *world = context;
@@ -242,7 +252,7 @@ static void take_result(void *context, uint32_t position, const struct ledger_re
     }
     for (uint32_t i = 0; i < result->failed_line_count; i++) {
         const struct ledger_failed_line *line = &result->failed_lines[i];
-        uint32_t sku = (uint32_t)atoi((const char *)line->sku.data + 1); /* "A12" */
+        uint32_t sku = number_in(line->sku);
         process->failed[i] =
             (struct event_failed_line){sku_text(world, sku), line->warehouse, line->requested,
                                        line->available, (int)line->reason};
