@@ -146,6 +146,23 @@ uint64_t witness_reached(const struct witness *witness, int64_t time_ns)
     return low > 0 ? witness->reached[low - 1] : 0;
 }
 
+/* The log's stamps never run back, and no command is in it before it was invoked. */
+static void guess_stamps(struct witness *witness, const uint32_t *sorted, uint32_t count)
+{
+    const struct history *history = witness->history;
+    int64_t latest_ns = 0;
+    for (uint32_t i = 0; i < history->operations.count; i++) {
+        witness->stamps_ns[i] = history->operations.items[i].invoked_ns;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const struct operation *operation = &history->operations.items[sorted[i]];
+        if (operation_is_command(operation)) {
+            latest_ns = operation->invoked_ns > latest_ns ? operation->invoked_ns : latest_ns;
+            witness->stamps_ns[sorted[i]] = latest_ns;
+        }
+    }
+}
+
 /* No two commands share a place. */
 static void check_places(struct witness *witness, const uint32_t *sorted, uint32_t count)
 {
@@ -251,6 +268,8 @@ void check_witness(struct check *check, const struct history *history,
     walk_real_time(&witness);
     uint32_t *sorted = log_order(history, &count);
     check_places(&witness, sorted, count);
+    witness.stamps_ns = memory_alloc(operations * sizeof *witness.stamps_ns);
+    guess_stamps(&witness, sorted, count);
     witness_orders(&witness, sorted, count);
     witness_requests(&witness, sorted, count);
     add_reads(&witness, sorted, count);
@@ -260,6 +279,7 @@ void check_witness(struct check *check, const struct history *history,
     check_add_fact(check, "undecided", (int64_t)witness.undecided);
     free(sorted);
     free(witness.floors);
+    free(witness.stamps_ns);
     free(witness.times_ns);
     free(witness.reached);
     free(witness.effects.items);

@@ -21,6 +21,7 @@ struct witness_effect {
     int64_t on_hand;
     int64_t reserved;
     int64_t need;
+    int64_t due_ns; /* of an expiry: when it was due, as far as can be guessed */
     uint32_t stock;
     uint32_t operation;
     enum effect_kind kind;
@@ -49,6 +50,8 @@ struct witness {
     const struct history *history;
     const struct check_options *options;
     uint64_t *floors; /* of each operation: the largest key that was complete when it was invoked */
+    int64_t *stamps_ns; /* of each operation: when it entered the log, a guess from below: the
+                           latest invocation of all that the log has up to it */
     /* The largest key that was complete at each completion, in the order of time. */
     int64_t *times_ns;
     uint64_t *reached;

@@ -20,11 +20,12 @@
 
 struct world {
     struct order_state order;
-    uint64_t used;    /* hidden operations */
-    uint64_t done;    /* request ids that were executed, and granted */
-    uint64_t refused; /* request ids that were executed, and refused */
-    int64_t expires_ns;
-    uint32_t effects; /* the last of them, a node */
+    uint64_t used;      /* hidden operations */
+    uint64_t done;      /* request ids that were executed, and granted */
+    uint64_t refused;   /* request ids that were executed, and refused */
+    int64_t expires_ns; /* not before */
+    int64_t due_ns;     /* a guess */
+    uint32_t effects;   /* the last of them, a node */
 };
 
 struct node {
@@ -69,6 +70,7 @@ static void world_copy(struct world *to, const struct world *from)
     to->done = from->done;
     to->refused = from->refused;
     to->expires_ns = from->expires_ns;
+    to->due_ns = from->due_ns;
     to->effects = from->effects;
 }
 
@@ -134,6 +136,7 @@ static void add_effects(struct orders *orders, struct world *world,
                                                                   .on_hand = effect->on_hand,
                                                                   .reserved = effect->reserved,
                                                                   .need = effect->need,
+                                                                  .due_ns = world->due_ns,
                                                                   .stock = effect->stock,
                                                                   .operation = operation,
                                                                   .kind = EFFECT_ADD,
@@ -171,6 +174,8 @@ static void set_expiry(const struct orders *orders, struct world *world,
         world->expires_ns =
             reserve->invoked_ns + (ttl_ms - options->expiry_slack_ms) * INT64_C(1000000);
         world->expires_ns = world->expires_ns < 1 ? 1 : world->expires_ns;
+        world->due_ns = orders->witness->stamps_ns[reserve - orders->history->operations.items] +
+                        ttl_ms * INT64_C(1000000);
     }
 }
 

@@ -21,17 +21,28 @@
 #define OPEN   256 /* effects without a place, at one time */
 #define KINDS  24  /* of open effects that act alike */
 
+/* Which expiries are taken to come in the order in which they fell due, whatever they give back. */
+enum in_order { IN_ORDER_ALL, IN_ORDER_SURE, IN_ORDER_NONE };
+
 /* How hard a stock is tried: ways to explain one answer, how many more effects than the fewest they
- * have, and ways altogether. One that dies is tried again with the second. */
+ * have, ways altogether. One that dies is tried again with the next. */
 static const struct effort {
+    enum in_order expiries;
     uint32_t tries;
     uint32_t beyond;
     uint64_t altogether;
-} efforts[] = {{2000, 2, 2000000}, {200000, UINT32_MAX, 10000000}};
+} efforts[] = {
+    {IN_ORDER_ALL, 2000, 2, 500000},
+    {IN_ORDER_SURE, 2000, 2, 500000},
+    {IN_ORDER_NONE, 2000, 2, 2000000},
+    {IN_ORDER_NONE, 200000, UINT32_MAX, 10000000},
+};
+#define EFFORTS (sizeof efforts / sizeof *efforts)
 
 struct world {
     struct stock_state stock;
     uint64_t placed[OPEN / 64]; /* of the open effects: by slot */
+    uint32_t disorder;          /* expiries that are placed before others that fell due earlier */
 };
 
 /* In the order of their ranks at one key. */
@@ -153,6 +164,41 @@ static bool agrees(const struct stocks *stocks, struct world *world)
 
 /* ---- worlds ---- */
 
+static const struct witness_effect *effect_in(const struct stocks *stocks, uint32_t slot)
+{
+    return &stocks->witness->effects.items[stocks->open[slot] - 1];
+}
+
+static uint32_t disorder_of(const struct stocks *stocks, const struct world *world)
+{
+    uint32_t disorder = 0;
+    for (uint32_t slot = 0; slot < OPEN && stocks->open_count > 0; slot++) {
+        if (stocks->open[slot] == 0 || !effect_in(stocks, slot)->expiry ||
+            !is_placed(world, slot)) {
+            continue;
+        }
+        for (uint32_t other = 0; other < OPEN; other++) {
+            disorder += stocks->open[other] != 0 && effect_in(stocks, other)->expiry &&
+                        !is_placed(world, other) &&
+                        effect_in(stocks, other)->due_ns < effect_in(stocks, slot)->due_ns;
+        }
+    }
+    return disorder;
+}
+
+/* Too many: the one that is least likely goes. */
+static void keep_likely(struct stocks *stocks, const struct world *world)
+{
+    uint32_t worst = 0;
+    stocks->dropped = true;
+    for (uint32_t i = 1; i < WORLDS; i++) {
+        worst = stocks->next[i].disorder > stocks->next[worst].disorder ? i : worst;
+    }
+    if (world->disorder < stocks->next[worst].disorder) {
+        stocks->next[worst] = *world;
+    }
+}
+
 static void keep(struct stocks *stocks, const struct world *world)
 {
     for (uint32_t i = 0; i < stocks->next_count; i++) {
@@ -162,24 +208,39 @@ static void keep(struct stocks *stocks, const struct world *world)
             return;
         }
     }
+    struct world kept = *world;
+    kept.disorder = disorder_of(stocks, world);
     if (stocks->next_count == WORLDS) {
-        stocks->dropped = true;
+        keep_likely(stocks, &kept);
         return;
     }
-    stocks->next[stocks->next_count++] = *world;
+    stocks->next[stocks->next_count++] = kept;
 }
 
 /* ---- explaining an answer with open effects ---- */
 
-static bool act_alike(const struct witness_effect *a, const struct witness_effect *b)
+static bool comes_in_order(const struct stocks *stocks, const struct witness_effect *effect)
 {
+    enum in_order expiries = stocks->effort->expiries;
+    return effect->expiry &&
+           (expiries == IN_ORDER_ALL || (expiries == IN_ORDER_SURE && effect->sure));
+}
+
+static bool act_alike(const struct stocks *stocks, const struct witness_effect *a,
+                      const struct witness_effect *b)
+{
+    if (comes_in_order(stocks, a) || comes_in_order(stocks, b)) {
+        return comes_in_order(stocks, a) && comes_in_order(stocks, b);
+    }
     return a->kind == EFFECT_ADD && b->kind == EFFECT_ADD && a->on_hand == b->on_hand &&
            a->reserved == b->reserved && a->sure == b->sure;
 }
 
-static const struct witness_effect *effect_in(const struct stocks *stocks, uint32_t slot)
+/* Of two that act alike: is the first the one to be placed later? */
+static bool comes_later(const struct stocks *stocks, const struct witness_effect *a,
+                        const struct witness_effect *b)
 {
-    return &stocks->witness->effects.items[stocks->open[slot] - 1];
+    return comes_in_order(stocks, a) ? a->due_ns > b->due_ns : a->until > b->until;
 }
 
 static void add_alike(struct stocks *stocks, uint32_t slot)
@@ -187,7 +248,7 @@ static void add_alike(struct stocks *stocks, uint32_t slot)
     const struct witness_effect *effect = effect_in(stocks, slot);
     uint32_t kind = 0;
     while (kind < stocks->alike_count &&
-           !act_alike(effect_in(stocks, stocks->alike[kind].slots[0]), effect)) {
+           !act_alike(stocks, effect_in(stocks, stocks->alike[kind].slots[0]), effect)) {
         kind++;
     }
     if (kind == KINDS) {
@@ -198,9 +259,10 @@ static void add_alike(struct stocks *stocks, uint32_t slot)
         stocks->alike[kind].count = 0;
         stocks->alike_count++;
     }
+    stocks->dropped |= comes_in_order(stocks, effect); /* other orders are not tried */
     struct alike *alike = &stocks->alike[kind];
     uint32_t at = alike->count++;
-    for (; at > 0 && effect_in(stocks, alike->slots[at - 1])->until > effect->until; at--) {
+    for (; at > 0 && comes_later(stocks, effect_in(stocks, alike->slots[at - 1]), effect); at--) {
         alike->slots[at] = alike->slots[at - 1];
     }
     alike->slots[at] = slot;
@@ -618,9 +680,12 @@ void witness_stocks(struct witness *witness)
         while (end < count && steps[end].stock == steps[i].stock) {
             end++;
         }
-        bool alive = walk(stocks, steps + i, end - i, &efforts[0]);
-        if (!alive && stocks->dropped && !witness->broken) {
-            alive = walk(stocks, steps + i, end - i, &efforts[1]);
+        bool alive = false;
+        for (size_t k = 0; k < EFFORTS && !alive; k++) {
+            alive = walk(stocks, steps + i, end - i, &efforts[k]);
+            if (!stocks->dropped || witness->broken) {
+                break;
+            }
         }
         if (!alive) {
             complain(stocks);
