@@ -3,6 +3,7 @@
  */
 #include "base/error.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,4 +27,18 @@ bool error_wrap(struct error *error, const char *format, ...)
     size_t len = strlen(error->text);
     snprintf(error->text + len, sizeof error->text - len, ": %s", inner.text);
     return false;
+}
+
+const char *error_disk_advice(int code)
+{
+    switch (code) {
+    case ENOSPC:
+    case EDQUOT:
+        return "; " ADVICE_DISK_FULL;
+    case EIO:
+    case EROFS:
+        return "; " ADVICE_DISK_FAILED;
+    default:
+        return "";
+    }
 }

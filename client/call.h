@@ -36,6 +36,7 @@ struct call {
     const char *path;      /* static */
     char *only_endpoint;   /* asked of this one, once; NULL: of any, until there is an answer */
     bool is_spread;        /* any node will do as well as the leader */
+    bool is_asked_once;    /* not given again after an attempt that may have been executed */
     struct buffer request; /* the same bytes for every attempt: the same identity */
     uint64_t deadline_ms;
     uint32_t attempt_timeout_ms;

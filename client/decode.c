@@ -11,7 +11,7 @@
 #include <assert.h>
 #include <stdalign.h>
 
-#include "holdfast/v1/cluster.pb-c.h"
+#include "cluster.h"
 #include "holdfast/v1/ledger.pb-c.h"
 
 #define SCRATCH_BYTES 4096
@@ -614,20 +614,34 @@ static void fill_status(hf_status *status, struct arena *arena,
     status->last_index = reply->last_index;
     status->digest = copy_text(arena, reply->digest);
     status->ledger_time_ms = ms_of_timestamp(reply->ledger_time);
-    hf_member *members = arena_zalloc_array(arena, reply->n_members, sizeof(*members));
-    for (size_t i = 0; i < reply->n_members; i++) {
-        const Holdfast__V1__Member *member = reply->members[i];
-        members[i] = (hf_member){
-            .node_id = member->node_id,
-            .role = (hf_member_role)member->role,
-            .peer_address = copy_text(arena, member->peer_address),
-            .client_address = copy_text(arena, member->client_address),
-            .connected = member->connected,
-            .match_index = member->match_index,
-        };
-    }
-    status->members = members;
+    status->transferring_to = reply->transferring_to;
+    status->digest_compared_index = reply->digest_compared_index;
+    status->digests_agree = reply->digests_agree;
+    status->digest_alarm = copy_text(arena, reply->digest_alarm);
+    status->removed_index = reply->removed_index;
+    status->ledger_version = reply->ledger_version;
+    status->ledger_version_known = reply->ledger_version_known;
+    status->clock_warning = copy_text(arena, reply->clock_warning);
+    status->members = cluster_members_of(arena, reply->members, reply->n_members);
     status->member_count = reply->n_members;
+    status->log_first_index = reply->log_first_index;
+    status->log_bytes = reply->log_bytes;
+    status->snapshot_index = reply->snapshot_index;
+    status->snapshot_time_ms = ms_of_timestamp(reply->snapshot_time);
+    if (reply->fetching != NULL) {
+        hf_fetching *fetching = arena_zalloc_array(arena, 1, sizeof(*fetching));
+        *fetching = (hf_fetching){
+            .from_node_id = reply->fetching->from_node_id,
+            .snapshot_index = reply->fetching->snapshot_index,
+            .bytes_done = reply->fetching->bytes_done,
+            .bytes_total = reply->fetching->bytes_total,
+            .installing = reply->fetching->installing,
+        };
+        status->fetching = fetching;
+    }
+    status->disk_free_bytes = reply->disk_free_bytes;
+    status->disk_reserve_bytes = reply->disk_reserve_bytes;
+    status->refuses = copy_text(arena, reply->refuses);
 }
 
 static hf_verdict decode_status(void *object, struct bytes reply, uint32_t attempts,
@@ -712,3 +726,37 @@ static void fail_verification(void *object, const struct reply_failure *failure)
 
 const struct reply_shape REPLY_VERIFICATION = {sizeof(hf_verification), true, decode_verification,
                                                fail_verification};
+
+static hf_verdict decode_snapshot(void *object, struct bytes reply, uint32_t attempts,
+                                  struct error *error)
+{
+    hf_snapshot *snapshot = object;
+    struct scratch scratch;
+    const Holdfast__V1__TakeSnapshotResponse *message =
+        unpack(&scratch, &holdfast__v1__take_snapshot_response__descriptor, reply, error);
+    bool good = message != NULL;
+    if (good && message->snapshot_index == 0) {
+        good = error_set(error, "the reply names no snapshot");
+    }
+    if (good) {
+        snapshot->verdict = HF_OK;
+        snapshot->message = hf_verdict_text(HF_OK);
+        snapshot->attempts = attempts;
+        snapshot->node_id = message->node_id;
+        snapshot->snapshot_index = message->snapshot_index;
+    }
+    arena_free(&scratch.arena);
+    return good ? HF_OK : HF_VERDICT_UNSPECIFIED;
+}
+
+static void fail_snapshot(void *object, const struct reply_failure *failure)
+{
+    hf_snapshot *snapshot = object;
+    snapshot->verdict = failure->verdict;
+    snapshot->message = arena_copy_string(object_arena(object), failure->message);
+    snapshot->attempts = failure->attempts;
+}
+
+/* Another one harms nobody. */
+const struct reply_shape REPLY_SNAPSHOT = {sizeof(hf_snapshot), true, decode_snapshot,
+                                           fail_snapshot};

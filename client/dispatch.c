@@ -63,8 +63,8 @@ static void end_after_attempt(struct call *call, struct attempt_end last, const 
 {
     hf_verdict verdict = retry_end_verdict(last, call->shape->is_read, call->may_have_executed);
     struct error message;
-    if (verdict == HF_INVALID_ARGUMENT) {
-        error_set(&message, "%s", what); /* the node names the field: that is all there is to say */
+    if (verdict == HF_INVALID_ARGUMENT || verdict == HF_REFUSED) {
+        error_set(&message, "%s", what); /* the node says why: that is all there is to say */
     } else {
         error_set(&message, "%s (attempt %u, %s: %s)", hf_verdict_text(verdict), call->attempts,
                   where, without_address(what, where));
@@ -175,6 +175,7 @@ static void retry_or_end(struct call *call, struct attempt_end last, const char 
 {
     struct dispatch *dispatch = call->dispatch;
     bool final = last.class == ATTEMPT_REFUSED || call->only_endpoint != NULL ||
+                 (call->is_asked_once && call->may_have_executed) ||
                  (last.class == ATTEMPT_OVERLOADED && dispatch->fail_when_overloaded);
     if (!final) {
         uint64_t now_ms = uv_now(dispatch->loop);

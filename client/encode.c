@@ -17,6 +17,7 @@
 #include <sys/random.h>
 
 #include "base/limits.h"
+#include "holdfast/v1/cluster.pb-c.h"
 #include "holdfast/v1/ledger.pb-c.h"
 
 #define SCRATCH_BYTES 2048
@@ -576,4 +577,13 @@ bool encode_list_history(struct buffer *out, const hf_stock_key *key, uint32_t p
     request.page_token = (char *)page_token;
     FILL_FRESHNESS(&request);
     return pack(out, &request.base, error);
+}
+
+void encode_verify(struct buffer *out, uint64_t at_index)
+{
+    Holdfast__V1__VerifyRequest request = HOLDFAST__V1__VERIFY_REQUEST__INIT;
+    struct error error;
+    request.at_index = at_index;
+    bool packed = pack(out, &request.base, &error);
+    assert(packed); /* a number is not too large */
 }

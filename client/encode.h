@@ -50,4 +50,7 @@ bool encode_list_history(struct buffer *out, const hf_stock_key *key, uint32_t p
                          const char *page_token, const struct encode_freshness *freshness,
                          struct error *error);
 
+/* Can't fail. */
+void encode_verify(struct buffer *out, uint64_t at_index);
+
 #endif

@@ -189,7 +189,7 @@ hf_verdict hf_list_history(hf_client *client, const char *sku, uint32_t warehous
 
 /* ---- one node ---- */
 
-/* Their requests have no fields: no bytes. The address is checked where it is used. */
+/* A request without fields has no bytes. The address is checked where it is used. */
 static void ask_only(struct request *request, const char *endpoint)
 {
     if (endpoint == NULL) {
@@ -214,17 +214,39 @@ hf_verdict hf_get_status(hf_client *client, const char *endpoint, const hf_call_
     return verdict;
 }
 
-hf_verdict hf_verify(hf_client *client, const char *endpoint, const hf_call_options *options,
-                     hf_verification **out)
+hf_verdict hf_verify_at(hf_client *client, const char *endpoint, uint64_t at_index,
+                        const hf_call_options *options, hf_verification **out)
 {
     struct request request;
     if (request_begin(&request, client, REQUEST_WAITS, &REPLY_VERIFICATION, READ_ROOM_BYTES)) {
+        encode_verify(&request.call->request, at_index);
         ask_only(&request, endpoint);
     }
     hf_verdict verdict = request_wait(&request, CLUSTER "Verify", options);
     hf_verification *verification = request_take(&request, out != NULL);
     if (out != NULL) {
         *out = verification;
+    }
+    return verdict;
+}
+
+hf_verdict hf_verify(hf_client *client, const char *endpoint, const hf_call_options *options,
+                     hf_verification **out)
+{
+    return hf_verify_at(client, endpoint, 0, options, out);
+}
+
+hf_verdict hf_take_snapshot(hf_client *client, const char *endpoint, const hf_call_options *options,
+                            hf_snapshot **out)
+{
+    struct request request;
+    if (request_begin(&request, client, REQUEST_WAITS, &REPLY_SNAPSHOT, READ_ROOM_BYTES)) {
+        ask_only(&request, endpoint);
+    }
+    hf_verdict verdict = request_wait(&request, CLUSTER "TakeSnapshot", options);
+    hf_snapshot *snapshot = request_take(&request, out != NULL);
+    if (out != NULL) {
+        *out = snapshot;
     }
     return verdict;
 }

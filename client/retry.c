@@ -19,7 +19,10 @@ static struct attempt_end classify_of_node(enum rpc_status status)
     case RPC_RESOURCE_EXHAUSTED:
         return (struct attempt_end){.class = ATTEMPT_OVERLOADED};
     case RPC_INVALID_ARGUMENT:
+    case RPC_OUT_OF_RANGE: /* an index that is gone */
         return (struct attempt_end){.class = ATTEMPT_REFUSED, .refusal = HF_INVALID_ARGUMENT};
+    case RPC_FAILED_PRECONDITION:
+        return (struct attempt_end){.class = ATTEMPT_REFUSED, .refusal = HF_REFUSED};
     case RPC_UNAUTHENTICATED:
     case RPC_PERMISSION_DENIED:
         return (struct attempt_end){.class = ATTEMPT_REFUSED, .refusal = HF_DENIED};
@@ -30,9 +33,7 @@ static struct attempt_end classify_of_node(enum rpc_status status)
     case RPC_DEADLINE_EXCEEDED:
     case RPC_NOT_FOUND:
     case RPC_ALREADY_EXISTS:
-    case RPC_FAILED_PRECONDITION:
     case RPC_ABORTED:
-    case RPC_OUT_OF_RANGE:
     case RPC_INTERNAL:
     case RPC_DATA_LOSS:
         break;

@@ -38,7 +38,8 @@
     X(CLOSED, "the client was closed before an answer came")                                       \
     X(OVERLOADED, "too much is under way, here or in the cluster; surely not executed")            \
     X(DENIED, "the node asks for rights that this client does not have; surely not executed")      \
-    X(UNSUPPORTED, "the node does not know this call; surely not executed")
+    X(UNSUPPORTED, "the node does not know this call; surely not executed")                        \
+    X(REFUSED, "the cluster is not in a state for this; surely not executed")
 
 static const char UNRECOGNISED[] = "UNRECOGNISED";
 

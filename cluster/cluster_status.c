@@ -1,79 +1,237 @@
 /*
- * cluster_status.c - `holdfast cluster status` and `cluster verify`: each endpoint is asked and
- * answers for itself.
- *
- * status: exit 0 as soon as one node answers. verify: exit 1 on a violation, on a digest that the
- * records don't confirm, and where nodes at one applied index have different digests; else 3 if a
- * node could not be asked, for what was not checked is not known to be good.
+ * cluster_status.c - `holdfast cluster status`: the endpoints, and the members that they tell of, a
+ * line for each; each is asked and answers for itself. Exit 0 as soon as one node answers; a node
+ * that refuses commands, and states that differ, are told of on stderr.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "nodes.h"
 #include "render.h"
 #include "verb.h"
 
-/* Says that a node gave no answer, and remembers how bad that is: wrong usage before unreached. */
-static void note_silent_node(struct verb *verb, const char *endpoint, hf_verdict verdict,
-                             const char *message)
-{
-    enum exit_code before = verb->exit_code;
-    enum exit_code code = exit_code_of(verdict);
-    code = code == EXIT_CODE_USAGE ? EXIT_CODE_USAGE : EXIT_CODE_UNREACHED;
-    /* One node was asked, once: of all that the library has to say, only the cause is news. */
-    const char *cause = message;
-    int len = verdict == HF_UNREACHABLE ? verb_cause_of(message, &cause) : (int)strlen(message);
-    verb_fail(verb, code, "%s: %.*s", endpoint, len, cause);
-    verb->exit_code = before == EXIT_CODE_USAGE ? before : code;
-}
+/* How long a node may take to say how it is, while nobody says otherwise. */
+#define STATUS_TIMEOUT_MS 3000
 
 /* ---- status ---- */
 
-static const char *const status_headings[] = {"ENDPOINT", ">NODE",  "STATE",   ">TERM", ">COMMIT",
-                                              ">APPLIED", "DIGEST", "VERSION", NULL};
+static const char *const status_headings[] = {
+    ">NODE", "ROLE",      "STATE",      ">TERM",         ">COMMIT", ">APPLIED", ">LAG",
+    ">LOG",  ">LOG SIZE", ">DISK FREE", ">LAST CONTACT", "VERSION", "ADDRESS",  NULL};
 
-static void tabulate_status(struct table *table, const char *endpoint, const hf_status *status)
+static void table_unknown(struct table *table, int cells)
 {
-    table_text(table, endpoint);
-    table_uint(table, status->node_id);
-    table_text(table, hf_server_state_name(status->state));
+    for (int i = 0; i < cells; i++) {
+        table_text(table, "-");
+    }
+}
+
+static void tabulate_size(struct table *table, uint64_t bytes)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    char text[32];
+    size_t unit = 0;
+    double value = (double)bytes;
+    while (value >= 1024 && unit + 1 < sizeof units / sizeof units[0]) {
+        value /= 1024;
+        unit++;
+    }
+    snprintf(text, sizeof text, "%.*f %s", unit == 0 ? 0 : 1, value, units[unit]);
+    table_text(table, text);
+}
+
+/* A follower that fetches a state has nothing else to tell. */
+static void tabulate_state(struct table *table, const hf_status *status)
+{
+    char text[64];
+    const hf_fetching *fetching = status->fetching;
+    if (status->removed_index != 0) {
+        table_text(table, "REMOVED");
+    } else if (status->state == HF_SERVER_LEADER && status->transferring_to != 0) {
+        table_text(table, "HANDS OVER");
+    } else if (fetching != NULL && fetching->installing) {
+        table_text(table, "INSTALLS A STATE");
+    } else if (fetching != NULL) {
+        uint64_t percent =
+            fetching->bytes_total != 0
+                ? (uint64_t)(100.0 * (double)fetching->bytes_done / (double)fetching->bytes_total)
+                : 0;
+        snprintf(text, sizeof text, "FETCHES A STATE, %" PRIu64 " %%", percent);
+        table_text(table, text);
+    } else {
+        table_text(table, hf_server_state_name(status->state));
+    }
+}
+
+/* The numbers that only the node itself knows. */
+static void tabulate_own(struct table *table, const hf_status *status, const hf_status *authority)
+{
+    uint64_t commit = authority->commit_index > status->commit_index ? authority->commit_index
+                                                                     : status->commit_index;
     table_uint(table, status->term);
     table_uint(table, status->commit_index);
     table_uint(table, status->applied_index);
-    table_text(table, status->digest);
-    table_text(table, status->version);
+    table_uint(table, commit - status->applied_index);
+    table_uint(table, status->last_index + 1 > status->log_first_index
+                          ? status->last_index + 1 - status->log_first_index
+                          : 0);
+    tabulate_size(table, status->log_bytes);
+    if (status->disk_free_bytes != 0) {
+        tabulate_size(table, status->disk_free_bytes);
+    } else {
+        table_text(table, "-"); /* not known yet */
+    }
 }
 
-static bool ask_status(struct verb *verb, const char *endpoint, struct table *table)
+/* Since the leader last heard from this member. */
+static void tabulate_contact(struct table *table, const hf_status *authority,
+                             const hf_member *member)
 {
-    hf_status *status;
-    hf_verdict verdict = hf_get_status(verb->client, endpoint, NULL, &status);
-    if (verdict != HF_OK) {
-        note_silent_node(verb, endpoint, verdict, status->message);
-    }
-    if (verb->output == OUTPUT_TABLE) {
-        if (verdict == HF_OK) {
-            tabulate_status(table, endpoint, status);
-        }
+    char text[32];
+    bool known = member != NULL && member->heard && member->node_id != authority->node_id;
+    snprintf(text, sizeof text, "%" PRIu64 " ms", known ? member->last_contact_ms : 0);
+    table_text(table, known ? text : "-");
+}
+
+static void tabulate_node(struct table *table, const struct node_answer *answer,
+                          const hf_status *authority)
+{
+    const hf_member *member = answer->node_id != 0 ? member_of(authority, answer->node_id) : NULL;
+    if (answer->node_id != 0) {
+        table_uint(table, answer->node_id);
     } else {
-        struct buffer line = {0};
-        struct json json = json_into(&line);
-        render_status(&json, endpoint, status);
-        verb_print_line(&line);
-        buffer_free(&line);
+        table_text(table, "?");
     }
-    hf_free(status);
-    return verdict == HF_OK;
+    table_text(table, member != NULL         ? hf_member_role_name(member->role)
+                      : answer->node_id != 0 ? "NO MEMBER"
+                                             : "-");
+    if (node_answered(answer)) {
+        tabulate_state(table, answer->status);
+        tabulate_own(table, answer->status, authority);
+    } else {
+        table_text(table, "UNREACHED");
+        table_unknown(table, 7);
+    }
+    tabulate_contact(table, authority, member);
+    table_text(table, node_answered(answer) ? answer->status->version : "-");
+    table_text(table, answer->endpoint[0] != '\0' ? answer->endpoint : "unknown");
+}
+
+/* By id; who is not known comes last. */
+static int compare_ids(const void *a, const void *b)
+{
+    uint64_t left = (*(const struct node_answer *const *)a)->node_id - 1;
+    uint64_t right = (*(const struct node_answer *const *)b)->node_id - 1;
+    return (left > right) - (left < right);
+}
+
+static void print_table(const struct nodes *nodes)
+{
+    const struct node_answer *sorted[NODES_MOST];
+    struct table table;
+    for (size_t i = 0; i < nodes->count; i++) {
+        sorted[i] = &nodes->items[i];
+    }
+    qsort((void *)sorted, nodes->count, sizeof sorted[0], compare_ids);
+    table_begin(&table, stdout, status_headings);
+    for (size_t i = 0; i < nodes->count; i++) {
+        tabulate_node(&table, sorted[i], nodes_authority(nodes));
+    }
+    table_end(&table);
+}
+
+static void print_json(const struct nodes *nodes)
+{
+    struct buffer line = {0};
+    for (size_t i = 0; i < nodes->count; i++) {
+        const struct node_answer *answer = &nodes->items[i];
+        struct json json = json_into(&line);
+        if (answer->status != NULL) {
+            render_status(&json, answer->endpoint, answer->status);
+        } else {
+            json_object_begin(&json);
+            json_field_text(&json, "endpoint", "");
+            json_field_text(&json, "error", "no node knows where this one's clients connect");
+            json_field_uint(&json, "node_id", answer->node_id);
+            json_object_end(&json);
+        }
+        verb_print_line(&line);
+    }
+    buffer_free(&line);
+}
+
+/* What should not stay unseen behind a table. */
+static void tell_clocks(const struct nodes *nodes)
+{
+    for (size_t i = 0; i < nodes->count; i++) {
+        const struct node_answer *answer = &nodes->items[i];
+        if (node_answered(answer) && answer->status->clock_warning[0] != '\0') {
+            fprintf(stderr, "warning: node %" PRIu64 ": %s\n", answer->node_id,
+                    answer->status->clock_warning);
+        }
+    }
+}
+
+/* Who gave no answer, or takes no commands, and why; how many answered. */
+static size_t tell_troubles(struct verb *verb, const struct nodes *nodes)
+{
+    size_t answered = 0;
+    for (size_t i = 0; i < nodes->count; i++) {
+        const struct node_answer *answer = &nodes->items[i];
+        if (node_answered(answer)) {
+            answered++;
+            if (answer->status->refuses[0] != '\0') {
+                fprintf(stderr, "holdfast cluster status: %s: %s\n", answer->endpoint,
+                        answer->status->refuses);
+            }
+        } else if (answer->status != NULL) {
+            verb_fail_node(verb, answer->endpoint, answer->status->verdict,
+                           answer->status->message);
+        } else {
+            verb_fail(verb, EXIT_CODE_UNREACHED,
+                      "node %" PRIu64 " was not asked: no node knows where its clients connect",
+                      answer->node_id);
+        }
+    }
+    return answered;
+}
+
+/* No failure of this verb: who reads the table should see it. */
+static void tell_refusing_nodes(const struct nodes *nodes)
+{
+    for (size_t i = 0; i < nodes->count; i++) {
+        const struct node_answer *answer = &nodes->items[i];
+        if (node_answered(answer) && answer->status->refuses[0] != '\0') {
+            fprintf(stderr, "holdfast cluster status: %s: %s\n", answer->endpoint,
+                    answer->status->refuses);
+        }
+    }
+}
+
+/* States that differ, as a leader has found. */
+static void tell_alarms(const struct nodes *nodes)
+{
+    for (size_t i = 0; i < nodes->count; i++) {
+        const struct node_answer *answer = &nodes->items[i];
+        if (node_answered(answer) && answer->status->digest_alarm[0] != '\0') {
+            fprintf(stderr, "holdfast cluster status: %s: ALARM: %s\n", answer->endpoint,
+                    answer->status->digest_alarm);
+        }
+    }
 }
 
 int verb_cluster_status(int argc, char **argv)
 {
-    struct verb verb = {0};
+    struct verb verb = {.timeout_ms = STATUS_TIMEOUT_MS};
     const struct command_option options[] = {{.kind = OPTION_END}};
     struct command_syntax syntax = {
         .verb = "cluster status",
         .operands = "",
-        .summary = "Asks each endpoint how it is. Exit 3 only if none of them answers.",
+        .summary =
+            "Asks the endpoints, and the members that they tell of, how they are: a line for\n"
+            "each. Exit 3 only if none of them answers.",
         .options = options,
     };
     struct endpoints endpoints;
@@ -85,16 +243,16 @@ int verb_cluster_status(int argc, char **argv)
         return verb_end(&verb);
     }
     if (verb_connect(&verb)) {
-        struct table table;
-        size_t answered = 0;
-        table_begin(&table, stdout, status_headings);
-        for (size_t i = 0; i < endpoints.count; i++) {
-            answered += ask_status(&verb, endpoints.each[i], &table);
+        struct nodes nodes;
+        nodes_ask(&nodes, verb.client, &endpoints, (uint32_t)verb.timeout_ms);
+        size_t answered = tell_troubles(&verb, &nodes);
+        if (verb.output == OUTPUT_JSON) {
+            print_json(&nodes);
+        } else if (answered > 0) {
+            print_table(&nodes);
+            tell_refusing_nodes(&nodes);
+            tell_clocks(&nodes);
         }
-        if (verb.output == OUTPUT_TABLE && answered > 0) {
-            table_flush(&table);
-        }
-        buffer_free(&table.cells);
         if (answered > 0 && verb.exit_code == EXIT_CODE_UNREACHED) {
             verb.exit_code = EXIT_CODE_DONE;
         } else if (verb.exit_code == EXIT_CODE_UNREACHED) {
@@ -102,137 +260,8 @@ int verb_cluster_status(int argc, char **argv)
                 &verb, EXIT_CODE_UNREACHED,
                 "no node answered; is a cluster running? start one with: holdfast playground");
         }
-    }
-    endpoints_free(&endpoints);
-    return verb_end(&verb);
-}
-
-/* ---- verify ---- */
-
-static const char *const verify_headings[] = {"ENDPOINT", ">APPLIED", "DIGEST",      ">STOCKS",
-                                              ">ORDERS",  ">HISTORY", ">VIOLATIONS", NULL};
-
-static void print_verification(struct verb *verb, const char *endpoint,
-                               const hf_verification *verification, struct table *table)
-{
-    if (verb->output == OUTPUT_JSON) {
-        struct buffer line = {0};
-        struct json json = json_into(&line);
-        render_verification(&json, endpoint, verification);
-        verb_print_line(&line);
-        buffer_free(&line);
-    } else if (verification->verdict == HF_OK) {
-        table_text(table, endpoint);
-        table_uint(table, verification->applied_index);
-        table_text(table, verification->digest);
-        table_uint(table, verification->stocks);
-        table_uint(table, verification->orders);
-        table_uint(table, verification->history_rows);
-        table_uint(table, verification->violation_count);
-    }
-}
-
-/* What is wrong with one node by itself. */
-static bool check_node(struct verb *verb, const char *endpoint, const hf_verification *verification)
-{
-    for (size_t i = 0; i < verification->violation_text_count; i++) {
-        verb_fail(verb, EXIT_CODE_REFUSED, "%s: violation: %s", endpoint,
-                  verification->violations[i]);
-    }
-    bool digests_equal = strcmp(verification->digest, verification->recomputed_digest) == 0;
-    if (!digests_equal) {
-        verb_fail(verb, EXIT_CODE_REFUSED, "%s: the digest is %s, but the records give %s",
-                  endpoint, verification->digest, verification->recomputed_digest);
-    }
-    return digests_equal && verification->sound && verification->violation_count == 0;
-}
-
-/* Nodes that have applied the same must be in the same state. Of others nothing is known, and it is
- * said: their digests differ, and that must not look like a finding. */
-static bool check_pairs(struct verb *verb, const struct endpoints *endpoints,
-                        hf_verification *const *verifications)
-{
-    bool equal = true;
-    bool compared = true;
-    for (size_t i = 0; i < endpoints->count; i++) {
-        for (size_t k = i + 1; k < endpoints->count; k++) {
-            const hf_verification *a = verifications[i];
-            const hf_verification *b = verifications[k];
-            if (a == NULL || b == NULL) {
-                continue;
-            }
-            if (a->applied_index != b->applied_index) {
-                compared = false;
-            } else if (strcmp(a->digest, b->digest) != 0) {
-                equal = verb_fail(verb, EXIT_CODE_REFUSED,
-                                  "%s and %s have different digests at index %llu: %s and %s",
-                                  endpoints->each[i], endpoints->each[k],
-                                  (unsigned long long)a->applied_index, a->digest, b->digest);
-            }
-        }
-    }
-    if (!compared) {
-        fprintf(stderr, "holdfast cluster verify: nodes at different indexes have different "
-                        "digests, which can't be compared; ask again while nothing is written\n");
-    }
-    return equal;
-}
-
-static void verify_all(struct verb *verb, const struct endpoints *endpoints)
-{
-    struct table table;
-    hf_verification *verifications[LIMIT_CLIENT_GIVEN_ENDPOINTS] = {NULL};
-    bool sound = true;
-    size_t answered = 0;
-    table_begin(&table, stdout, verify_headings);
-    for (size_t i = 0; i < endpoints->count; i++) {
-        hf_verification *answer;
-        hf_verdict verdict = hf_verify(verb->client, endpoints->each[i], NULL, &answer);
-        print_verification(verb, endpoints->each[i], answer, &table);
-        if (verdict == HF_OK) {
-            sound = check_node(verb, endpoints->each[i], answer) && sound;
-            verifications[i] = answer;
-            answered++;
-        } else {
-            note_silent_node(verb, endpoints->each[i], verdict, answer->message);
-            hf_free(answer);
-        }
-    }
-    if (verb->output == OUTPUT_TABLE && answered > 0) {
-        table_flush(&table);
-    }
-    buffer_free(&table.cells);
-    sound = check_pairs(verb, endpoints, verifications) && sound;
-    if (!sound) {
-        verb->exit_code = EXIT_CODE_REFUSED;
-    }
-    for (size_t i = 0; i < endpoints->count; i++) {
-        hf_free(verifications[i]);
-    }
-}
-
-int verb_cluster_verify(int argc, char **argv)
-{
-    /* The whole state is read: as long as a call may last. */
-    struct verb verb = {.timeout_ms = LIMIT_DEADLINE_MS};
-    const struct command_option options[] = {{.kind = OPTION_END}};
-    struct command_syntax syntax = {
-        .verb = "cluster verify",
-        .operands = "",
-        .summary = "Has each endpoint read its whole state at one log index, recompute its digest\n"
-                   "and check every invariant of the ledger. Exit 1 if anything is wrong.",
-        .options = options,
-    };
-    struct endpoints endpoints;
-    if (!verb_begin(&verb, &syntax, argc, argv)) {
-        return verb.exit_code;
-    }
-    if (!endpoints_split(&endpoints, verb.endpoints)) {
-        verb_fail(&verb, EXIT_CODE_USAGE, "more than %d endpoints", LIMIT_CLIENT_GIVEN_ENDPOINTS);
-        return verb_end(&verb);
-    }
-    if (verb_connect(&verb)) {
-        verify_all(&verb, &endpoints);
+        tell_alarms(&nodes);
+        nodes_free(&nodes);
     }
     endpoints_free(&endpoints);
     return verb_end(&verb);

@@ -25,7 +25,15 @@ static const struct verb_entry {
     {"order", "get", "show an order", verb_order_get},
     {NULL, "replay", "run a file of real orders through the cluster", verb_replay},
     {"cluster", "status", "ask each node how it is", verb_cluster_status},
-    {"cluster", "verify", "have each node check its whole state", verb_cluster_verify},
+    {"cluster", "verify", "have all nodes check their whole states and compare them",
+     verb_cluster_verify},
+    {"cluster", "add", "make room for a new node, without a vote", verb_cluster_add},
+    {"cluster", "promote", "give a node its vote when it has caught up", verb_cluster_promote},
+    {"cluster", "remove", "take a node out of the cluster", verb_cluster_remove},
+    {"cluster", "transfer-leader", "have another node lead", verb_cluster_transfer_leader},
+    {"cluster", "snapshot", "have each node take a snapshot now", verb_cluster_snapshot},
+    {"cluster", "upgrade", "raise the ledger's version when all nodes know it",
+     verb_cluster_upgrade},
     {NULL, "bench", "measure how many orders a second the cluster takes", verb_bench},
 };
 
@@ -46,7 +54,7 @@ static void print_help(FILE *out, const char *noun)
             char name[32];
             snprintf(name, sizeof name, "%s%s%s", verb->noun != NULL ? verb->noun : "",
                      verb->noun != NULL ? " " : "", verb->name);
-            fprintf(out, "  %-16s  %s\n", name, verb->summary);
+            fprintf(out, "  %-24s  %s\n", name, verb->summary);
         }
     }
     fputs("\nholdfast VERB --help tells more; --version tells the version.\n", out);

@@ -205,9 +205,30 @@ static void render_members(struct json *json, const hf_member *members, size_t c
         json_field_text(json, "client_address", members[i].client_address);
         json_field_bool(json, "connected", members[i].connected);
         json_field_uint(json, "match_index", members[i].match_index);
+        json_field_uint(json, "last_contact_ms", members[i].last_contact_ms);
+        json_field_bool(json, "heard", members[i].heard);
+        if (members[i].clock_is_known) {
+            json_field_int(json, "clock_offset_ms", members[i].clock_offset_ms);
+        }
         json_object_end(json);
     }
     json_array_end(json);
+}
+
+/* Where there is one. */
+static void render_fetching(struct json *json, const hf_fetching *fetching)
+{
+    if (fetching == NULL) {
+        return;
+    }
+    json_key(json, "fetching");
+    json_object_begin(json);
+    json_field_uint(json, "from_node_id", fetching->from_node_id);
+    json_field_uint(json, "snapshot_index", fetching->snapshot_index);
+    json_field_uint(json, "bytes_done", fetching->bytes_done);
+    json_field_uint(json, "bytes_total", fetching->bytes_total);
+    json_field_bool(json, "installing", fetching->installing);
+    json_object_end(json);
 }
 
 /* StatusResponse, behind the endpoint. */
@@ -229,16 +250,65 @@ void render_status(struct json *json, const char *endpoint, const hf_status *sta
         field_time(json, "ledger_time", status->ledger_time_ms);
         render_members(json, status->members, status->member_count);
         json_field_text(json, "incarnation", status->incarnation);
+        json_field_uint(json, "log_first_index", status->log_first_index);
+        json_field_uint(json, "log_bytes", status->log_bytes);
+        json_field_uint(json, "snapshot_index", status->snapshot_index);
+        field_time(json, "snapshot_time", status->snapshot_time_ms);
+        render_fetching(json, status->fetching);
+        json_field_uint(json, "transferring_to", status->transferring_to);
+        json_field_uint(json, "disk_free_bytes", status->disk_free_bytes);
+        json_field_uint(json, "disk_reserve_bytes", status->disk_reserve_bytes);
+        json_field_text(json, "refuses", status->refuses);
+        json_field_uint(json, "digest_compared_index", status->digest_compared_index);
+        json_field_bool(json, "digests_agree", status->digests_agree);
+        json_field_text(json, "digest_alarm", status->digest_alarm);
+        json_field_uint(json, "removed_index", status->removed_index);
+        json_field_uint(json, "ledger_version", status->ledger_version);
+        json_field_uint(json, "ledger_version_known", status->ledger_version_known);
+        json_field_text(json, "clock_warning", status->clock_warning);
     }
     json_object_end(json);
 }
 
-/* VerifyResponse, behind the endpoint. */
-void render_verification(struct json *json, const char *endpoint,
-                         const hf_verification *verification)
+void render_membership(struct json *json, const hf_membership *membership)
 {
-    begin_node(json, endpoint, verification->verdict, verification->message);
-    if (verification->verdict == HF_OK) {
+    json_object_begin(json);
+    json_field_uint(json, "log_index", membership->log_index);
+    json_field_bool(json, "unchanged", membership->unchanged);
+    render_members(json, membership->members, membership->member_count);
+    json_field_text(json, "cluster_id", membership->cluster_id);
+    json_object_end(json);
+}
+
+void render_upgrade(struct json *json, const hf_upgrade *upgrade)
+{
+    json_object_begin(json);
+    json_field_uint(json, "ledger_version", upgrade->ledger_version);
+    json_field_bool(json, "unchanged", upgrade->unchanged);
+    json_field_uint(json, "log_index", upgrade->log_index);
+    json_object_end(json);
+}
+
+void render_leadership(struct json *json, const hf_leadership *leadership)
+{
+    json_object_begin(json);
+    json_field_uint(json, "leader_id", leadership->leader_id);
+    json_field_uint(json, "term", leadership->term);
+    json_field_text(json, "leader_client_address", leadership->leader_client_address);
+    json_field_bool(json, "unchanged", leadership->unchanged);
+    json_object_end(json);
+}
+
+/* VerifyResponse, behind the endpoint. */
+void render_verification(struct json *json, uint64_t node_id, const char *endpoint,
+                         const hf_verification *verification, const char *error)
+{
+    json_object_begin(json);
+    json_field_uint(json, "node_id", node_id);
+    json_field_text(json, "endpoint", endpoint);
+    if (error != NULL) {
+        json_field_text(json, "error", error);
+    } else {
         json_field_uint(json, "applied_index", verification->applied_index);
         json_field_text(json, "digest", verification->digest);
         json_field_text(json, "recomputed_digest", verification->recomputed_digest);
@@ -252,6 +322,17 @@ void render_verification(struct json *json, const char *endpoint,
             json_string(json, bytes_of_string(verification->violations[i]));
         }
         json_array_end(json);
+    }
+    json_object_end(json);
+}
+
+/* TakeSnapshotResponse, behind the endpoint. */
+void render_snapshot(struct json *json, const char *endpoint, const hf_snapshot *snapshot)
+{
+    begin_node(json, endpoint, snapshot->verdict, snapshot->message);
+    if (snapshot->verdict == HF_OK) {
+        json_field_uint(json, "node_id", snapshot->node_id);
+        json_field_uint(json, "snapshot_index", snapshot->snapshot_index);
     }
     json_object_end(json);
 }

@@ -21,8 +21,15 @@ void render_availability(struct json *json, const hf_availability *availability,
 void render_order(struct json *json, const hf_order *order, bool with_age);
 void render_history_row(struct json *json, const hf_history_row *row);
 void render_status(struct json *json, const char *endpoint, const hf_status *status);
-void render_verification(struct json *json, const char *endpoint,
-                         const hf_verification *verification);
+void render_membership(struct json *json, const hf_membership *membership);
+/* RaiseLedgerVersionResponse. */
+void render_upgrade(struct json *json, const hf_upgrade *upgrade);
+void render_leadership(struct json *json, const hf_leadership *leadership);
+/* error: why there is none; else NULL. */
+void render_verification(struct json *json, uint64_t node_id, const char *endpoint,
+                         const hf_verification *verification, const char *error);
+
+void render_snapshot(struct json *json, const char *endpoint, const hf_snapshot *snapshot);
 
 extern const char *const stock_headings[];
 void tabulate_stock(struct table *table, const hf_stock *stock);

@@ -263,6 +263,19 @@ void verb_fail_unanswered(struct verb *verb, hf_verdict verdict, const char *mes
     }
 }
 
+void verb_fail_node(struct verb *verb, const char *endpoint, hf_verdict verdict,
+                    const char *message)
+{
+    enum exit_code before = verb->exit_code;
+    enum exit_code code = exit_code_of(verdict);
+    code = code == EXIT_CODE_USAGE ? EXIT_CODE_USAGE : EXIT_CODE_UNREACHED;
+    /* One node was asked, once: of all that the library has to say, only the cause is news. */
+    const char *cause = message;
+    int len = verdict == HF_UNREACHABLE ? verb_cause_of(message, &cause) : (int)strlen(message);
+    verb_fail(verb, code, "%s: %.*s", endpoint, len, cause);
+    verb->exit_code = before == EXIT_CODE_USAGE ? before : code;
+}
+
 void verb_print_line(struct buffer *line)
 {
     buffer_append(line, "\n", 1);

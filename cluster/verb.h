@@ -71,6 +71,11 @@ int verb_cause_of(const char *message, const char **cause);
 void verb_fail_unanswered(struct verb *verb, hf_verdict verdict, const char *message,
                           const hf_result *result);
 
+/* One node was asked, and gave no answer: says why, and remembers how bad that is, wrong usage
+ * before unreached. */
+void verb_fail_node(struct verb *verb, const char *endpoint, hf_verdict verdict,
+                    const char *message);
+
 /* What a verdict means to the shell. */
 enum exit_code exit_code_of(hf_verdict verdict);
 
@@ -96,6 +101,12 @@ int verb_order_release(int argc, char **argv);
 int verb_order_get(int argc, char **argv);
 int verb_cluster_status(int argc, char **argv);
 int verb_cluster_verify(int argc, char **argv);
+int verb_cluster_add(int argc, char **argv);
+int verb_cluster_promote(int argc, char **argv);
+int verb_cluster_remove(int argc, char **argv);
+int verb_cluster_transfer_leader(int argc, char **argv);
+int verb_cluster_snapshot(int argc, char **argv);
+int verb_cluster_upgrade(int argc, char **argv);
 int verb_playground(int argc, char **argv);
 int verb_replay(int argc, char **argv);
 int verb_bench(int argc, char **argv);

@@ -37,6 +37,7 @@ struct stock_total {
 struct audit_run {
     struct ledger_store store;
     struct ledger_audit *audit;
+    const atomic_bool *stop; /* NULL: nobody will */
     struct stock_total *totals;
     uint32_t total_count;
     uint32_t total_capacity;
@@ -136,6 +137,10 @@ static bool check_kind(struct audit_run *run, enum ledger_kind kind, record_chec
     struct buffer next_key = {0};
     bool read;
     do {
+        if (run->stop != NULL && atomic_load(run->stop)) {
+            read = error_set(error, "the audit was told to stop");
+            break;
+        }
         buffer_clear(&page.records);
         page.count = 0;
         page.full = false;
@@ -476,7 +481,13 @@ static void check_sums(struct audit_run *run)
 
 bool ledger_audit_run(struct ledger_store store, struct ledger_audit *audit, struct error *error)
 {
-    struct audit_run run = {.store = store, .audit = audit};
+    return ledger_audit_run_until(store, NULL, audit, error);
+}
+
+bool ledger_audit_run_until(struct ledger_store store, const atomic_bool *stop,
+                            struct ledger_audit *audit, struct error *error)
+{
+    struct audit_run run = {.store = store, .audit = audit, .stop = stop};
     *audit = (struct ledger_audit){0};
     bool read = check_kind(&run, LEDGER_KIND_META, check_meta, error) &&
                 check_kind(&run, LEDGER_KIND_STOCK, check_stock, error) &&

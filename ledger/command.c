@@ -84,6 +84,7 @@ bool ledger_command_needs_request_id(const struct ledger_command *command)
         return command->line_count > 0;
     case LEDGER_RESERVE:
     case LEDGER_REGISTER_NODE:
+    case LEDGER_RAISE_VERSION:
         return false;
     }
     return false;
@@ -153,6 +154,8 @@ static bool check_arguments(const struct ledger_command *command, struct error *
             return error_set(error, "node_id and incarnation must not be 0");
         }
         return true;
+    case LEDGER_RAISE_VERSION:
+        return command->version != 0 || error_set(error, "version must not be 0");
     }
     return error_set(error, "command %d is unknown", (int)command->kind);
 }

@@ -234,6 +234,11 @@ bool ledger_sweep(struct ledger *ledger, uint32_t command_count, size_t entry_by
                        (int64_t)(LIMIT_TRIMMED_BYTES_PER_ENTRY + 8 * entry_bytes), error);
 }
 
+bool ledger_has_holds(const struct ledger *ledger)
+{
+    return ledger->first_expiry_hold_ms != INT64_MAX;
+}
+
 int64_t ledger_next_due_ms(const struct ledger *ledger)
 {
     /* A row is due once the time lies behind it. */

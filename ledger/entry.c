@@ -9,10 +9,11 @@
  *     Reserve, Deduct, Release   order_id, ttl_ms i64, mode u8, line count u32, then for each line
  *                                sku, warehouse u32, quantity i64
  *     RegisterNode               node_id u64, incarnation u64
+ *     RaiseVersion               version u16
  *   texts and ids: length u16, bytes
  *
  * What can fail: a reader meets bytes that are cut, left over, or say what no writer of this format
- * says; or a format, version or kind that is newer than this program. Both end the reading with a
+ * says; or a format or kind that is newer than this program. Both end the reading with a
  * reason. Whether a command makes sense is not asked here (command.c).
  */
 #include "ledger/command.h"
@@ -28,7 +29,7 @@
 enum {
     HEADER_COUNT_AT = 20, /* offset in the header */
     HEADER_BYTES = 24,
-    COMMAND_LEAST_BYTES = 1 + 1 + 2 + 8 + 4 * 2 + (2 + 8 + 1 + 4), /* a Release */
+    COMMAND_LEAST_BYTES = 1 + 1 + 2 + 8 + 4 * 2 + 2, /* a RaiseVersion */
 };
 
 enum {
@@ -82,6 +83,7 @@ static int allowed_flags(enum ledger_command_kind kind)
         return FLAG_FINAL | FLAG_REACQUIRE;
     case LEDGER_RELEASE:
     case LEDGER_REGISTER_NODE:
+    case LEDGER_RAISE_VERSION:
         return 0;
     }
     return 0;
@@ -129,6 +131,9 @@ void ledger_command_encode(struct buffer *out, const struct ledger_command *comm
         write_u64(out, command->node_id);
         write_u64(out, command->incarnation);
         return;
+    case LEDGER_RAISE_VERSION:
+        write_u16(out, command->version);
+        return;
     }
     assert(false && "a command of this kind can't be encoded");
 }
@@ -156,12 +161,11 @@ bool ledger_entry_open(struct ledger_entry_reader *reader, struct bytes entry, s
         return error_set(error, "the entry is damaged: format %u, ledger version %u",
                          header->format, header->ledger_version);
     }
-    if (header->format > LEDGER_ENTRY_FORMAT || header->ledger_version > LEDGER_VERSION) {
+    if (header->format > LEDGER_ENTRY_FORMAT) {
         return error_set(error,
-                         "the entry was written by a newer version (format %u, ledger version %u; "
-                         "known here: %d, %d): upgrade this node",
-                         header->format, header->ledger_version, LEDGER_ENTRY_FORMAT,
-                         LEDGER_VERSION);
+                         "the entry was written by a newer release (format %u, known here: %d): "
+                         "upgrade this node",
+                         header->format, LEDGER_ENTRY_FORMAT);
     }
     if (header->time_ms < 0 || header->time_ms > LIMIT_TIME_MS || header->outage_credit_ms < 0 ||
         header->outage_credit_ms > LIMIT_TIME_MS) {
@@ -227,6 +231,9 @@ static bool decode_fields(struct reader *in, struct ledger_command *command,
     case LEDGER_REGISTER_NODE:
         command->node_id = read_u64(in);
         command->incarnation = read_u64(in);
+        return true;
+    case LEDGER_RAISE_VERSION:
+        command->version = read_u16(in);
         return true;
     }
     return false;

@@ -32,13 +32,7 @@ static bool load_clock(struct ledger *ledger, struct error *error)
     if (!clock_record_decode(value, &ledger->clock, error)) {
         return false;
     }
-    if (ledger->clock.ledger_version > LEDGER_VERSION) {
-        return error_set(error,
-                         "the state was written by ledger version %u, this program knows %d: "
-                         "upgrade this node",
-                         ledger->clock.ledger_version, LEDGER_VERSION);
-    }
-    return true;
+    return ledger_version_is_known(ledger, "the state is of", ledger->clock.ledger_version, error);
 }
 
 static bool load_digest(struct ledger *ledger, struct error *error)
@@ -57,8 +51,15 @@ static bool load_digest(struct ledger *ledger, struct error *error)
 
 struct ledger *ledger_open(struct ledger_store store, struct error *error)
 {
+    return ledger_open_knowing(store, LEDGER_VERSION, error);
+}
+
+struct ledger *ledger_open_knowing(struct ledger_store store, uint16_t version_known,
+                                   struct error *error)
+{
     struct ledger *ledger = memory_zalloc(sizeof *ledger);
     ledger->store = store;
+    ledger->version_known = version_known;
     ledger->settings = ledger_settings_default();
     if (!load_clock(ledger, error) || !load_digest(ledger, error) ||
         !ledger_load_due(ledger, error)) {
@@ -119,6 +120,8 @@ static bool execute(struct ledger *ledger, const struct ledger_command *command,
         return ledger_release(ledger, command, result, error);
     case LEDGER_REGISTER_NODE:
         return ledger_register_node(ledger, command, result, error);
+    case LEDGER_RAISE_VERSION:
+        return ledger_raise_version(ledger, command, result, error);
     }
     assert(false && "ledger_command_check lets no other kind pass");
     return false;
@@ -174,9 +177,6 @@ static void advance_clock(struct clock_record *clock, const struct ledger_entry_
         header->outage_credit_ms < passed_ms ? header->outage_credit_ms : passed_ms;
     clock->time_ms = time_ms;
     clock->last_index = index;
-    if (header->ledger_version > clock->ledger_version) {
-        clock->ledger_version = header->ledger_version;
-    }
 }
 
 static bool apply_commands(struct ledger *ledger, struct ledger_entry_reader *reader,
@@ -224,7 +224,8 @@ bool ledger_apply(struct ledger *ledger, uint64_t index, struct bytes entry,
                          "log entry %" PRIu64 " can't be applied: the ledger stands at %" PRIu64,
                          index, ledger->clock.last_index);
     }
-    if (!ledger_entry_open(&reader, entry, error)) {
+    if (!ledger_entry_open(&reader, entry, error) ||
+        !ledger_begin_version(ledger, &reader.header, error)) {
         return error_wrap(error, "log entry %" PRIu64, index);
     }
     ledger->index = index;

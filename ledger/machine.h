@@ -3,9 +3,9 @@
  *
  * How it is cut: ledger.c opens and drives (one entry: clock, what is due, commands, digest);
  * table.c is the only way to the store's records and keeps the digest; stock.c and order.c are what
- * can happen to a stock and to an order; stock_commands.c, reserve.c, deduct.c, release.c and
- * node.c are the commands; request.c tells repetitions by request ids; due.c expires and trims;
- * query.c reads; audit.c proves.
+ * can happen to a stock and to an order; stock_commands.c, reserve.c, deduct.c, release.c,
+ * node.c and version.c are the commands; request.c tells repetitions by request ids; due.c expires
+ * and trims; query.c reads; audit.c proves.
  *
  * All functions that return bool return false only if the store failed or contradicts itself, with
  * the reason in the error: the node must stop. A refusal is a verdict in the result and returns
@@ -47,6 +47,7 @@ struct order_slot {
 struct ledger {
     struct ledger_store store;
     struct ledger_settings settings;
+    uint16_t version_known;
     struct clock_record clock;
     bool clock_stored;
     struct hash128 clock_hash; /* if stored */
@@ -175,6 +176,17 @@ bool ledger_release(struct ledger *ledger, const struct ledger_command *command,
                     struct ledger_result *result, struct error *error);
 bool ledger_register_node(struct ledger *ledger, const struct ledger_command *command,
                           struct ledger_result *result, struct error *error);
+
+bool ledger_raise_version(struct ledger *ledger, const struct ledger_command *command,
+                          struct ledger_result *result, struct error *error);
+
+/* ---- version.c ---- */
+
+bool ledger_version_is_known(const struct ledger *ledger, const char *what, unsigned version,
+                             struct error *error);
+/* The head of an entry: can it be applied? */
+bool ledger_begin_version(struct ledger *ledger, const struct ledger_entry_header *header,
+                          struct error *error);
 
 /* ---- request.c ---- */
 

@@ -174,6 +174,7 @@ static const ProtobufCMessageDescriptor *descriptor_of(enum ledger_command_kind 
     case LEDGER_RELEASE:
         return &holdfast__v1__release_request__descriptor;
     case LEDGER_REGISTER_NODE:
+    case LEDGER_RAISE_VERSION:
         break;
     }
     return NULL;
@@ -194,6 +195,7 @@ static bool fill(struct admission *admission, enum ledger_command_kind kind, con
     case LEDGER_RELEASE:
         return fill_release(admission, request, command, error);
     case LEDGER_REGISTER_NODE:
+    case LEDGER_RAISE_VERSION:
         break;
     }
     return error_set(error, "not a command for clients");

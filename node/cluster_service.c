@@ -1,6 +1,7 @@
 /*
- * cluster_service.c - what this node knows of itself and the others (Status), and the audit of its
- * state (Verify).
+ * cluster_service.c - what this node knows of itself and the others (Status), the audit of its
+ * state (Verify), and the way in for changes of the members and the leader: the form is checked
+ * here, the rest is cluster_change.c's.
  *
  * A Verify is an audit of the core's (core/audit.h), with its findings as the answer.
  */
@@ -8,12 +9,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "holdfast/v1/cluster.pb-c.h"
+#include "base/address.h"
+#include "cluster_change.h"
+#include "cluster_members.h"
+#include "core/timekeeping.h"
 #include "message_check.h"
 #include "node.h"
 #include "proto_time.h"
 #include "reply.h"
 #include "service.h"
+#include "snapshot_service.h"
 
 #define DIGEST_TEXT_BYTES 33
 
@@ -21,21 +26,6 @@ static char *digest_text(char text[DIGEST_TEXT_BYTES], struct hash128 digest)
 {
     snprintf(text, DIGEST_TEXT_BYTES, "%016" PRIx64 "%016" PRIx64, digest.high, digest.low);
     return text;
-}
-
-static char *id_text(char text[17], uint64_t id)
-{
-    snprintf(text, 17, "%016" PRIx64, id);
-    return text;
-}
-
-static const char *client_address_of(const struct node *node, uint64_t id)
-{
-    if (id == node->options->id) {
-        return node->options->advertise_client;
-    }
-    const char *address = id != 0 ? transport_client_address(node->transport, id) : NULL;
-    return address != NULL ? address : "";
 }
 
 void cluster_service_status(void *context, struct rpc_call *call, struct bytes message)
@@ -48,47 +38,50 @@ void cluster_service_status(void *context, struct rpc_call *call, struct bytes m
     }
     struct replica_status status;
     replica_status_get(node->core.replica, &status);
-    struct replica_member members[LIMIT_NODES];
-    size_t count = replica_members(node->core.replica, members, LIMIT_NODES);
-
-    Holdfast__V1__Member member_messages[LIMIT_NODES];
-    Holdfast__V1__Member *member_pointers[LIMIT_NODES];
-    for (size_t i = 0; i < count; i++) {
-        Holdfast__V1__Member *member = &member_messages[i];
-        holdfast__v1__member__init(member);
-        bool self = members[i].id == node->options->id;
-        member->node_id = members[i].id;
-        member->role = members[i].role == REPLICA_VOTER ? HOLDFAST__V1__MEMBER__ROLE__VOTER
-                                                        : HOLDFAST__V1__MEMBER__ROLE__STANDBY;
-        /* protobuf-c's strings are not const; packing does not change them */
-        member->peer_address = (char *)(uintptr_t)members[i].address;
-        member->client_address = (char *)(uintptr_t)client_address_of(node, members[i].id);
-        member->connected = self || transport_is_connected(node->transport, members[i].id);
-        member->match_index = self && core_leads(&node->core)
-                                  ? status.durable_index
-                                  : replica_match_index(node->core.replica, members[i].id);
-        member_pointers[i] = member;
-    }
+    struct cluster_members members;
+    cluster_members_fill(node, &members);
     char digest[DIGEST_TEXT_BYTES];
-    char cluster_id[17];
-    char incarnation[17];
+    char cluster_id[CLUSTER_ID_TEXT_BYTES];
+    char incarnation[CLUSTER_ID_TEXT_BYTES];
+    char clock_warning[CLOCK_WARNING_BYTES];
     Google__Protobuf__Timestamp ledger_time;
     Holdfast__V1__StatusResponse response = HOLDFAST__V1__STATUS_RESPONSE__INIT;
-    response.cluster_id = id_text(cluster_id, node->core.cluster_id);
+    response.cluster_id = cluster_id_text(cluster_id, node->core.cluster_id);
     response.node_id = node->options->id;
     response.version = (char *)(uintptr_t)HOLDFAST_VERSION;
     response.state = (Holdfast__V1__StatusResponse__State)status.state;
     response.term = status.term;
     response.leader_id = status.leader_id;
-    response.leader_client_address = (char *)(uintptr_t)client_address_of(node, status.leader_id);
+    response.leader_client_address =
+        (char *)(uintptr_t)cluster_client_address(node, status.leader_id);
     response.commit_index = status.commit_index;
     response.applied_index = status.applied_index;
     response.last_index = status.last_index;
     response.digest = digest_text(digest, ledger_digest(node->core.ledger));
     response.ledger_time = proto_time_to(&ledger_time, ledger_time_ms(node->core.ledger));
-    response.n_members = count;
-    response.members = member_pointers;
-    response.incarnation = id_text(incarnation, data_directory_incarnation(node->core.directory));
+    struct digests_status digests;
+    digests_status_get(node->core.digests, &digests);
+    response.digest_compared_index = digests.compared_index;
+    response.digests_agree = digests.agree;
+    response.digest_alarm = (char *)(uintptr_t)digests.alarm;
+    response.ledger_version = ledger_version(node->core.ledger);
+    response.ledger_version_known = node->core.config.ledger_version_known;
+    core_clock_warning(&node->core, clock_warning);
+    response.clock_warning = clock_warning;
+    response.n_members = members.count;
+    response.members = members.pointers;
+    struct snapshot_description snapshots;
+    snapshot_service_describe(node, &snapshots, &response);
+    response.incarnation =
+        cluster_id_text(incarnation, data_directory_incarnation(node->core.directory));
+    response.transferring_to = status.transferring_to;
+    response.removed_index = node->core.removed_index;
+
+    struct error refuses = {""};
+    disk_watch_free_bytes(node->core.disk_watch, &response.disk_free_bytes); /* 0: not yet known */
+    disk_watch_refuses(node->core.disk_watch, &refuses);
+    response.disk_reserve_bytes = node->options->disk_reserve_bytes;
+    response.refuses = refuses.text;
 
     struct buffer out = {0};
     reply_pack(&out, &response.base);
@@ -128,6 +121,21 @@ static void reply_verify(const struct verify *verify)
     rpc_call_reply_take(verify->call, &out);
 }
 
+static enum rpc_status status_of(enum audit_refusal why)
+{
+    switch (why) {
+    case AUDIT_BUSY:
+        return RPC_RESOURCE_EXHAUSTED;
+    case AUDIT_BEHIND:
+        return RPC_OUT_OF_RANGE;
+    case AUDIT_GIVEN_UP:
+        return RPC_UNAVAILABLE;
+    case AUDIT_FAILED:
+        break;
+    }
+    return RPC_INTERNAL;
+}
+
 static void audit_ended(struct audit *audit)
 {
     struct verify *verify = (struct verify *)audit;
@@ -135,10 +143,19 @@ static void audit_ended(struct audit *audit)
     if (audit->ok) {
         reply_verify(verify);
     } else {
-        rpc_call_fail(verify->call, RPC_INTERNAL, "the state can't be read: %s", audit->error.text);
+        bool stopping = node->stopping.state != STOPPING_NOT;
+        rpc_call_fail(verify->call, stopping ? RPC_UNAVAILABLE : status_of(audit->why), "%s%s",
+                      stopping ? "this node is stopping: " : "", audit->error.text);
     }
     free(verify);
     node_audit_ended(node);
+}
+
+static void verify_cancelled(void *context, struct rpc_call *call)
+{
+    struct verify *verify = context;
+    (void)call;
+    audit_cancel(&verify->audit);
 }
 
 void cluster_service_verify(void *context, struct rpc_call *call, struct bytes message)
@@ -149,13 +166,122 @@ void cluster_service_verify(void *context, struct rpc_call *call, struct bytes m
         rpc_call_fail(call, RPC_INVALID_ARGUMENT, "%s", error.text);
         return;
     }
+    Holdfast__V1__VerifyRequest *request =
+        holdfast__v1__verify_request__unpack(NULL, message.len, message.data);
+    if (request == NULL) {
+        rpc_call_fail(call, RPC_INVALID_ARGUMENT, "the request can't be decoded");
+        return;
+    }
     struct verify *verify = memory_zalloc(sizeof *verify);
-    bool busy;
+    enum audit_refusal why;
     verify->audit.ended = audit_ended;
+    verify->audit.at_index = request->at_index;
     verify->node = node;
     verify->call = call;
-    if (!audit_start(&verify->audit, &node->core, &busy, &error)) {
-        rpc_call_fail(call, busy ? RPC_RESOURCE_EXHAUSTED : RPC_INTERNAL, "%s", error.text);
+    holdfast__v1__verify_request__free_unpacked(request, NULL);
+    if (!audit_start(&verify->audit, &node->core, &why, &error)) {
+        rpc_call_fail(call, status_of(why), "%s", error.text);
         free(verify);
+        return;
     }
+    rpc_call_set_cancelled(call, verify_cancelled, verify);
+}
+
+/* ---- changes ---- */
+
+/* The request, in the node's arena until the next one; NULL: answered. */
+static void *decode(struct node *node, struct rpc_call *call,
+                    const ProtobufCMessageDescriptor *descriptor, struct bytes message)
+{
+    struct error error;
+    if (!message_check(descriptor, message, &error)) {
+        rpc_call_fail(call, RPC_INVALID_ARGUMENT, "%s", error.text);
+        return NULL;
+    }
+    arena_reset(&node->arena);
+    void *request =
+        protobuf_c_message_unpack(descriptor, &node->arena.allocator, message.len, message.data);
+    if (request == NULL) {
+        rpc_call_fail(call, RPC_INVALID_ARGUMENT, "%s is malformed", descriptor->short_name);
+    }
+    return request;
+}
+
+/* The range of holdfastd's --id. */
+static bool check_node_id(uint64_t id, uint64_t lowest, struct error *error)
+{
+    return (id >= lowest && id <= UINT32_MAX) ||
+           error_set(error, "node_id is %" PRIu64 "; from %" PRIu64 " to %u", id, lowest,
+                     UINT32_MAX);
+}
+
+static bool check_peer_address(const char *text, struct error *error)
+{
+    struct address address;
+    if (!address_parse(text, ADDRESS_TO_CONNECT, &address, error)) {
+        return error_wrap(error, "peer_address");
+    }
+    return (strcmp(address.host, "0.0.0.0") != 0 && strcmp(address.host, "::") != 0) ||
+           error_set(error,
+                     "peer_address: %s is nowhere that others can connect to: give the new node's "
+                     "own address",
+                     text);
+}
+
+static void change_members(struct node *node, struct rpc_call *call,
+                           const struct replica_change *change)
+{
+    struct error error;
+    if (!check_node_id(change->id, 1, &error) ||
+        (change->address != NULL && !check_peer_address(change->address, &error))) {
+        rpc_call_fail(call, RPC_INVALID_ARGUMENT, "%s", error.text);
+        return;
+    }
+    cluster_change_members(node, call, change);
+}
+
+void cluster_service_add_server(void *context, struct rpc_call *call, struct bytes message)
+{
+    const Holdfast__V1__AddServerRequest *request =
+        decode(context, call, &holdfast__v1__add_server_request__descriptor, message);
+    if (request != NULL) {
+        const struct replica_change change = {REPLICA_ADD_STANDBY, request->node_id,
+                                              request->peer_address};
+        change_members(context, call, &change);
+    }
+}
+
+void cluster_service_promote_server(void *context, struct rpc_call *call, struct bytes message)
+{
+    const Holdfast__V1__PromoteServerRequest *request =
+        decode(context, call, &holdfast__v1__promote_server_request__descriptor, message);
+    if (request != NULL) {
+        const struct replica_change change = {.kind = REPLICA_PROMOTE, .id = request->node_id};
+        change_members(context, call, &change);
+    }
+}
+
+void cluster_service_remove_server(void *context, struct rpc_call *call, struct bytes message)
+{
+    const Holdfast__V1__RemoveServerRequest *request =
+        decode(context, call, &holdfast__v1__remove_server_request__descriptor, message);
+    if (request != NULL) {
+        const struct replica_change change = {.kind = REPLICA_REMOVE, .id = request->node_id};
+        change_members(context, call, &change);
+    }
+}
+
+void cluster_service_transfer_leadership(void *context, struct rpc_call *call, struct bytes message)
+{
+    struct error error;
+    const Holdfast__V1__TransferLeadershipRequest *request =
+        decode(context, call, &holdfast__v1__transfer_leadership_request__descriptor, message);
+    if (request == NULL) {
+        return;
+    }
+    if (!check_node_id(request->node_id, 0, &error)) {
+        rpc_call_fail(call, RPC_INVALID_ARGUMENT, "%s", error.text);
+        return;
+    }
+    cluster_change_leader(context, call, request->node_id);
 }

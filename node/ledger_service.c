@@ -6,15 +6,22 @@
  * Possible failures, each answered at once: INVALID_ARGUMENT (form), RESOURCE_EXHAUSTED (queue
  * full), UNAVAILABLE (no leader known, or a forwarded call reached a node that can't answer it).
  */
+#include <stdio.h>
+
 #include "node.h"
+#include "peers.h"
 #include "pending_call.h"
 #include "service.h"
 
-static void refuse_leaderless(struct rpc_call *call)
+static void refuse_leaderless(const struct node *node, struct rpc_call *call)
 {
-    rpc_call_fail(call, RPC_UNAVAILABLE,
-                  "no leader is known: the cluster has no quorum, or is electing; nothing was "
-                  "executed, try again");
+    char words[256];
+    if (!peers_describe_outsider(node, words, sizeof words)) {
+        snprintf(words, sizeof words,
+                 "no leader is known: the cluster has no quorum, or is electing; nothing was "
+                 "executed, try again");
+    }
+    rpc_call_fail(call, RPC_UNAVAILABLE, "%s", words);
 }
 
 /* To the leader, which is another node; once at most. */
@@ -22,7 +29,7 @@ static void pass_on(struct node *node, struct rpc_call *call, struct bytes messa
 {
     const char *leader = forwarder_leader(node->forwarder);
     if (leader == NULL) {
-        refuse_leaderless(call);
+        refuse_leaderless(node, call);
     } else if (rpc_call_metadata(call, METADATA_FORWARDED) != NULL) {
         rpc_call_set_metadata(call, METADATA_LEADER, leader);
         rpc_call_fail(call, RPC_UNAVAILABLE, "leadership has moved to %s; nothing was executed",
@@ -72,7 +79,7 @@ static void query(struct node *node, struct rpc_call *call, enum query_kind kind
     } else if (freshness.consistency == READ_STALE) {
         pending_call_read(node, call, kind, &freshness, message);
     } else if (!core_knows_leader(&node->core)) {
-        refuse_leaderless(call);
+        refuse_leaderless(node, call);
     } else if (!core_leads(&node->core) && core_is_behind(&node->core) &&
                forwarder_leader(node->forwarder) != NULL) {
         pass_on(node, call, message, true);

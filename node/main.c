@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#include "build.h"
+#include "identity.h"
 #include "node.h"
+#include "recovery.h"
 
 struct daemon {
     struct node node;
@@ -54,6 +57,24 @@ static void allow_descriptors(void)
     }
 }
 
+static int refuse_options(struct node_options *options, const struct error *error)
+{
+    log_error("options", LOG_TEXT("message", error->text));
+    options_free(options);
+    return 2;
+}
+
+static int force_new_cluster(struct node_options *options)
+{
+    struct error error;
+    bool forced = recovery_run(options, &error);
+    if (!forced) {
+        log_error("force-new-cluster", LOG_TEXT("message", error.text));
+    }
+    options_free(options);
+    return forced ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
     struct node_options options;
@@ -63,16 +84,26 @@ int main(int argc, char **argv)
         options_print_help();
         return 0;
     case OPTIONS_VERSION:
-        printf("holdfastd %s\n", HOLDFAST_VERSION);
+        printf("holdfastd %s\nledger version %u\npeer protocol %d\n", HOLDFAST_VERSION,
+               build_ledger_version_known(), PEER_PROTOCOL_VERSION);
         return 0;
     case OPTIONS_REFUSED:
-        log_error("options", LOG_TEXT("message", error.text));
-        options_free(&options);
-        return 2;
+        return refuse_options(&options, &error);
     case OPTIONS_RUN:
         break;
     }
+    switch (identity_find(&options, &error)) {
+    case IDENTITY_NOT_TOLD:
+        return refuse_options(&options, &error);
+    case IDENTITY_UNREADABLE:
+        log_fatal("start", error.text);
+    case IDENTITY_FOUND:
+        break;
+    }
     log_configure(options.log_level, options.id);
+    if (options.force_new_cluster != NULL) {
+        return force_new_cluster(&options);
+    }
     struct error doubt;
     if (options_doubt(&options, &doubt)) {
         log_warning("options", LOG_TEXT("message", doubt.text));

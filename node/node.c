@@ -15,8 +15,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <time.h>
+#include <unistd.h>
 
+#include "addresses.h"
+#include "build.h"
 #include "peers.h"
 #include "service.h"
 
@@ -43,6 +45,8 @@ void node_describe_leader(const struct node *node, char *text, size_t size)
     const char *address = forwarder_leader(node->forwarder);
     if (node->closing > 0) {
         snprintf(text, size, "this node is stopping; nothing was executed");
+    } else if (peers_describe_outsider(node, text, size)) {
+        /* said */
     } else if (address != NULL) {
         snprintf(text, size, "leadership has moved to %s; nothing was executed, try again",
                  address);
@@ -62,10 +66,8 @@ static uint64_t env_monotonic_ms(void *context)
 
 static int64_t env_wall_ms(void *context)
 {
-    struct timespec now;
     (void)context;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return build_wall_ms();
 }
 
 static void env_send(void *context, uint64_t peer_id, const struct peer_message *message)
@@ -74,11 +76,16 @@ static void env_send(void *context, uint64_t peer_id, const struct peer_message 
     transport_send(node->transport, peer_id, message);
 }
 
-/* Over the same connection for now: one part at a time is under way to each node. */
 static void env_send_bulk(void *context, uint64_t peer_id, const struct peer_message *message)
 {
     struct node *node = context;
-    transport_send(node->transport, peer_id, message);
+    bulk_sender_send(&node->bulk_sender, peer_id, message);
+}
+
+static void send_bulk_now(void *context, uint64_t peer_id, const struct peer_message *message)
+{
+    struct node *node = context;
+    transport_send_bulk(node->transport, peer_id, message);
 }
 
 static bool env_write_log(void *context, uint64_t generation, uint64_t first_index,
@@ -172,7 +179,7 @@ void node_follow_leader(struct node *node)
 {
     const char *address = NULL;
     uint64_t leader_id = node->core.leader_id;
-    if (leader_id != 0 && leader_id != node->options->id) {
+    if (leader_id != 0 && leader_id != node->options->id && node->core.removed_index == 0) {
         address = transport_client_address(node->transport, leader_id);
     }
     forwarder_set_leader(node->forwarder, address);
@@ -232,6 +239,8 @@ static void answer_reads(struct node *node)
     }
 }
 
+static void begin_drain(struct node *node);
+
 static void on_turn(uv_check_t *turn)
 {
     struct node *node = turn->data;
@@ -243,7 +252,11 @@ static void on_turn(uv_check_t *turn)
     node_must("replication", core_tick(&node->core, &error), &error);
     answer_reads(node);
     node_must("replication", core_flush(&node->core, &error), &error);
+    cluster_changes_look(node);
     arm_replica_timer(node);
+    if (node->stopping.state == STOPPING_HANDING_OVER && stopping_look(node)) {
+        begin_drain(node);
+    }
 }
 
 static void on_log_written(void *context, uint64_t generation, uint64_t last_index)
@@ -290,13 +303,15 @@ static void on_upkeep(uv_timer_t *timer)
     struct node *node = timer->data;
     struct error error;
     bool serving = core_leads(&node->core) || forwarder_leader(node->forwarder) != NULL;
-    if (!node->stopping && serving != node->serving) {
+    if (node->stopping.state == STOPPING_NOT && serving != node->serving) {
         node->serving = serving;
         rpc_server_set_serving(node->server, "", serving);
         rpc_server_set_serving(node->server, "holdfast.v1.Ledger", serving);
     }
     node_follow_leader(node);
     node_must("replication", core_upkeep(&node->core, &error), &error);
+    peers_follow(node);
+    snapshot_service_log(node);
 }
 
 /* ---- start ---- */
@@ -307,10 +322,11 @@ static bool open_network(struct node *node, struct error *error)
         .cluster_id = node->core.cluster_id,
         .node_id = node->options->id,
         .incarnation = data_directory_incarnation(node->core.directory),
-        .listen_address = node->options->peer_address,
+        .listen_address =
+            node->options->peer_address != NULL ? node->options->peer_address : node->core.address,
         .client_address = node->options->advertise_client,
-        .members = node->options->members,
-        .member_count = node->options->member_count,
+        .peer_address = node->core.address,
+        /* Members: when the replica has started (peers_follow). */
     };
     const struct transport_events events = {
         .context = node,
@@ -318,6 +334,8 @@ static bool open_network(struct node *node, struct error *error)
         .connected = peers_connected,
         .disconnected = peers_disconnected,
         .admit = peers_admit,
+        .removed_at = peers_removed_at,
+        .told_removed = peers_told_removed,
         .refused = peers_refused,
         .turned_away = peers_turned_away,
     };
@@ -325,6 +343,8 @@ static bool open_network(struct node *node, struct error *error)
     if (node->transport == NULL) {
         return false;
     }
+    bulk_sender_open(&node->bulk_sender, node->loop, node->options->snapshot_rate_bytes,
+                     send_bulk_now, node);
     const struct rpc_server_config server = {
         .address = node->options->client_address,
         .methods = service_methods,
@@ -369,11 +389,18 @@ static bool open_core(struct node *node, struct error *error)
         .address = options->advertise_peer,
         .members = options->members,
         .member_count = options->member_count,
+        .cluster_id = options->cluster_id,
         .election_timeout_ms = options->election_timeout_ms,
         .heartbeat_ms = options->heartbeat_ms,
+        .disk_reserve_bytes = options->disk_reserve_bytes,
         .data = options->data,
         .files = &file_system_posix,
         .new_incarnation = random[0],
+        .log_segment_bytes = options->log_segment_bytes,
+        .snapshot_log_entries = options->snapshot_log_entries,
+        .snapshot_log_bytes = options->snapshot_log_bytes,
+        .held_log_bytes = options->held_log_bytes,
+        .ledger_version_known = build_ledger_version_known(),
         .seed = (uint32_t)random[1],
     };
     return core_open(&node->core, &config, &env, error);
@@ -387,6 +414,17 @@ static bool start_core(struct node *node, struct error *error)
     return node->log_writer != NULL && core_start(&node->core, error);
 }
 
+/* Nothing is there yet that the open could refuse. */
+static bool is_first_start(const struct node_options *options)
+{
+    struct buffer manifest = {0};
+    buffer_printf(&manifest, "%s/manifest", options->data);
+    buffer_append(&manifest, "", 1);
+    bool absent = access((const char *)manifest.data, F_OK) != 0;
+    buffer_free(&manifest);
+    return absent;
+}
+
 bool node_start(struct node *node, uv_loop_t *loop, const struct node_options *options,
                 struct error *error)
 {
@@ -394,7 +432,8 @@ bool node_start(struct node *node, uv_loop_t *loop, const struct node_options *o
     node->admission = admission_new();
     arena_init(&node->arena, LIMIT_DECODE_BYTES);
     arena_init(&node->replies, LIMIT_REPLY_ARENA_BYTES);
-    if (!open_core(node, error) || !open_network(node, error) || !start_core(node, error)) {
+    if ((is_first_start(options) && !addresses_are_free(options, error)) ||
+        !open_core(node, error) || !open_network(node, error) || !start_core(node, error)) {
         return false; /* the process ends: its descriptors and its lock go with it */
     }
     uv_timer_init(loop, &node->replica_timer);
@@ -403,14 +442,15 @@ bool node_start(struct node *node, uv_loop_t *loop, const struct node_options *o
     node->replica_timer.data = node;
     node->upkeep_timer.data = node;
     node->turn.data = node;
+    peers_follow(node);
     uv_check_start(&node->turn, on_turn);
     uv_timer_start(&node->upkeep_timer, on_upkeep, CORE_UPKEEP_MS, CORE_UPKEEP_MS);
     arm_replica_timer(node);
     char cluster_id[17];
     snprintf(cluster_id, sizeof cluster_id, "%016" PRIx64, node->core.cluster_id);
     log_info("started", LOG_TEXT("version", HOLDFAST_VERSION), LOG_TEXT("cluster", cluster_id),
-             LOG_TEXT("client", options->advertise_client),
-             LOG_TEXT("peer", options->advertise_peer), LOG_TEXT("data", options->data),
+             LOG_TEXT("client", options->advertise_client), LOG_TEXT("peer", node->core.address),
+             LOG_TEXT("data", options->data),
              LOG_NUMBER("applied", core_applied_index(&node->core)),
              LOG_NUMBER("last", log_store_last_index(node->core.log)));
     return true;
@@ -454,11 +494,14 @@ static void close_parts(struct node *node)
     if (node->closing > 0) {
         return;
     }
-    enum { PARTS = 7 };
+    enum { PARTS = 8 };
+    audit_abandon(&node->core); /* one that waits for its index is no part that closes */
     node->closing = PARTS + node->core.audits + (node->core.works > 0 ? 1 : 0);
     core_abandon(&node->core);
+    cluster_changes_abandon(node);
     rpc_server_close(node->server, part_closed, node);
     forwarder_close(node->forwarder, part_closed, node);
+    bulk_sender_close(&node->bulk_sender, part_closed);
     transport_close(node->transport, part_closed, node);
     log_writer_close(node->log_writer, part_closed, node);
     uv_close((uv_handle_t *)&node->replica_timer, handle_closed);
@@ -478,18 +521,31 @@ static void on_drain_over(uv_timer_t *timer)
     close_parts(node);
 }
 
-void node_stop(struct node *node, void (*stopped)(void *context), void *context)
+static void begin_drain(struct node *node)
 {
-    if (node->stopping) {
-        return;
-    }
-    node->stopping = true;
-    node->stopped = stopped;
-    node->stopped_context = context;
-    log_info("stopping", LOG_TEXT("message", "no new calls; those that run may end"));
-    rpc_server_set_serving(node->server, "", false);
-    rpc_server_set_serving(node->server, "holdfast.v1.Ledger", false);
+    node->stopping.state = STOPPING_DRAINING;
+    audits_stop(&node->core);
+    log_info("draining", LOG_TEXT("message", "no new calls; those that run may end"));
     /* The upkeep's timer has nothing left to do: it bounds the drain. */
     uv_timer_start(&node->upkeep_timer, on_drain_over, DRAIN_MS, 0);
     rpc_server_drain(node->server, on_drained, node);
+}
+
+void node_stop(struct node *node, void (*stopped)(void *context), void *context)
+{
+    if (node->stopping.state != STOPPING_NOT) {
+        if (node->closing == 0) {
+            log_warning("stopping", LOG_TEXT("message", "told so again: whoever waits is cut off"));
+        }
+        close_parts(node);
+        return;
+    }
+    node->stopped = stopped;
+    node->stopped_context = context;
+    log_info("stopping", LOG_TEXT("message", "told to end"));
+    rpc_server_set_serving(node->server, "", false);
+    rpc_server_set_serving(node->server, "holdfast.v1.Ledger", false);
+    if (!stopping_begin(node)) {
+        begin_drain(node);
+    }
 }

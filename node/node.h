@@ -14,13 +14,24 @@
 
 #include "admission.h"
 #include "arena.h"
+#include "bulk_sender.h"
+#include "cluster_change.h"
 #include "core/core.h"
 #include "forwarder.h"
 #include "log_writer.h"
 #include "options.h"
 #include "raft/transport.h"
 #include "rpc/server.h"
+#include "snapshot_service.h"
+#include "stopping.h"
 #include "storage/state_db.h"
+
+/* Whom the transport was last told to follow. */
+struct followed {
+    uint64_t version; /* of the members */
+    uint64_t committed_index;
+    bool nobody;
+};
 
 struct node {
     const struct node_options *options;
@@ -29,21 +40,28 @@ struct node {
     struct core core;
     struct log_writer *log_writer;
     struct transport *transport;
+    struct bulk_sender bulk_sender;
     struct rpc_server *server;
     struct forwarder *forwarder;
     struct admission *admission;
-    struct arena arena;   /* for reads, as they were sent */
-    struct arena replies; /* for their answers */
+    struct cluster_changes changes; /* of members and leaders, that wait for their outcome */
+    struct arena arena;             /* for reads, as they were sent */
+    struct arena replies;           /* for their answers */
 
-    bool refused[LIMIT_NODES]; /* by place: this member refuses us */
-    bool serving;              /* as grpc.health.v1 was last told */
+    uint64_t refusals[LIMIT_PEERS_KNOWN]; /* ids of those who refuse us */
+    size_t refusal_count;
+    bool is_following;
+    struct followed followed;
+    uint64_t removed_index; /* as the log was last told; 0: this node was not removed */
+    bool serving;           /* as grpc.health.v1 was last told */
     uint64_t last_notice_ms;
     uint64_t last_slow_ms;
+    struct snapshot_seen snapshots_seen;
 
     uv_timer_t replica_timer; /* Raft's timeouts */
     uv_timer_t upkeep_timer;  /* ticks, registrations, health */
     uv_check_t turn;          /* the end of each turn: submit what waits */
-    bool stopping;
+    struct stopping stopping;
     unsigned closing; /* parts that have still to close */
     void (*stopped)(void *context);
     void *stopped_context;
@@ -53,8 +71,8 @@ struct node {
  * and the process should end. */
 bool node_start(struct node *node, uv_loop_t *loop, const struct node_options *options,
                 struct error *error);
-/* Refuses new calls, lets those that run end (bounded), writes what is in memory, closes; then
- * calls `stopped`. */
+/* Hands the leadership over, refuses new calls, lets those that run end (all of it bounded), writes
+ * what is in memory, closes; then calls `stopped`. Called again: cuts off whoever still waits. */
 void node_stop(struct node *node, void (*stopped)(void *context), void *context);
 
 /* What the core has met can't be survived: ends the process. `event` is the log line's. */

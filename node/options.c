@@ -15,6 +15,9 @@
 #include "base/bytes.h"
 
 #define CONFIG_FILE_BYTES ((size_t)64 << 10)
+/* Of what is said about the log in bytes. */
+#define LEAST_LOG_BYTES (UINT64_C(64) << 10)
+#define MOST_LOG_BYTES  (UINT64_C(1) << 40)
 
 enum option_name {
     OPTION_ID,
@@ -24,9 +27,18 @@ enum option_name {
     OPTION_ADVERTISE_CLIENT,
     OPTION_ADVERTISE_PEER,
     OPTION_INITIAL_CLUSTER,
+    OPTION_CLUSTER_ID,
+    OPTION_FORCE_NEW_CLUSTER,
+    OPTION_CONFIRM_DATA_LOSS,
     OPTION_ELECTION_TIMEOUT,
     OPTION_HEARTBEAT,
+    OPTION_DISK_RESERVE,
     OPTION_LOG_LEVEL,
+    OPTION_SNAPSHOT_LOG_ENTRIES,
+    OPTION_SNAPSHOT_LOG_BYTES,
+    OPTION_HELD_LOG_BYTES,
+    OPTION_LOG_SEGMENT_BYTES,
+    OPTION_SNAPSHOT_RATE,
     OPTION_CONFIG,
     OPTION_COUNT
 };
@@ -36,27 +48,53 @@ static const struct {
     const char *value;
     const char *help;
 } option_table[OPTION_COUNT] = {
-    [OPTION_ID] = {"id", "N", "this node's id, 1 or more; for ever"},
+    [OPTION_ID] = {"id", "N", "this node's id, 1 or more; for ever, and never another node's"},
     [OPTION_DATA] = {"data", "DIR", "where this node keeps its log and state"},
     [OPTION_CLIENT_ADDRESS] = {"client-address", "HOST:PORT",
                                "where clients connect (default " DEFAULT_CLIENT_ADDRESS ")"},
     [OPTION_PEER_ADDRESS] = {"peer-address", "HOST:PORT",
-                             "where the other nodes connect (default: as in --initial-cluster)"},
+                             "where the other nodes connect (default: --advertise-peer, or as in "
+                             "the list of members)"},
     [OPTION_ADVERTISE_CLIENT] = {"advertise-client", "HOST:PORT",
                                  "the client address as clients reach it (default: "
                                  "--client-address)"},
     [OPTION_ADVERTISE_PEER] = {"advertise-peer", "HOST:PORT",
-                               "the peer address as nodes reach it; must stand in "
-                               "--initial-cluster"},
+                               "the peer address as nodes reach it (default: as in "
+                               "--initial-cluster, or --peer-address)"},
     [OPTION_INITIAL_CLUSTER] = {"initial-cluster", "ID=HOST:PORT,...",
-                                "all nodes with their peer addresses; the same on each node, "
-                                "for ever"},
+                                "new directory: the nodes that found the cluster, with their peer "
+                                "addresses; the same on each of them"},
+    [OPTION_CLUSTER_ID] =
+        {"cluster-id", "HEX",
+         "new directory: the cluster that this node joins, once it is added there"},
+    [OPTION_FORCE_NEW_CLUSTER] = {"force-new-cluster", "NEWDIR",
+                                  "disaster recovery: run nothing, make NEWDIR out of --data, for "
+                                  "a cluster of this node alone; says what may be lost first"},
+    [OPTION_CONFIRM_DATA_LOSS] = {"confirm-data-loss", "HEX",
+                                  "with it: do it; the id of the cluster that is given up"},
     [OPTION_ELECTION_TIMEOUT] = {"election-timeout-ms", "MS",
                                  "no word from the leader for this long: elect (default 300)"},
     [OPTION_HEARTBEAT] = {"heartbeat-ms", "MS",
                           "the leader's word when idle (default: a quarter of the election "
                           "timeout)"},
+    [OPTION_DISK_RESERVE] = {"disk-reserve", "BYTES",
+                             "less than this free: take no commands (default 536870912; 0: "
+                             "none kept)"},
     [OPTION_LOG_LEVEL] = {"log-level", "LEVEL", "debug, info, warning or error (default info)"},
+    [OPTION_SNAPSHOT_LOG_ENTRIES] = {"snapshot-log-entries", "N",
+                                     "snapshot when the log has grown by so many entries "
+                                     "(default 200000)"},
+    [OPTION_SNAPSHOT_LOG_BYTES] = {"snapshot-log-bytes", "BYTES",
+                                   "snapshot when the log has grown by so much (default 256 MiB)"},
+    [OPTION_HELD_LOG_BYTES] = {"held-log-bytes", "BYTES",
+                               "while another node fetches a snapshot, none is taken until the log "
+                               "is this large (default 1 GiB)"},
+    [OPTION_LOG_SEGMENT_BYTES] = {"log-segment-bytes", "BYTES",
+                                  "size of the log's files, the least that is trimmed "
+                                  "(default 64 MiB)"},
+    [OPTION_SNAPSHOT_RATE] = {"snapshot-rate", "BYTES",
+                              "what leaves of snapshots per second, 0: no limit "
+                              "(default 64 MiB)"},
     [OPTION_CONFIG] = {"config", "FILE", "lines `name = value`; # begins a comment"},
 };
 
@@ -318,18 +356,138 @@ static const char *own_peer_address(const struct node_options *options)
     return NULL;
 }
 
-static bool fill(struct node_options *options, struct found *found, struct error *error)
+static bool parse_cluster_id(const struct found *found, enum option_name option,
+                             uint64_t *cluster_id, struct error *error)
 {
-    static const enum option_name needed[] = {OPTION_ID, OPTION_DATA, OPTION_INITIAL_CLUSTER};
-    for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
-        if (found->value[needed[i]] == NULL) {
-            return error_set(error, "--%s is needed (%s): see --help", option_table[needed[i]].name,
-                             option_table[needed[i]].help);
+    const char *text = found->value[option];
+    if (text == NULL) {
+        return true;
+    }
+    *cluster_id = strtoull(text, NULL, 16);
+    if (strlen(text) != 16 || strspn(text, "0123456789abcdefABCDEF") != 16 || *cluster_id == 0) {
+        return error_set(error,
+                         "%s: '%s' is not the id of a cluster, 16 hexadecimal digits as `holdfast "
+                         "cluster status` shows them",
+                         found->where[option], text);
+    }
+    return true;
+}
+
+/* When snapshots are taken, what they may keep, and how fast they leave. */
+static bool fill_snapshots(struct node_options *options, const struct found *found,
+                           struct error *error)
+{
+    const struct {
+        enum option_name name;
+        uint64_t low;
+        uint64_t high;
+        uint64_t fallback;
+        uint64_t *number;
+    } numbers[] = {
+        {OPTION_SNAPSHOT_LOG_ENTRIES, 1, LIMIT_HELD_LOG_ENTRIES, SNAPSHOT_LOG_ENTRIES,
+         &options->snapshot_log_entries},
+        {OPTION_SNAPSHOT_LOG_BYTES, LEAST_LOG_BYTES, MOST_LOG_BYTES, SNAPSHOT_LOG_BYTES,
+         &options->snapshot_log_bytes},
+        {OPTION_HELD_LOG_BYTES, LEAST_LOG_BYTES, MOST_LOG_BYTES, HELD_LOG_BYTES,
+         &options->held_log_bytes},
+        {OPTION_LOG_SEGMENT_BYTES, LEAST_LOG_BYTES, LIMIT_LOG_SEGMENT_BYTES, LOG_SEGMENT_BYTES,
+         &options->log_segment_bytes},
+        {OPTION_SNAPSHOT_RATE, 0, MOST_LOG_BYTES, SNAPSHOT_RATE_BYTES,
+         &options->snapshot_rate_bytes},
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        *numbers[i].number = numbers[i].fallback;
+        if (found->value[numbers[i].name] != NULL &&
+            !parse_number(found, numbers[i].name, numbers[i].low, numbers[i].high,
+                          numbers[i].number, error)) {
+            return false;
         }
     }
-    uint64_t number;
-    if (!parse_number(found, OPTION_ID, 1, UINT32_MAX, &options->id, error)) {
+    if (options->held_log_bytes < options->snapshot_log_bytes) {
+        return error_set(error,
+                         "--held-log-bytes %" PRIu64
+                         " must be at least --snapshot-log-bytes %" PRIu64
+                         ": a snapshot that another node fetches is kept for longer, not shorter",
+                         options->held_log_bytes, options->snapshot_log_bytes);
+    }
+    if (options->snapshot_rate_bytes > 0 &&
+        options->snapshot_rate_bytes < LEAST_SNAPSHOT_RATE_BYTES) {
+        return error_set(error,
+                         "--snapshot-rate %" PRIu64 " is too slow: at least %" PRIu64
+                         " bytes per second, or 0 for no limit",
+                         options->snapshot_rate_bytes, LEAST_SNAPSHOT_RATE_BYTES);
+    }
+    return true;
+}
+
+/* Where peers connect: told, or left to the list of members on disk. */
+static bool fill_peer_addresses(struct node_options *options, struct found *found,
+                                struct error *error)
+{
+    if (found->value[OPTION_PEER_ADDRESS] != NULL) {
+        found_set(found, OPTION_ADVERTISE_PEER, found->value[OPTION_PEER_ADDRESS],
+                  found->where[OPTION_PEER_ADDRESS]);
+    }
+    if (found->value[OPTION_ADVERTISE_PEER] == NULL) {
+        return true;
+    }
+    found_set(found, OPTION_PEER_ADDRESS, found->value[OPTION_ADVERTISE_PEER],
+              found->where[OPTION_ADVERTISE_PEER]);
+    options->peer_address = memory_strdup(found->value[OPTION_PEER_ADDRESS]);
+    options->advertise_peer = memory_strdup(found->value[OPTION_ADVERTISE_PEER]);
+    return check_reachable(options->advertise_peer, found->where[OPTION_ADVERTISE_PEER], error);
+}
+
+/* One of those who found the cluster, or did once. */
+static bool fill_founder(struct node_options *options, struct found *found, struct error *error)
+{
+    const char *where = found->where[OPTION_INITIAL_CLUSTER];
+    options->initial_cluster = memory_strdup(found->value[OPTION_INITIAL_CLUSTER]);
+    if (!parse_members(options, where, error)) {
         return false;
+    }
+    if (options->id == 0) {
+        return error_set(error, "--id is needed with %s: which of these nodes is this one?", where);
+    }
+    const char *own = own_peer_address(options);
+    if (own == NULL) {
+        return error_set(error,
+                         "%s: node %" PRIu64 " (--id) does not stand in it; a node that joins a "
+                         "cluster later is given --cluster-id instead",
+                         where, options->id);
+    }
+    found_set(found, OPTION_ADVERTISE_PEER, own, "--initial-cluster");
+    if (strcmp(found->value[OPTION_ADVERTISE_PEER], own) != 0) {
+        return error_set(error, "%s: %s is not node %" PRIu64 "'s address in --initial-cluster, %s",
+                         found->where[OPTION_ADVERTISE_PEER], found->value[OPTION_ADVERTISE_PEER],
+                         options->id, own);
+    }
+    options->advertise_peer = memory_strdup(own);
+    found_set(found, OPTION_PEER_ADDRESS, own, "--initial-cluster");
+    options->peer_address = memory_strdup(found->value[OPTION_PEER_ADDRESS]);
+    return true;
+}
+
+static bool fill(struct node_options *options, struct found *found, struct error *error)
+{
+    if (found->value[OPTION_DATA] == NULL) {
+        return error_set(error, "--data is needed (%s): see --help",
+                         option_table[OPTION_DATA].help);
+    }
+    uint64_t number;
+    if (found->value[OPTION_ID] != NULL &&
+        !parse_number(found, OPTION_ID, 1, UINT32_MAX, &options->id, error)) {
+        return false;
+    }
+    if (!parse_cluster_id(found, OPTION_CLUSTER_ID, &options->cluster_id, error) ||
+        !parse_cluster_id(found, OPTION_CONFIRM_DATA_LOSS, &options->confirmed_cluster_id, error)) {
+        return false;
+    }
+    if (found->value[OPTION_FORCE_NEW_CLUSTER] != NULL) {
+        options->force_new_cluster = memory_strdup(found->value[OPTION_FORCE_NEW_CLUSTER]);
+    } else if (options->confirmed_cluster_id != 0) {
+        return error_set(error, "%s goes with --force-new-cluster",
+                         found->where[OPTION_CONFIRM_DATA_LOSS]);
     }
     options->election_timeout_ms = DEFAULT_ELECTION_TIMEOUT_MS;
     if (found->value[OPTION_ELECTION_TIMEOUT] != NULL) {
@@ -351,6 +509,12 @@ static bool fill(struct node_options *options, struct found *found, struct error
                          "or a few late heartbeats start an election",
                          options->heartbeat_ms, options->election_timeout_ms);
     }
+    options->disk_reserve_bytes = DISK_RESERVE_BYTES;
+    if (found->value[OPTION_DISK_RESERVE] != NULL &&
+        !parse_number(found, OPTION_DISK_RESERVE, 0, LIMIT_DISK_RESERVE_BYTES,
+                      &options->disk_reserve_bytes, error)) {
+        return false;
+    }
     options->log_level = LOG_INFO;
     if (found->value[OPTION_LOG_LEVEL] != NULL &&
         !log_level_parse(found->value[OPTION_LOG_LEVEL], &options->log_level)) {
@@ -358,6 +522,9 @@ static bool fill(struct node_options *options, struct found *found, struct error
                          found->where[OPTION_LOG_LEVEL], found->value[OPTION_LOG_LEVEL]);
     }
 
+    if (!fill_snapshots(options, found, error)) {
+        return false;
+    }
     found_set(found, OPTION_CLIENT_ADDRESS, DEFAULT_CLIENT_ADDRESS, "--client-address");
     static const enum option_name addresses[] = {OPTION_CLIENT_ADDRESS, OPTION_PEER_ADDRESS,
                                                  OPTION_ADVERTISE_CLIENT, OPTION_ADVERTISE_PEER};
@@ -370,7 +537,6 @@ static bool fill(struct node_options *options, struct found *found, struct error
         return error_set(error, "%s: an empty path", found->where[OPTION_DATA]);
     }
     options->data = memory_strdup(found->value[OPTION_DATA]);
-    options->initial_cluster = memory_strdup(found->value[OPTION_INITIAL_CLUSTER]);
     options->client_address = memory_strdup(found->value[OPTION_CLIENT_ADDRESS]);
     found_set(found, OPTION_ADVERTISE_CLIENT, options->client_address, "--client-address");
     options->advertise_client = memory_strdup(found->value[OPTION_ADVERTISE_CLIENT]);
@@ -378,24 +544,9 @@ static bool fill(struct node_options *options, struct found *found, struct error
         return false;
     }
 
-    if (!parse_members(options, found->where[OPTION_INITIAL_CLUSTER], error)) {
-        return false;
-    }
-    const char *own = own_peer_address(options);
-    if (own == NULL) {
-        return error_set(error, "%s: node %" PRIu64 " (--id) does not stand in it",
-                         found->where[OPTION_INITIAL_CLUSTER], options->id);
-    }
-    found_set(found, OPTION_ADVERTISE_PEER, own, "--initial-cluster");
-    if (strcmp(found->value[OPTION_ADVERTISE_PEER], own) != 0) {
-        return error_set(error, "%s: %s is not node %" PRIu64 "'s address in --initial-cluster, %s",
-                         found->where[OPTION_ADVERTISE_PEER], found->value[OPTION_ADVERTISE_PEER],
-                         options->id, own);
-    }
-    options->advertise_peer = memory_strdup(own);
-    found_set(found, OPTION_PEER_ADDRESS, own, "--initial-cluster");
-    options->peer_address = memory_strdup(found->value[OPTION_PEER_ADDRESS]);
-    return true;
+    return found->value[OPTION_INITIAL_CLUSTER] != NULL
+               ? fill_founder(options, found, error)
+               : fill_peer_addresses(options, found, error);
 }
 
 enum options_outcome options_read(struct node_options *options, int argc, char **argv,
@@ -424,13 +575,19 @@ void options_free(struct node_options *options)
     free(options->advertise_client);
     free(options->advertise_peer);
     free(options->initial_cluster);
+    free(options->force_new_cluster);
     *options = (struct node_options){0};
 }
 
 void options_print_help(void)
 {
-    printf("holdfastd - one node of a replicated stock ledger\n\n"
-           "usage: holdfastd --id N --data DIR --initial-cluster ID=HOST:PORT,... [OPTION]...\n\n");
+    printf(
+        "holdfastd - one node of a replicated stock ledger\n\n"
+        "usage: holdfastd --id N --data DIR --initial-cluster ID=HOST:PORT,... [OPTION]...\n"
+        "       holdfastd --id N --data DIR --cluster-id HEX --peer-address HOST:PORT [OPTION]...\n"
+        "       holdfastd --data DIR [OPTION]...\n\n"
+        "The first founds a cluster, the second joins one (see `holdfast cluster add`), the third "
+        "starts a node\nthat has its directory.\n\n");
     for (int i = 0; i < OPTION_COUNT; i++) {
         char left[48];
         snprintf(left, sizeof left, "--%s %s", option_table[i].name, option_table[i].value);

@@ -16,17 +16,28 @@
 #include "raft/replica.h"
 
 struct node_options {
-    uint64_t id;
+    uint64_t id; /* 0: as the data directory says (identity.h) */
     char *data;
-    char *client_address;   /* where clients connect */
-    char *peer_address;     /* where other nodes connect; default: as in the initial cluster */
-    char *advertise_client; /* what others are told; default: client_address */
-    char *advertise_peer;   /* default: as in the initial cluster */
-    char *initial_cluster;
+    char *client_address;    /* where clients connect */
+    char *peer_address;      /* where other nodes connect; default: advertise_peer. NULL: as the
+                                members' list on disk says */
+    char *advertise_client;  /* what others are told; default: client_address */
+    char *advertise_peer;    /* default: as in the initial cluster, else peer_address. NULL: as on
+                                disk */
+    char *initial_cluster;   /* NULL: not given */
+    uint64_t cluster_id;     /* 0: not given */
+    char *force_new_cluster; /* a directory to make, instead of running (recovery.h); NULL: run */
+    uint64_t confirmed_cluster_id;
     uint32_t election_timeout_ms;
     uint32_t heartbeat_ms;
+    uint64_t disk_reserve_bytes;
     enum log_level log_level;
-    struct replica_member members[LIMIT_NODES]; /* parsed from initial_cluster */
+    uint64_t snapshot_log_entries; /* a snapshot when the log has grown by this, */
+    uint64_t snapshot_log_bytes;   /* or by this */
+    uint64_t held_log_bytes;       /* while another node fetches a state: not before this */
+    uint64_t log_segment_bytes;
+    uint64_t snapshot_rate_bytes;               /* per second; 0: no limit */
+    struct replica_member members[LIMIT_NODES]; /* parsed from initial_cluster: may be none */
     size_t member_count;
 };
 

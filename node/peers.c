@@ -1,23 +1,77 @@
 /*
- * peers.c - what a node makes of the other members: who may join, who is connected under which
- * incarnation, who refuses us.
+ * peers.c - what a node makes of the other nodes: whom it connects to, who may join, who is
+ * connected under which incarnation, who refuses us.
+ *
+ * The members are the replica's latest ones: the transport follows them (peers_follow, at each
+ * upkeep), and is told again when a change commits, for only then is who was removed refused.
  *
  * Possible failures: a state that can't be read ends the process, and so does being refused by so
- * many that no majority is left.
+ * many that no majority is left. A node that was removed goes on, says so, and connects to nobody:
+ * whoever asks it shall hear why it does not serve.
  */
 #include "peers.h"
 
-#include "core/members.h"
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "core/core.h"
 #include "node.h"
+
+/* ---- who refuses us ---- */
+
+static void forget_refusal(struct node *node, uint64_t id)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < node->refusal_count; i++) {
+        if (node->refusals[i] != id) {
+            node->refusals[kept++] = node->refusals[i];
+        }
+    }
+    node->refusal_count = kept;
+}
+
+static void note_refusal(struct node *node, uint64_t id)
+{
+    forget_refusal(node, id);
+    if (node->refusal_count < LIMIT_PEERS_KNOWN) {
+        node->refusals[node->refusal_count++] = id;
+    }
+}
+
+static bool refuses(const struct node *node, uint64_t id)
+{
+    for (size_t i = 0; i < node->refusal_count; i++) {
+        if (node->refusals[i] == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Is a majority of the voters left that does not refuse us? A node without members has none to
+ * count. */
+static bool majority_is_left(const struct node *node)
+{
+    struct replica_member members[LIMIT_NODES];
+    size_t count = replica_members(node->core.replica, members, LIMIT_NODES);
+    size_t voters = 0;
+    size_t refusals = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (members[i].role == REPLICA_VOTER) {
+            voters++;
+            refusals += refuses(node, members[i].id);
+        }
+    }
+    return voters == 0 || voters - refusals >= voters / 2 + 1;
+}
+
+/* ---- the transport's events ---- */
 
 void peers_connected(void *context, uint64_t peer_id, uint64_t incarnation,
                      const char *client_address)
 {
     struct node *node = context;
-    size_t slot = core_member_slot(&node->core, peer_id);
-    if (slot < LIMIT_NODES) {
-        node->refused[slot] = false;
-    }
+    forget_refusal(node, peer_id);
     log_info("peer-connected", LOG_NUMBER("peer", peer_id), LOG_TEXT("client", client_address));
     if (node->closing == 0) {
         core_peer_connected(&node->core, peer_id, incarnation);
@@ -41,30 +95,98 @@ bool peers_admit(void *context, uint64_t peer_id, uint64_t incarnation, struct e
     return admitted;
 }
 
-/* A node that so many members refuse that the rest can't make a majority with it will never take
+uint64_t peers_removed_at(void *context, uint64_t peer_id)
+{
+    struct node *node = context;
+    struct error error;
+    uint64_t removed_index;
+    node_must("state", core_find_removed(&node->core, peer_id, &removed_index, &error), &error);
+    return removed_index;
+}
+
+void peers_told_removed(void *context, uint64_t peer_id, uint64_t removed_index)
+{
+    struct node *node = context;
+    (void)peer_id; /* its words follow (peers_refused) */
+    if (node->closing == 0) {
+        core_told_removed(&node->core, removed_index);
+    }
+}
+
+/* A node that so many voters refuse that the rest can't make a majority with it will never take
  * part: it says so and ends. One refusal may be the other's mistake. */
 void peers_refused(void *context, uint64_t peer_id, const char *reason)
 {
     struct node *node = context;
     log_error("refused-by-peer", LOG_NUMBER("peer", peer_id), LOG_TEXT("reason", reason));
-    size_t slot = core_member_slot(&node->core, peer_id);
-    if (slot < LIMIT_NODES) {
-        node->refused[slot] = true;
-    }
-    size_t refusals = 0;
-    for (size_t i = 0; i < node->options->member_count; i++) {
-        refusals += node->refused[i];
-    }
-    size_t majority = node->options->member_count / 2 + 1;
-    if (node->options->member_count - refusals < majority) {
+    note_refusal(node, peer_id);
+    bool was_removed = node->core.removed_index != 0 || node->core.told_removed_index != 0;
+    if (node->closing == 0 && !was_removed && !majority_is_left(node)) {
         log_fatal("refused", reason);
     }
 }
 
-/* Somebody who is no member of this cluster, or not the one it says: already limited in rate by the
+/* Somebody who is not of this cluster, or not the one it says: already limited in rate by the
  * transport. */
 void peers_turned_away(void *context, const char *who, const char *reason)
 {
     (void)context;
     log_warning("turned-away", LOG_TEXT("who", who), LOG_TEXT("reason", reason));
+}
+
+/* ---- whom we connect to ---- */
+
+static void note_removal(struct node *node)
+{
+    uint64_t index = node->core.removed_index;
+    if (index == node->removed_index) {
+        return;
+    }
+    node->removed_index = index;
+    if (index != 0) {
+        log_error("removed", LOG_NUMBER("index", index),
+                  LOG_TEXT("message",
+                           "this node was removed from the cluster: it serves nobody any "
+                           "more; stop it, its directory is not needed"));
+    }
+}
+
+bool peers_describe_outsider(const struct node *node, char *text, size_t size)
+{
+    if (node->core.removed_index != 0) {
+        snprintf(text, size,
+                 "this node was removed from the cluster, at log index %" PRIu64
+                 "; nothing was executed: ask the nodes that are members",
+                 node->core.removed_index);
+        return true;
+    }
+    if (replica_members_index(node->core.replica) == 0) {
+        snprintf(text, size,
+                 "this node waits to be added to its cluster (`holdfast cluster add`); nothing was "
+                 "executed: ask the nodes that are members");
+        return true;
+    }
+    return false;
+}
+
+void peers_follow(struct node *node)
+{
+    struct replica_member members[LIMIT_NODES];
+    const struct replica *replica = node->core.replica;
+    bool was_removed = node->core.removed_index != 0;
+    const struct followed now = {
+        .version = replica_members_version(replica),
+        .committed_index = replica_committed_members_index(replica),
+        .nobody = was_removed,
+    };
+    note_removal(node);
+    if (node->is_following && now.version == node->followed.version &&
+        now.committed_index == node->followed.committed_index &&
+        now.nobody == node->followed.nobody) {
+        return;
+    }
+    node->is_following = true;
+    node->followed = now;
+    size_t count = was_removed ? 0 : replica_members(replica, members, LIMIT_NODES);
+    transport_follow(node->transport, members, count);
 }

@@ -2,8 +2,8 @@
  * pending_call.c - from the proposer's words to the client's: each result is packed as it comes,
  * for what it views is the ledger's.
  *
- * Possible failures, each answered: RESOURCE_EXHAUSTED (queue full), UNAVAILABLE (surely not
- * executed), UNKNOWN (outcome unknown), CANCELLED, INVALID_ARGUMENT (a page token that only the
+ * Possible failures, each answered: RESOURCE_EXHAUSTED (queue full, disk low), UNAVAILABLE (surely
+ * not executed), UNKNOWN (outcome unknown), CANCELLED, INVALID_ARGUMENT (a page token that only the
  * ledger can judge). A state that can't be read ends the process.
  */
 #include "pending_call.h"
@@ -176,6 +176,11 @@ void pending_call_read(struct node *node, struct rpc_call *call, enum query_kind
 bool pending_call_refused_unread(struct node *node, struct rpc_call *call, size_t message_bytes,
                                  bool is_read)
 {
+    struct error why;
+    if (!is_read && disk_watch_refuses(node->core.disk_watch, &why)) {
+        rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "%s; nothing was executed", why.text);
+        return true;
+    }
     bool full = is_read ? reads_is_full(node->core.reads, message_bytes)
                         : proposer_is_full(node->core.proposer, message_bytes);
     if (full) {

@@ -21,8 +21,8 @@ void pending_call_propose(struct node *node, struct rpc_call *call, struct admit
                           enum pending_shape shape);
 void pending_call_read(struct node *node, struct rpc_call *call, enum query_kind kind,
                        const struct query_freshness *freshness, struct bytes request);
-/* True, and the call is answered: the queue would not take so many bytes. Before anything is
- * decoded: under overload most requests come this far only. */
+/* True, and the call is answered: the queue would not take so many bytes, or, of a command, the
+ * disk is low. Before anything is decoded: under overload most requests come this far only. */
 bool pending_call_refused_unread(struct node *node, struct rpc_call *call, size_t message_bytes,
                                  bool is_read);
 

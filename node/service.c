@@ -22,6 +22,12 @@ const struct rpc_method service_methods[] = {
     {LEDGER("ListHistory"), ledger_service_list_history},
     {CLUSTER("Status"), cluster_service_status},
     {CLUSTER("Verify"), cluster_service_verify},
+    {CLUSTER("AddServer"), cluster_service_add_server},
+    {CLUSTER("PromoteServer"), cluster_service_promote_server},
+    {CLUSTER("RemoveServer"), cluster_service_remove_server},
+    {CLUSTER("TransferLeadership"), cluster_service_transfer_leadership},
+    {CLUSTER("TakeSnapshot"), snapshot_service_take},
+    {CLUSTER("RaiseLedgerVersion"), upgrade_service_raise},
 };
 
 const size_t service_method_count = sizeof service_methods / sizeof service_methods[0];

@@ -29,5 +29,12 @@ void ledger_service_list_history(void *context, struct rpc_call *call, struct by
 /* cluster_service.c */
 void cluster_service_status(void *context, struct rpc_call *call, struct bytes message);
 void cluster_service_verify(void *context, struct rpc_call *call, struct bytes message);
+void cluster_service_add_server(void *context, struct rpc_call *call, struct bytes message);
+void cluster_service_promote_server(void *context, struct rpc_call *call, struct bytes message);
+void cluster_service_remove_server(void *context, struct rpc_call *call, struct bytes message);
+void cluster_service_transfer_leadership(void *context, struct rpc_call *call,
+                                         struct bytes message);
+void upgrade_service_raise(void *context, struct rpc_call *call, struct bytes message);
+void snapshot_service_take(void *context, struct rpc_call *call, struct bytes message);
 
 #endif

@@ -5,6 +5,7 @@
  * cluster id is a hash of these bytes: nodes that were told different things have different cluster
  * ids and refuse each other, instead of agreeing on logs that differ in their first entry.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/hash.h"
@@ -17,6 +18,31 @@ static int compare_ids(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
+uint64_t replica_cluster_id(struct bytes bootstrap)
+{
+    return hash128_of(bootstrap).low;
+}
+
+bool replica_address_in(struct bytes configuration, uint64_t id,
+                        char address[LIMIT_ADDRESS_BYTES + 1])
+{
+    struct raft_configuration decoded;
+    struct error error;
+    bool found = false;
+    if (!configuration_is_sound(configuration, &error) ||
+        !configuration_decode(configuration, &decoded, &error)) {
+        return false;
+    }
+    for (unsigned i = 0; i < decoded.n; i++) {
+        if (decoded.servers[i].id == id) {
+            snprintf(address, LIMIT_ADDRESS_BYTES + 1, "%s", decoded.servers[i].address);
+            found = true;
+        }
+    }
+    raft_configuration_close(&decoded);
+    return found;
+}
+
 bool replica_bootstrap_entry(const struct replica_member *members, size_t count, struct buffer *out,
                              uint64_t *cluster_id, struct error *error)
 {
@@ -26,7 +52,7 @@ bool replica_bootstrap_entry(const struct replica_member *members, size_t count,
     bool encoded = configuration_encode(sorted, count, out, error);
     free(sorted);
     if (encoded) {
-        *cluster_id = hash128_of(bytes_of(out->data + begin, out->len - begin)).low;
+        *cluster_id = replica_cluster_id(bytes_of(out->data + begin, out->len - begin));
     }
     return encoded;
 }

@@ -98,6 +98,7 @@ void replica_remember_change(struct replica *replica, struct entry *entry)
                                           replica->change_capacity * sizeof(struct entry *));
     }
     replica->changes[replica->change_count++] = entry_reference(entry);
+    replica->members_version++;
 }
 
 static bool store_hard_state(struct replica *replica, struct error *error)
@@ -175,6 +176,7 @@ static void truncate_from(struct replica *replica, uint64_t index)
     while (replica->change_count > 0 &&
            replica->changes[replica->change_count - 1]->index >= index) {
         entry_release(replica->changes[--replica->change_count]);
+        replica->members_version++;
     }
 }
 

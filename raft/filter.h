@@ -17,6 +17,10 @@
 bool filter_message_is_sound(uint64_t peer_id, const struct peer_message *message,
                              struct error *why);
 
+/* If it brings entry 1: is that the one which founded this cluster (rule 0)? Else ignored. A node
+ * that joins has no other to hold it against. */
+bool filter_append_is_of_cluster(const struct peer_message *append, uint64_t cluster_id);
+
 /* ---- filter_term.c: rule 5 ---- */
 
 /* An AppendEntries of a leader that has been replaced: not fed, answered with the rejection. */

@@ -175,7 +175,21 @@ bool filter_message_is_sound(uint64_t peer_id, const struct peer_message *messag
         return read_is_sound(message, message->read_answer.round, message->read_answer.index, why);
     case PEER_CHECKPOINT_ASK:
     case PEER_CHECKPOINT_PART:
+    case PEER_DIGEST_REPORT:
+    case PEER_DIGEST_DIFFERS:
+    case PEER_PING:
+    case PEER_PONG:
         break; /* the owners' */
     }
     return error_set(why, "unknown message type %d", (int)message->type);
+}
+
+bool filter_append_is_of_cluster(const struct peer_message *append, uint64_t cluster_id)
+{
+    if (append->append_entries.prev_log_index > 0 || append->append_entries.entry_count == 0) {
+        return true;
+    }
+    const struct entry *first = append->append_entries.entries[0];
+    return first->type == ENTRY_CHANGE && first->term == 1 &&
+           replica_cluster_id(first->data) == cluster_id;
 }

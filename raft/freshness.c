@@ -34,6 +34,7 @@
  */
 #include <stdlib.h>
 
+#include "base/planted.h"
 #include "replica_internal.h"
 
 void replica_freshness_settle(struct replica *replica)
@@ -41,7 +42,9 @@ void replica_freshness_settle(struct replica *replica)
     struct replica_freshness *freshness = &replica->freshness;
     while (freshness->waiting_count > 0) {
         const struct replica_moment *next = &freshness->waiting[0];
-        if (replica->applied_index < next->commit_index || replica->applied_term < next->term) {
+        bool is_applied =
+            replica->applied_index >= next->commit_index && replica->applied_term >= next->term;
+        if (!is_applied && !PLANTED(AGE_BEFORE_APPLIED)) {
             return;
         }
         if (next->ms > freshness->as_of_ms) {
@@ -87,6 +90,9 @@ static uint64_t confirmed_ms(const struct replica *replica)
             }
         }
     }
+    if (PLANTED(AGE_OF_OLD_ECHO)) {
+        return replica->now_ms;
+    }
     qsort(heard_ms, count, sizeof heard_ms[0], later_first);
     return heard_ms[count / 2];
 }
@@ -124,6 +130,10 @@ struct peer_clock replica_freshness_for_result(const struct replica *replica,
 void replica_freshness_heard_leader(struct replica *replica, const struct peer_message *append)
 {
     const struct peer_clock *clock = &append->append_entries.clock;
+    if (PLANTED(AGE_OF_LAST_APPEND)) {
+        note(replica, replica->now_ms, append->append_entries.leader_commit);
+        return;
+    }
     if (clock->echo_ms <= replica->now_ms && clock->echo_ms > clock->confirmed_ago_ms) {
         note(replica, clock->echo_ms - clock->confirmed_ago_ms,
              append->append_entries.leader_commit);

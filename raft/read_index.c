@@ -41,6 +41,7 @@
  */
 #include <assert.h>
 
+#include "base/planted.h"
 #include "configuration.h"
 #include "replica_internal.h"
 
@@ -56,6 +57,10 @@ bool replica_read_join(struct replica *replica, uint64_t *round)
     assert(replica->started && !replica->in_turn);
     if (replica->broken || (replica->state != REPLICA_LEADER && replica->leader_id == 0)) {
         return false;
+    }
+    if (PLANTED(READ_JOINS_SENT_ROUND) && reads->under_way && reads->own_round != 0) {
+        *round = reads->own_round;
+        return true;
     }
     reads->wanted = true;
     *round = reads->collecting;
@@ -116,7 +121,7 @@ static void count_majority(struct replica *replica)
     for (size_t i = 0; i < reads->voter_count; i++) {
         agreed += reads->agreed[i];
     }
-    if (agreed <= reads->voter_count / 2) {
+    if (agreed <= reads->voter_count / 2 && !PLANTED(READ_UNCONFIRMED)) {
         return;
     }
     for (size_t i = 0; i < LIMIT_PEERS_KNOWN; i++) {
@@ -168,7 +173,7 @@ static bool is_due(const struct replica *replica)
 static void lead_rounds(struct replica *replica)
 {
     struct replica_reads *reads = &replica->reads;
-    if (!replica_barrier_is_applied(replica)) {
+    if (!replica_barrier_is_applied(replica) && !PLANTED(READ_BEFORE_BARRIER)) {
         return;
     }
     if (!reads->under_way) {
@@ -250,22 +255,51 @@ static void follow_rounds(struct replica *replica)
     }
 }
 
-void replica_receive_read_answer(struct replica *replica, uint64_t peer_id,
-                                 const struct peer_message *answer)
+/* The index is a commit index, and the next append may be a heartbeat away: what we are known to
+ * share with the leader is applied now. libraft gets to know it as from an empty append of the
+ * leader behind that entry, for nothing may be applied of which it does not know that it is
+ * committed (snapshot.c); its answer to that nobody has asked for. */
+static bool feed_commit(struct replica *replica, uint64_t index, struct error *error)
+{
+    const struct entry *entry = tail_get(&replica->tail, index);
+    if (replica->matched_term != replica->term || index > replica->matched_index ||
+        index <= replica->commit_index || entry == NULL || replica->install.under_way) {
+        return true;
+    }
+    if (PLANTED(READ_ANSWER_UNTOLD)) {
+        replica->commit_index = index;
+        return true;
+    }
+    struct raft_message message = {
+        .type = RAFT_APPEND_ENTRIES,
+        .append_entries =
+            {
+                .term = replica->term,
+                .prev_log_index = index,
+                .prev_log_term = entry->term,
+                .leader_commit = index,
+            },
+    };
+    replica->is_silent = true;
+    bool fed = replica_feed_message(replica, replica->leader_id, &message, NULL, 0, error);
+    replica->is_silent = false;
+    return fed;
+}
+
+bool replica_receive_read_answer(struct replica *replica, uint64_t peer_id,
+                                 const struct peer_message *answer, struct error *error)
 {
     struct replica_reads *reads = &replica->reads;
     uint64_t index = answer->read_answer.index;
     if (!reads->under_way || peer_id != replica->leader_id ||
         answer->read_answer.round != reads->number) {
-        return;
+        return true;
     }
-    /* The index is a commit index, and the next append may be a heartbeat away: what we are known
-     * to share with the leader is applied now. */
-    if (replica->matched_term == replica->term && index <= replica->matched_index &&
-        index > replica->commit_index) {
-        replica->commit_index = index;
+    if (!feed_commit(replica, index, error)) {
+        return false;
     }
     end_confirmed(replica, index);
+    return true;
 }
 
 /* ---- both ---- */

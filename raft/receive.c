@@ -123,6 +123,10 @@ static bool receive_append_entries(struct replica *replica, uint64_t peer_id,
     if (replica->state == REPLICA_LEADER && append->append_entries.term == replica->term) {
         return true;
     }
+    if (!filter_append_is_of_cluster(append, replica->cluster_id)) {
+        replica->refused_count++;
+        return true;
+    }
     filter_append_skip_trimmed(append, replica->first_index, replica->snapshot.index,
                                replica->snapshot.term);
     bool full = replica_backlog_is_full(replica);
@@ -219,19 +223,19 @@ static bool receive_reply(struct replica *replica, struct replica_peer *peer,
     return replica_feed_message(replica, peer->id, &message, NULL, 0, error);
 }
 
-/* Nothing for libraft, which knows no reads. */
-static void receive_read_reply(struct replica *replica, const struct replica_peer *peer,
-                               const struct peer_message *reply)
+/* libraft knows no reads; what is committed they may tell it. */
+static bool receive_read_reply(struct replica *replica, const struct replica_peer *peer,
+                               const struct peer_message *reply, struct error *error)
 {
     struct filter_asked asked = what_was_asked(replica, peer);
     if (!filter_reply_counts(reply, &asked)) {
-        return;
+        return true;
     }
-    if (reply->type == PEER_READ_INDEX_RESULT) {
-        replica_receive_read_index_result(replica, peer->id, reply);
-    } else {
-        replica_receive_read_answer(replica, peer->id, reply);
+    if (reply->type == PEER_READ_ANSWER) {
+        return replica_receive_read_answer(replica, peer->id, reply, error);
     }
+    replica_receive_read_index_result(replica, peer->id, reply);
+    return true;
 }
 
 static bool receive_timeout_now(struct replica *replica, uint64_t peer_id,
@@ -281,13 +285,16 @@ bool replica_receive_message(struct replica *replica, uint64_t peer_id,
         return true;
     case PEER_READ_INDEX_RESULT:
     case PEER_READ_ANSWER:
-        receive_read_reply(replica, peer, message);
-        return true;
+        return receive_read_reply(replica, peer, message, error);
     case PEER_READ_ASK:
         replica_receive_read_ask(replica, peer, message);
         return true;
     case PEER_CHECKPOINT_ASK:
     case PEER_CHECKPOINT_PART:
+    case PEER_DIGEST_REPORT:
+    case PEER_DIGEST_DIFFERS:
+    case PEER_PING:
+    case PEER_PONG:
         break; /* not sound: the owner's, and the owner has not taken it */
     }
     return true;

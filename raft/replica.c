@@ -201,7 +201,8 @@ static size_t inflight_entries(const struct replica *replica)
 bool replica_can_submit(const struct replica *replica)
 {
     return replica->started && !replica->broken && replica->state == REPLICA_LEADER &&
-           replica->barrier_term == replica->term && replica->transfer.to == 0 &&
+           replica->barrier_term == replica->term &&
+           (replica->transfer.to == 0 || PLANTED(SUBMIT_WHILE_TRANSFERRING)) &&
            inflight_entries(replica) < replica->limits.inflight_entries &&
            replica->inflight_bytes < replica->limits.inflight_bytes &&
            /* What earlier leaderships wrote may still wait for a slow disk. */
@@ -290,6 +291,54 @@ size_t replica_members(const struct replica *replica, struct replica_member *mem
         members[i].address = server->address;
     }
     return configuration->n;
+}
+
+uint64_t replica_members_version(const struct replica *replica)
+{
+    return replica->members_version;
+}
+
+uint64_t replica_members_index(const struct replica *replica)
+{
+    uint64_t uncommitted = replica->raft.configuration_uncommitted_index;
+    return uncommitted != 0 ? uncommitted : replica->raft.configuration_committed_index;
+}
+
+/* The last one up to the commit index, which may be ahead of the cursor of rule 8: what the owner
+ * had applied when this life began was committed. */
+static const struct entry *committed_members(const struct replica *replica)
+{
+    const struct entry *latest = NULL;
+    if (replica->settled_count > 0) {
+        latest = replica->settled[replica->settled_count - 1];
+    }
+    for (size_t i = 0; i < replica->change_count; i++) {
+        if (replica->changes[i]->index <= replica->commit_index) {
+            latest = replica->changes[i];
+        }
+    }
+    return latest;
+}
+
+uint64_t replica_committed_members_index(const struct replica *replica)
+{
+    const struct entry *latest = committed_members(replica);
+    return latest != NULL ? latest->index : 0;
+}
+
+bool replica_is_committed_member(const struct replica *replica, uint64_t id)
+{
+    const struct entry *latest = committed_members(replica);
+    struct raft_configuration configuration;
+    struct error error;
+    if (latest == NULL) {
+        return false;
+    }
+    bool decoded = configuration_decode(latest->data, &configuration, &error);
+    assert(decoded); /* it was found sound when it came */
+    bool is_member = configuration_has(&configuration, id);
+    raft_configuration_close(&configuration);
+    return is_member;
 }
 
 size_t replica_voters(const struct replica *replica, uint64_t *voters)

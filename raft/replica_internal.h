@@ -108,7 +108,8 @@ struct replica {
     uint64_t id;
     uint32_t election_timeout_ms;
     uint32_t heartbeat_ms;
-    struct buffer bootstrap; /* the bytes of entry 1 */
+    struct buffer bootstrap; /* the bytes of entry 1; empty: of a node that joins */
+    uint64_t cluster_id;     /* their hash */
     struct replica_limits limits;
 
     bool started;
@@ -132,8 +133,7 @@ struct replica {
     uint64_t matched_index;
     uint64_t matched_term;
 
-    /* The log: last >= durable, last >= commit >= applied; libraft's commit index may lag behind
-     * ours after a restart, when the owner has applied more than START can know of. */
+    /* The log: last >= durable, last >= commit >= applied; ours is libraft's commit index. */
     struct tail tail;
     uint64_t
         first_index; /* where libraft's log begins: what lies before is trimmed, or never was */
@@ -154,8 +154,10 @@ struct replica {
     size_t change_count;
     size_t change_capacity;
 
+    uint64_t members_version; /* grows with each change that comes, goes, or is installed */
+
     /* Rule 12. The committed configurations, oldest first: the snapshot's, or entry 1, and those
-     * behind it up to the cursor of rule 8. */
+     * behind it up to the cursor of rule 8. Of a node that joins: none yet. */
     struct entry **settled;
     size_t settled_count;
     size_t settled_capacity;
@@ -188,6 +190,7 @@ struct replica {
     /* During one turn. */
     const struct peer_message *answering; /* the request that is being fed: its echo */
     bool rejected;                        /* an AppendEntries was answered with a rejection */
+    bool is_silent;                       /* what libraft says goes to nobody */
     size_t applied_entries;
     size_t applied_bytes;
 
@@ -288,8 +291,8 @@ void replica_receive_read_index_result(struct replica *replica, uint64_t peer_id
                                        const struct peer_message *result);
 void replica_receive_read_ask(struct replica *replica, struct replica_peer *peer,
                               const struct peer_message *ask);
-void replica_receive_read_answer(struct replica *replica, uint64_t peer_id,
-                                 const struct peer_message *answer);
+bool replica_receive_read_answer(struct replica *replica, uint64_t peer_id,
+                                 const struct peer_message *answer, struct error *error);
 
 /* freshness.c */
 /* What goes with a message to the peer; and one that came from it, in the present term. */

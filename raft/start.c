@@ -2,9 +2,11 @@
  * start.c - from what the disk held to a running core.
  *
  * Happy path: the log's entries are consecutive, their terms do not fall, entry 1 - if the log
- * begins there - is the configuration that our own members make (rule 0), snapshot, hard state and
- * state machine agree with the log; then START. Neither log nor snapshot: a new node, it gets entry
- * 1.
+ * begins there - is the configuration whose hash is our cluster's id (rule 0), snapshot, hard state
+ * and state machine agree with the log; then START. Neither log nor snapshot: a new node; one that
+ * founds the cluster gets entry 1, one that joins it gets nothing, and has no vote, no members and
+ * no election until a leader has brought it some (timeout.c: "server not in current
+ * configuration").
  *
  * Entry 1 of a new node is fed with START, which takes it for durable before its write is: every
  * node makes the same entry 1 of the same members, so a crash in between only makes it again. Our
@@ -13,6 +15,12 @@
  * A lone voter elects itself in START, in the term that the disk gave (raft.c, maybeSelfElect;
  * convert.c, convertToCandidate): entries of two lives would share a term, and a follower could not
  * tell them apart. So the next term and the vote for itself are stored first (rule 11).
+ *
+ * START begins at what the state has applied, as if that were a snapshot: it is durable, and it is
+ * committed, which libraft does not find out by itself before a leader tells it, or a majority has
+ * answered. A leader whose only other follower needs a snapshot would wait for that majority for
+ * ever: the state is beyond the last snapshot, and no other one can be taken before libraft knows
+ * that it is committed.
  *
  * What can fail: anything that shows the disk to be damaged, or another cluster's. The text names
  * it; the node must not start.
@@ -52,9 +60,24 @@ struct replica *replica_open(const struct replica_config *config, const struct r
                   replica->heartbeat_ms, replica->election_timeout_ms, longest_heartbeat_ms);
         goto err;
     }
-    if (!replica_bootstrap_entry(config->members, config->member_count, &replica->bootstrap,
-                                 &cluster_id, error)) {
-        error_wrap(error, "the initial members");
+    replica->cluster_id = config->cluster_id;
+    if (config->member_count > 0) {
+        if (!replica_bootstrap_entry(config->members, config->member_count, &replica->bootstrap,
+                                     &cluster_id, error)) {
+            error_wrap(error, "the initial members");
+            goto err;
+        }
+        if (config->cluster_id != 0 && config->cluster_id != cluster_id) {
+            error_set(error,
+                      "the initial members make cluster %016" PRIx64 ", and this is cluster "
+                      "%016" PRIx64,
+                      cluster_id, config->cluster_id);
+            goto err;
+        }
+        replica->cluster_id = cluster_id;
+    }
+    if (replica->cluster_id == 0) {
+        error_set(error, "a node needs initial members or the id of the cluster that it joins");
         goto err;
     }
     rv = raft_init(&replica->raft, NULL, NULL, config->id, config->address);
@@ -66,9 +89,9 @@ struct replica *replica_open(const struct replica_config *config, const struct r
     raft_seed(&replica->raft, config->seed);
     raft_set_election_timeout(&replica->raft, replica->election_timeout_ms);
     raft_set_heartbeat_timeout(&replica->raft, replica->heartbeat_ms);
-    raft_set_max_inflight_entries(&replica->raft, LIMIT_RAFT_INFLIGHT_ENTRIES);
     raft_set_pre_vote(&replica->raft, true);
     replica->limits = replica_limits_complete(&config->limits);
+    raft_set_max_inflight_entries(&replica->raft, (unsigned)replica->limits.raft_inflight_entries);
     raft_set_install_snapshot_timeout(&replica->raft,
                                       replica->election_timeout_ms * OFFER_ELECTION_TIMEOUTS);
     replica->state = REPLICA_FOLLOWER;
@@ -172,7 +195,7 @@ static bool check_founders(const struct replica *replica, const struct replica_d
     const struct entry *first = entry_at(disk, 1);
     if (first == NULL ? disk->snapshot.index > 0
                       : first->term == 1 && first->type == ENTRY_CHANGE &&
-                            bytes_equal(first->data, buffer_bytes(&replica->bootstrap))) {
+                            replica_cluster_id(first->data) == replica->cluster_id) {
         return true;
     }
     return error_set(error, "the log on disk was founded by other members than those configured: "
@@ -238,6 +261,9 @@ static bool is_lone_voter(const struct replica *replica, const struct replica_di
         }
     }
     *lone = false;
+    if (latest.len == 0) {
+        return true; /* it joins */
+    }
     if (!configuration_decode(latest, &configuration, error)) {
         return false;
     }
@@ -306,14 +332,32 @@ static bool feed_start(struct replica *replica, const struct replica_disk *disk,
     return true;
 }
 
+/* The disk as START is told of it: what is applied is a snapshot. */
+static struct replica_disk as_of_applied(const struct replica_disk *disk)
+{
+    struct replica_disk as_of = *disk;
+    const struct entry *applied = entry_at(disk, disk->applied_index);
+    if (disk->applied_index <= disk->snapshot.index || applied == NULL ||
+        PLANTED(START_FORGETS_APPLIED)) {
+        return as_of;
+    }
+    as_of.snapshot.index = applied->index;
+    as_of.snapshot.term = applied->term;
+    for (uint64_t i = first_index_of(disk); i <= applied->index; i++) {
+        const struct entry *entry = entry_at(disk, i);
+        if (entry->type == ENTRY_CHANGE && i > disk->snapshot.index) {
+            as_of.snapshot.configuration_index = i;
+            as_of.snapshot.configuration = entry->data;
+        }
+    }
+    return as_of;
+}
+
 /* The cursor of rule 8: START takes the snapshot for committed, or entry 1, and nothing else
- * (raft.c, stepStart), however far the owner has applied. */
+ * (raft.c, stepStart). */
 static void set_cursor(struct replica *replica, const struct replica_disk *disk)
 {
     uint64_t cursor = disk->snapshot.index > 0 ? disk->snapshot.index : 1;
-    if (PLANTED(CONFIGURATIONS_FROM_APPLIED)) {
-        cursor = disk->applied_index;
-    }
     if (disk->snapshot.index > 0) {
         struct entry *configuration =
             entry_new_copy(disk->snapshot.configuration_index, disk->snapshot.term, ENTRY_CHANGE,
@@ -321,8 +365,10 @@ static void set_cursor(struct replica *replica, const struct replica_disk *disk)
         replica_set_snapshot(replica, disk->snapshot.index, disk->snapshot.term, configuration);
         replica_settle_configuration(replica, configuration);
         entry_release(configuration);
-    } else {
+    } else if (disk->entry_count > 0) {
         replica_settle_configuration(replica, disk->entries[0]);
+    } else {
+        return; /* it joins: entry 1 comes as any other change does */
     }
     for (size_t i = 0; i < disk->entry_count; i++) {
         struct entry *entry = disk->entries[i];
@@ -332,7 +378,7 @@ static void set_cursor(struct replica *replica, const struct replica_disk *disk)
     }
 }
 
-/* A new node's entry 1 is still to be written. */
+/* A founder's entry 1 is still to be written. */
 static bool start_log(struct replica *replica, const struct replica_disk *disk, bool is_new,
                       struct error *error)
 {
@@ -382,15 +428,21 @@ bool replica_start_from(struct replica *replica, const struct replica_disk *disk
                          disk->term, disk->entry_count);
     }
     if (disk->entry_count > 0 || disk->snapshot.index > 0) {
-        return check_entries(disk, error) && check_snapshot(disk, error) &&
-               check_applied(disk, error) && check_founders(replica, disk, error) &&
-               start_log(replica, disk, false, error);
+        if (!check_entries(disk, error) || !check_snapshot(disk, error) ||
+            !check_applied(disk, error) || !check_founders(replica, disk, error)) {
+            return false;
+        }
+        const struct replica_disk as_of = as_of_applied(disk);
+        return start_log(replica, &as_of, false, error);
     }
     if (disk->applied_index > 0) {
         return error_set(error,
                          "the state has applied entry %" PRIu64
                          ", but there is no log on disk: " ADVICE_NODE_LOST,
                          disk->applied_index);
+    }
+    if (replica->bootstrap.len == 0) {
+        return start_log(replica, disk, false, error);
     }
     struct entry *first = entry_new_copy(1, 1, ENTRY_CHANGE, buffer_bytes(&replica->bootstrap));
     struct replica_disk founded = *disk;

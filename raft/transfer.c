@@ -19,6 +19,7 @@
 #include <assert.h>
 #include <inttypes.h>
 
+#include "base/planted.h"
 #include "replica_internal.h"
 
 #define WAIT_TIMEOUTS 2
@@ -105,6 +106,9 @@ bool replica_transfer_leadership(struct replica *replica, uint64_t to, uint64_t 
 
 static bool is_ready(const struct replica *replica)
 {
+    if (PLANTED(TRANSFER_UNREADY)) {
+        return true;
+    }
     return replica->applied_index == replica->last_index &&
            replica_match_index(replica, replica->transfer.to) == replica->last_index;
 }
@@ -115,8 +119,9 @@ bool replica_transfer_step(struct replica *replica, struct error *error)
     if (transfer->to == 0) {
         return true;
     }
-    bool over = transfer->begun ? raft_transferee(&replica->raft) == 0
-                                : replica->now_ms >= transfer->deadline_ms;
+    bool over = transfer->begun
+                    ? raft_transferee(&replica->raft) == 0
+                    : replica->now_ms >= transfer->deadline_ms && !PLANTED(TRANSFER_NEVER_ENDS);
     if (replica->state != REPLICA_LEADER || over) {
         *transfer = (struct replica_transfer){0};
         return true;

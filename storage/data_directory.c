@@ -11,9 +11,10 @@
  * disk, name and all, before it is named; and no generation is removed before both slots name
  * another. So each crash leaves a manifest whose state is there.
  *
- * What can fail: the lock is held; the directory can't be written; the manifest is damaged, newer,
- * another node's, or gone while a log or a state stands beside its place (then it was there once).
- * After a failed write or sync of the manifest nothing is stored any more: the node must stop.
+ * What can fail: the directory holds somebody else's files; the lock is held; the directory can't
+ * be written; the manifest is damaged, newer, another node's, or gone while a log or a state stands
+ * beside its place (then it was there once). After a failed write or sync of the manifest nothing
+ * is stored any more: the node must stop.
  */
 #include "storage/data_directory.h"
 
@@ -56,6 +57,7 @@ struct contents {
     size_t generation_count;
     char **checkpoints; /* names */
     size_t checkpoint_count;
+    char *foreign; /* a name that no node writes; NULL: none */
 };
 
 static char *join(const char *directory, const char *name)
@@ -112,6 +114,9 @@ static bool note_name(void *context, const char *name)
         contents->checkpoints = memory_realloc((void *)contents->checkpoints,
                                                (count + 1) * sizeof *contents->checkpoints);
         contents->checkpoints[count] = memory_strdup(name);
+    } else if (contents->foreign == NULL && strcmp(name, "lock") != 0 &&
+               strcmp(name, "manifest.new") != 0 && strcmp(name, "lost+found") != 0) {
+        contents->foreign = memory_strdup(name);
     }
     return true;
 }
@@ -123,12 +128,32 @@ static void free_contents(struct contents *contents)
     }
     free((void *)contents->checkpoints);
     free(contents->generations);
+    free(contents->foreign);
+}
+
+/* Somebody's files, and no node's: not a place to begin in. Looked at before the lock is made, so
+ * that nothing is. A file system's own lost+found is nobody's. */
+static bool refuse_foreign(const struct data_directory *directory, struct error *error)
+{
+    const struct file_system *files = &directory->files;
+    struct contents contents = {0};
+    bool listed = files->list(files->context, directory->path, note_name, &contents, error);
+    if (listed && contents.foreign != NULL && !contents.manifest && !contents.log &&
+        contents.generation_count == 0) {
+        listed = error_set(error,
+                           "%s is no node's data directory: it holds %s, and no manifest; give an "
+                           "empty directory, or one that a node has made",
+                           directory->path, contents.foreign);
+    }
+    free_contents(&contents);
+    return listed;
 }
 
 static bool take_lock(struct data_directory *directory, struct error *error)
 {
     const struct file_system *files = &directory->files;
-    if (!files->make_directory(files->context, directory->path, error)) {
+    if (!files->make_directory(files->context, directory->path, error) ||
+        !refuse_foreign(directory, error)) {
         return false;
     }
     char *path = join(directory->path, "lock");
@@ -213,11 +238,13 @@ static bool check_owner(const struct data_directory *directory,
                         const struct data_directory_options *options, struct error *error)
 {
     const struct manifest *manifest = &directory->manifest;
-    if (manifest->cluster_id != options->cluster_id) {
+    if (options->cluster_id != 0 && manifest->cluster_id != options->cluster_id) {
         return error_set(error,
                          "the data directory %s belongs to cluster %016" PRIx64
-                         ", and the members this node was given make cluster %016" PRIx64
-                         ": check the directory and the list of members",
+                         ", and this node was told cluster %016" PRIx64
+                         " (by its id, or by the initial members that make it): check the "
+                         "directory, or leave both out, for a node that has its directory needs "
+                         "neither",
                          directory->path, manifest->cluster_id, options->cluster_id);
     }
     if (manifest->node_id != options->node_id) {
@@ -229,15 +256,38 @@ static bool check_owner(const struct data_directory *directory,
     return true;
 }
 
-static bool read_manifest(struct data_directory *directory, const char *path, struct error *error)
+static bool read_manifest_file(const struct file_system *files, struct file *file, const char *path,
+                               struct manifest *manifest, struct error *error)
 {
-    const struct file_system *files = &directory->files;
     uint8_t *content = memory_alloc(MANIFEST_BYTES);
     size_t got;
-    bool read = files->read(directory->manifest_file, 0, content, MANIFEST_BYTES, &got, error) &&
-                manifest_choose(bytes_of(content, got), path, &directory->manifest, error);
+    bool read = files->read(file, 0, content, MANIFEST_BYTES, &got, error) &&
+                manifest_choose(bytes_of(content, got), path, manifest, error);
     free(content);
     return read;
+}
+
+bool data_directory_owner(const struct file_system *files, const char *path,
+                          struct data_owner *owner, struct error *error)
+{
+    struct manifest manifest;
+    char *name = join(path, "manifest");
+    struct file *file = files->open(files->context, name, false, error);
+    bool read = file != NULL && read_manifest_file(files, file, name, &manifest, error);
+    if (file != NULL) {
+        files->close(file);
+    }
+    if (read) {
+        *owner = (struct data_owner){manifest.cluster_id, manifest.node_id};
+    }
+    free(name);
+    return read;
+}
+
+static bool read_manifest(struct data_directory *directory, const char *path, struct error *error)
+{
+    return read_manifest_file(&directory->files, directory->manifest_file, path,
+                              &directory->manifest, error);
 }
 
 static bool load_manifest(struct data_directory *directory,
@@ -252,6 +302,11 @@ static bool load_manifest(struct data_directory *directory,
                            "%s is missing, though the directory holds a node's data: put back the "
                            "one that this node wrote last, or " ADVICE_NODE_LOST,
                            path);
+    } else if (!contents->manifest && options->cluster_id == 0) {
+        loaded = error_set(error,
+                           "the data directory %s is new, and this node was told neither the "
+                           "members it founds a cluster with nor the cluster that it joins",
+                           directory->path);
     } else {
         loaded = contents->manifest || create_manifest(directory, options, path, error);
         if (loaded) {
@@ -372,6 +427,11 @@ static uint64_t get_locked(const struct data_directory *directory, const uint64_
     uint64_t value = *number;
     pthread_mutex_unlock(directory->mutex);
     return value;
+}
+
+uint64_t data_directory_cluster_id(const struct data_directory *directory)
+{
+    return directory->manifest.cluster_id;
 }
 
 uint64_t data_directory_incarnation(const struct data_directory *directory)

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -36,8 +37,18 @@ struct file {
 static bool failed(struct error *error, const char *what, const char *path, int code)
 {
     char words[128];
-    return error_set(error, "%s: can't %s: %s", path, what,
-                     strerror_r(code, words, sizeof words)); /* GNU's: returns the text */
+    return error_set(error, "%s: can't %s: %s%s", path, what,
+                     strerror_r(code, words, sizeof words), /* GNU's: returns the text */
+                     error_disk_advice(code));
+}
+
+/* The same, with the place in the file. */
+static bool failed_at(struct error *error, const char *what, const struct file *file,
+                      uint64_t offset, int code)
+{
+    char words[64];
+    snprintf(words, sizeof words, "%s at offset %" PRIu64, what, offset);
+    return failed(error, words, file->path, code);
 }
 
 static struct file *posix_open(void *context, const char *path, bool create, struct error *error)
@@ -86,7 +97,7 @@ static bool posix_write(struct file *file, uint64_t offset, const void *data, si
             if (errno == EINTR) {
                 continue;
             }
-            return failed(error, "write to it", file->path, errno);
+            return failed_at(error, "write to it", file, offset, errno);
         }
         next += written;
         offset += (uint64_t)written;
@@ -106,7 +117,7 @@ static bool posix_read(struct file *file, uint64_t offset, void *data, size_t le
             if (errno == EINTR) {
                 continue;
             }
-            return failed(error, "read it", file->path, errno);
+            return failed_at(error, "read it", file, offset + *got, errno);
         }
         if (count == 0) {
             break;

@@ -37,9 +37,10 @@
  * begun, a log without any, or without the snapshot's, is what somebody lost.
  *
  * The happy path is one pass: list, check that the numbers have no gap, read each segment, follow
- * the chain. Segments behind the tail without a batch (made, or made ready, before a crash) are
- * removed. What can fail: reading, a gap, damage, another cluster's log, a newer format; and
- * nothing is changed on disk before all has been read and judged.
+ * the chain, show each batch's records as it is found: later ones may replace them. Segments behind
+ * the tail without a batch (made, or made ready, before a crash) are removed. What can fail:
+ * reading, a gap, damage, another cluster's log, a newer format; and nothing is changed on disk
+ * before all has been read and judged.
  */
 #include "log_recovery.h"
 
@@ -64,6 +65,8 @@ struct chain_end {
 
 struct recovery {
     const struct log_store_options *options;
+    log_store_visit visit;
+    void *visit_context;
     struct log_recovered *out;
     bool ended; /* nothing may follow */
     struct chain_end end;
@@ -186,6 +189,22 @@ static bool accept_batch(struct recovery *recovery, const char *path, uint64_t s
     return true;
 }
 
+/* The records of a batch that was accepted. */
+static bool show_batch(const struct recovery *recovery, const char *path, uint64_t offset,
+                       struct bytes batch, const struct log_batch_header *header,
+                       struct error *error)
+{
+    struct log_batch_entries entries = log_batch_entries_of(batch, header);
+    struct log_record record;
+    while (log_batch_next(&entries, &record)) {
+        if (!recovery->visit(recovery->visit_context, &record, error)) {
+            return false;
+        }
+    }
+    return !entries.failed ||
+           refuse(error, path, offset, "the batch there holds fewer entries than its header says");
+}
+
 /* In the segment where the chain ended, no header of a later batch may stand behind the end. It is
  * believed by its own sum: the batch it leads may be damaged as well. */
 static bool find_later_header(const struct recovery *recovery, struct bytes content,
@@ -228,7 +247,10 @@ static bool follow_chain(struct recovery *recovery, uint64_t segment, const char
         struct bytes here = bytes_of(content.data + offset, content.len - offset);
         switch (log_batch_read(here, offset, &header)) {
         case LOG_BATCH_VALID:
-            if (!accept_batch(recovery, path, segment, offset, &header, error)) {
+            if (!accept_batch(recovery, path, segment, offset, &header, error) ||
+                (recovery->visit != NULL &&
+                 !show_batch(recovery, path, offset, bytes_of(here.data, header.length), &header,
+                             error))) {
                 return false;
             }
             offset += header.length;
@@ -534,12 +556,13 @@ static bool settle(const struct recovery *recovery, const struct log_segments *s
     return settle_segments(recovery, segments, error);
 }
 
-bool log_recover(const struct log_store_options *options, struct log_recovered *recovered,
-                 struct error *dropped, struct error *error)
+bool log_recover(const struct log_store_options *options, log_store_visit visit, void *context,
+                 struct log_recovered *recovered, struct error *dropped, struct error *error)
 {
     *recovered = (struct log_recovered){.tail = {.next_number = 1}, .first_segment = 1};
     dropped->text[0] = '\0';
-    struct recovery recovery = {.options = options, .out = recovered};
+    struct recovery recovery = {
+        .options = options, .visit = visit, .visit_context = context, .out = recovered};
     struct log_segments segments = {0};
     bool replaced;
     bool found = log_segments_list(options->files, options->directory, &segments, error) &&

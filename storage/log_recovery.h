@@ -26,8 +26,9 @@ struct log_recovered {
 
 /* Reads and verifies every segment; holds the log against the snapshot; drops a torn last batch, or
  * a log that the snapshot replaces, telling of it in *dropped ("" if there was nothing); leaves
- * nothing but zeros behind the tail; syncs what it found. */
-bool log_recover(const struct log_store_options *options, struct log_recovered *recovered,
-                 struct error *dropped, struct error *error);
+ * nothing but zeros behind the tail; syncs what it found. Shows the records on its way
+ * (log_store.h; visit may be NULL). */
+bool log_recover(const struct log_store_options *options, log_store_visit visit, void *context,
+                 struct log_recovered *recovered, struct error *dropped, struct error *error);
 
 #endif

@@ -31,10 +31,6 @@
 #include "log_batch.h"
 #include "log_recovery.h"
 
-/* What one visit while opening reads at once. */
-#define VISIT_RECORDS 256
-#define VISIT_BYTES   (4u << 20)
-
 struct log_store {
     const struct file_system *files;
     char *directory;
@@ -85,27 +81,6 @@ static bool open_tail(struct log_store *store, struct error *error)
     return store->file != NULL && store->files->size(store->file, &store->file_bytes, error);
 }
 
-static bool visit_all(struct log_store *store, log_store_visit visit, void *context,
-                      struct error *error)
-{
-    struct log_record *records = memory_alloc(VISIT_RECORDS * sizeof *records);
-    struct buffer memory = {0};
-    uint64_t next = log_store_first_index(store);
-    bool visited = true;
-    while (visited && next <= log_store_last_index(store)) {
-        size_t count =
-            log_store_read(store, next, VISIT_RECORDS, VISIT_BYTES, records, &memory, error);
-        visited = count > 0;
-        for (size_t i = 0; visited && i < count; i++) {
-            visited = visit(context, &records[i], error);
-        }
-        next += count;
-    }
-    buffer_free(&memory);
-    free(records);
-    return visited;
-}
-
 /* The log holds an entry: whoever finds it empty from now on must know that it was not. */
 static bool note_begun(struct log_store *store, struct error *error)
 {
@@ -128,7 +103,8 @@ struct log_store *log_store_open(const struct log_store_options *options, log_st
     struct error unread;
     struct log_recovered recovered;
     assert(options->snapshot_index == 0 || options->snapshot_term > 0);
-    if (!log_recover(options, &recovered, dropped != NULL ? dropped : &unread, error)) {
+    if (!log_recover(options, visit, context, &recovered, dropped != NULL ? dropped : &unread,
+                     error)) {
         log_index_free(&recovered.index);
         return NULL;
     }
@@ -153,8 +129,7 @@ struct log_store *log_store_open(const struct log_store_options *options, log_st
     assert(result == 0);
     result = pthread_mutex_init(&store->removal, NULL);
     assert(result == 0);
-    if (!open_tail(store, error) || (store->index.count > 0 && !note_begun(store, error)) ||
-        (visit != NULL && !visit_all(store, visit, context, error))) {
+    if (!open_tail(store, error) || (store->index.count > 0 && !note_begun(store, error))) {
         log_store_close(store);
         return NULL;
     }

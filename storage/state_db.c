@@ -111,6 +111,7 @@ static void set_options(struct state_db *db, size_t write_buffer_bytes)
     rocksdb_options_set_level_compaction_dynamic_level_bytes(options, 1);
     rocksdb_options_set_level0_slowdown_writes_trigger(options, SLOWDOWN_FILES);
     rocksdb_options_set_level0_stop_writes_trigger(options, STOP_FILES);
+    rocksdb_options_set_bytes_per_sync(options, STATE_SYNC_BYTES);
     rocksdb_options_set_max_open_files(options, STATE_OPEN_FILES);
     /* Two cores serve everything: the young levels are rewritten often and stay plain, the old ones
      * hold nearly all bytes. */
@@ -372,6 +373,30 @@ bool state_db_commit(struct state_db *db, uint64_t applied_index, struct error *
     overlay_reset(db->overlay);
     db->applied_index = applied_index;
     return true;
+}
+
+bool state_db_check(struct state_db *db, struct error *error)
+{
+    uint64_t failures = 0;
+    if (db->failed) {
+        return refuse_failed(db, error);
+    }
+    if (rocksdb_property_int(db->db, "rocksdb.background-errors", &failures) != 0) {
+        return error_set(error, "the state database %s can't be asked how it is", db->path);
+    }
+    if (failures == 0) {
+        return true;
+    }
+    db->failed = true;
+    /* Which one, is told to whoever writes. */
+    char *words = NULL;
+    rocksdb_writebatch_clear(db->batch);
+    rocksdb_write(db->db, db->write_options, db->batch, &words);
+    return words != NULL ? state_fail(error, db->path, "flushed or compacted", words)
+                         : error_set(error,
+                                     "the state database %s has failed to flush or compact its "
+                                     "files: " ADVICE_DISK_FAILED,
+                                     db->path);
 }
 
 void state_db_rollback(struct state_db *db)

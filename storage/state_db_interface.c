@@ -47,6 +47,11 @@ static bool interface_checkpoint(void *state, const char *path, uint64_t *applie
     return state_db_checkpoint(state, path, applied_index, error);
 }
 
+static bool interface_check(void *state, struct error *error)
+{
+    return state_db_check(state, error);
+}
+
 static bool interface_close(void *state, struct error *error)
 {
     return state_db_close(state, error);
@@ -63,6 +68,7 @@ struct state_store state_db_interface(struct state_db *db)
         .view_applied_index = interface_view_applied_index,
         .view_close = interface_view_close,
         .checkpoint = interface_checkpoint,
+        .check = interface_check,
         .close = interface_close,
     };
     return (struct state_store){&ops, db};

@@ -8,12 +8,30 @@
 #include "state_read.h"
 
 #include <assert.h>
+#include <errno.h>
+
+/* RocksDB's words are all that the C interface gives of a failure. A table that is gone is a state
+ * that is lost, like a damaged one; but a failing disk comes first, whatever it has led to. */
+static const char *advice_of(const char *words)
+{
+    if (strstr(words, strerror(EIO)) != NULL) {
+        return error_disk_advice(EIO);
+    }
+    if (strstr(words, strerror(EROFS)) != NULL) {
+        return error_disk_advice(EROFS);
+    }
+    if (strstr(words, strerror(ENOSPC)) != NULL) {
+        return error_disk_advice(ENOSPC);
+    }
+    bool lost = strncmp(words, "Corruption", strlen("Corruption")) == 0 ||
+                strstr(words, strerror(ENOENT)) != NULL;
+    return lost ? "; " ADVICE_STATE_LOST : "";
+}
 
 bool state_fail(struct error *error, const char *path, const char *what, char *words)
 {
-    bool corrupt = strncmp(words, "Corruption", strlen("Corruption")) == 0;
     error_set(error, "the state database %s can't be %s: %.200s%s", path, what, words,
-              corrupt ? "; " ADVICE_STATE_LOST : "");
+              advice_of(words));
     rocksdb_free(words);
     return false;
 }

@@ -91,11 +91,35 @@ static void send_list(const struct checkpoint_server *server, uint64_t peer_id,
     }
 }
 
+/* Sums up what is read, as far as it is read from beginning to end, and holds it against the list:
+ * nobody else would notice that a file of ours has changed since it was listed. */
+static bool check_sum(struct checkpoint_reading *reading)
+{
+    const struct checkpoint_server *server = reading->server;
+    const struct checkpoint_file *file = &server->list.files[reading->file - 1];
+    if (reading->offset == 0) {
+        reading->sum_file = reading->file;
+        reading->sum_offset = 0;
+        reading->sum = 0;
+    }
+    if (reading->sum_file != reading->file || reading->sum_offset != reading->offset) {
+        return true; /* asked again for an earlier part, or begun by another reading */
+    }
+    reading->sum = crc32c(reading->sum, reading->data.data, reading->data.len);
+    reading->sum_offset += reading->data.len;
+    return reading->sum_offset < file->size || reading->sum == file->crc ||
+           error_set(&reading->error,
+                     "%s/%s is damaged: it has changed since the snapshot was taken, and this "
+                     "node's state shares its bytes; " ADVICE_STATE_LOST,
+                     server->path, file->name);
+}
+
 static void read_part(struct pool_work *work)
 {
     struct checkpoint_reading *reading = (struct checkpoint_reading *)work;
     reading->ok = checkpoint_reader_read(reading->reader, reading->file - 1, reading->offset,
-                                         reading->max_bytes, &reading->data, &reading->error);
+                                         reading->max_bytes, &reading->data, &reading->error) &&
+                  check_sum(reading);
 }
 
 static void read_part_done(struct pool_work *work)

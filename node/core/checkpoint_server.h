@@ -7,8 +7,9 @@
  *
  * Bounds: one part at a time is read for each node that asks, LIMIT_CHECKPOINT_READERS at once; a
  * question beyond that is dropped, and comes again. How fast parts leave is the network's to say.
- * Threads: the loop's; files are read in the pool. Errors: a file that can't be read ends the
- * process (core_fail); what others ask for is judged.
+ * Threads: the loop's; files are read in the pool. Errors: a file that can't be read, or that is
+ * not any more what the list says, ends the process (core_fail): our own state is made of it. What
+ * others ask for is judged.
  */
 #ifndef NODE_CORE_CHECKPOINT_SERVER_H
 #define NODE_CORE_CHECKPOINT_SERVER_H
@@ -29,6 +30,9 @@ struct checkpoint_reading {
     uint64_t peer_id; /* 0: free */
     uint64_t asked_ms;
     struct checkpoint_reader *reader;
+    uint32_t sum_file; /* what has left of this file, from its beginning up to here: its sum */
+    uint64_t sum_offset;
+    uint32_t sum;
     bool is_busy;
     uint32_t file; /* as in the message */
     uint64_t offset;

@@ -21,17 +21,13 @@
 #include "base/planted.h"
 #include "found.h"
 #include "members.h"
+#include "timekeeping.h"
 
 #define READ_LOG_MOST 1024
 
 uint64_t core_now_ms(const struct core *core)
 {
     return core->env.monotonic_ms(core->env.context);
-}
-
-static int64_t wall_ms(const struct core *core)
-{
-    return core->env.wall_ms(core->env.context);
 }
 
 /* What a callback of the replica without a result has met ends the call that it came from. */
@@ -92,7 +88,7 @@ uint64_t core_applied_index(const struct core *core)
 
 bool core_knows_leader(const struct core *core)
 {
-    return core_leads(core) || core->leader_id != 0;
+    return core_leads(core) || (core->leader_id != 0 && core->removed_index == 0);
 }
 
 bool core_is_behind(const struct core *core)
@@ -147,9 +143,17 @@ static size_t replica_read_log(void *context, uint64_t first_index, size_t max_c
 static void replica_send_to(void *context, uint64_t peer_id, const struct peer_message *message)
 {
     struct core *core = context;
-    if (!core->failed) {
-        core->env.send(core->env.context, peer_id, message);
+    if (core->failed) {
+        return;
     }
+    if (message->type == PEER_APPEND_ENTRIES) {
+        struct peer_message with_time = *message; /* the same entries */
+        with_time.append_entries.ledger_time_ms =
+            ledger_clock_told(&core->clock, core_now_ms(core), ledger_time_ms(core->ledger));
+        core->env.send(core->env.context, peer_id, &with_time);
+        return;
+    }
+    core->env.send(core->env.context, peer_id, message);
 }
 
 struct applying {
@@ -174,7 +178,7 @@ static bool replica_apply(void *context, const struct entry *entry, struct error
     }
     struct bytes commands = entry->data;
     if (PLANTED(LOCAL_CLOCK_EXPIRY) && entry->type == ENTRY_COMMAND) {
-        commands = planted_restamp(commands, wall_ms(core));
+        commands = planted_restamp(commands, core->env.wall_ms(core->env.context));
     }
     if (entry->type == ENTRY_COMMAND &&
         !ledger_apply(core->ledger, entry->index, commands, on_result, &applying, error)) {
@@ -184,6 +188,10 @@ static bool replica_apply(void *context, const struct entry *entry, struct error
     if (!core->state_store.ops->commit(core->state_store.state, applied_index, error)) {
         return false;
     }
+    if (digests_wants(core->digests, entry->index)) {
+        digests_applied(core->digests, entry->index, ledger_digest(core->ledger));
+    }
+    audit_applied(core, entry->index);
     proposer_applied(core->proposer, entry->index, entry->term);
     snapshots_applied(core->snapshots, entry->data.len);
     return true;
@@ -193,13 +201,13 @@ static void replica_make_barrier(void *context, uint64_t term, struct buffer *ou
 {
     struct core *core = context;
     (void)term;
-    struct ledger_entry_header header = {.format = LEDGER_ENTRY_FORMAT,
-                                         .ledger_version = LEDGER_VERSION};
-    ledger_clock_lead(&core->clock, core_now_ms(core), wall_ms(core), ledger_time_ms(core->ledger),
-                      &header.time_ms, &header.outage_credit_ms);
-    if (PLANTED(CREDIT_LOST)) {
-        header.outage_credit_ms = 0;
-    }
+    struct ledger_stamp stamp = core_stamp_lead(core);
+    const struct ledger_entry_header header = {
+        .format = LEDGER_ENTRY_FORMAT,
+        .ledger_version = (uint16_t)ledger_version(core->ledger),
+        .time_ms = stamp.time_ms,
+        .outage_credit_ms = PLANTED(CREDIT_LOST) ? 0 : stamp.credit_ms,
+    };
     ledger_entry_begin(out, &header);
     ledger_entry_finish(out, 0);
 }
@@ -213,8 +221,10 @@ static void replica_state_changed(void *context, enum replica_state state, uint6
     core->term = term;
     core->leader_id = leader_id;
     core->registered_count = 0;
+    digests_role(core->digests, core_leads(core) ? core->config.id : leader_id, term);
     core->env.role_changed(core->env.context);
     if (leadership_ended) {
+        ledger_clock_lost(&core->clock);
         proposer_abandon(core->proposer);
     }
 }
@@ -268,15 +278,52 @@ void core_snapshot_of(const struct replica_snapshot *from, struct snapshot *to)
 
 bool core_replace_state(struct core *core, const struct state_store *state, struct error *error)
 {
-    struct ledger *ledger = ledger_open(state->ops->records(state->state), error);
+    struct ledger *ledger = ledger_open_knowing(state->ops->records(state->state),
+                                                core->config.ledger_version_known, error);
     if (ledger == NULL) {
         return false;
     }
     ledger_close(core->ledger);
     core->ledger = ledger;
     core->state_store = *state;
-    core->logged = (struct registrations){0}; /* the log that they stood in is gone */
+    digests_forget(core->digests);
+    registrations_free(&core->logged); /* the log that they stood in is gone */
     return true;
+}
+
+/* ---- what the digests ask ---- */
+
+static size_t digests_members(void *context, struct replica_member *members, size_t capacity)
+{
+    struct core *core = context;
+    return replica_members(core->replica, members, capacity);
+}
+
+static void digests_warn(void *context, const char *words)
+{
+    struct core *core = context;
+    core->env.warn(core->env.context, "digest", words);
+}
+
+static void digests_stop(void *context, const struct error *why)
+{
+    core_fail(context, why);
+}
+
+static bool is_of_digests(const struct peer_message *message)
+{
+    return message->type == PEER_DIGEST_REPORT || message->type == PEER_DIGEST_DIFFERS;
+}
+
+static bool receive_digest(struct core *core, uint64_t peer_id, const struct peer_message *message,
+                           struct error *error)
+{
+    struct replica_status status;
+    replica_status_get(core->replica, &status);
+    if (core_is_working(core)) {
+        digests_receive(core->digests, peer_id, message, status.last_index);
+    }
+    return checked(core, true, error);
 }
 
 /* ---- what the reads ask ---- */
@@ -292,15 +339,18 @@ static bool reads_join(void *context, uint64_t *round)
 static bool proposer_can_submit(void *context)
 {
     struct core *core = context;
-    return core_leads(core) && replica_can_submit(core->replica);
+    return core_leads(core) && replica_can_submit(core->replica) && core_knows_time(core);
 }
 
 static void proposer_stamp(void *context, struct ledger_entry_header *header)
 {
     struct core *core = context;
-    header->time_ms = ledger_clock_stamp(&core->clock, core_now_ms(core), wall_ms(core));
+    struct ledger_stamp stamp = core_stamp(core);
+    header->ledger_version = (uint16_t)ledger_version(core->ledger);
+    header->time_ms = stamp.time_ms;
+    header->outage_credit_ms = stamp.credit_ms;
     if (PLANTED(STAMP_BY_WALL_CLOCK)) {
-        header->time_ms = wall_ms(core);
+        header->time_ms = core->env.wall_ms(core->env.context);
     }
 }
 
@@ -319,7 +369,9 @@ bool core_receive(struct core *core, uint64_t peer_id, struct peer_message *mess
                   struct error *error)
 {
     bool from_leader = message->type == PEER_APPEND_ENTRIES;
+    int64_t told_ms = from_leader ? message->append_entries.ledger_time_ms : 0;
     uint64_t now = core_now_ms(core);
+    contacts_note(&core->contacts, peer_id, now);
     if (message->type == PEER_CHECKPOINT_ASK || message->type == PEER_CHECKPOINT_PART) {
         if (core_is_working(core) && message->type == PEER_CHECKPOINT_ASK) {
             snapshots_answer(core->snapshots, peer_id, message);
@@ -329,11 +381,20 @@ bool core_receive(struct core *core, uint64_t peer_id, struct peer_message *mess
         peer_message_free(message);
         return checked(core, true, error);
     }
+    if (is_of_digests(message)) {
+        return receive_digest(core, peer_id, message, error);
+    }
+    if (message->type == PEER_PING || message->type == PEER_PONG) {
+        if (core_is_working(core)) {
+            core_clocks_receive(core, peer_id, message);
+        }
+        return checked(core, true, error);
+    }
     if (!checked(core, replica_receive(core->replica, peer_id, message, now, error), error)) {
         return false;
     }
     if (from_leader && core->leader_id == peer_id) {
-        ledger_clock_contact(&core->clock, now);
+        core_clocks_heard_leader(core, told_ms);
     }
     return true;
 }
@@ -352,21 +413,27 @@ bool core_upkeep(struct core *core, struct error *error)
     if (core_is_working(core)) {
         snapshots_upkeep(core->snapshots);
         fetching_upkeep(core->fetching);
+        disk_watch_upkeep(core->disk_watch);
+        digests_upkeep(core->digests);
+        audit_upkeep(core);
+        core_clocks_upkeep(core);
     }
-    if (!core_leads(core)) {
+    if (!core_note_removal(core, error)) {
+        return false;
+    }
+    if (core->failed || !core_leads(core)) {
         return checked(core, true, error);
     }
     struct replica_status status;
     replica_status_get(core->replica, &status);
-    ledger_clock_leading(&core->clock, core_now_ms(core));
+    ledger_clock_leading(&core->clock, core_now_ms(core), ledger_time_ms(core->ledger));
     if (!status.barrier_applied) {
         return true;
     }
     if (!core_register_members(core, error)) {
         return false;
     }
-    if (ledger_next_due_ms(core->ledger) <= ledger_clock_peek(&core->clock, core_now_ms(core)) &&
-        status.applied_index == status.last_index) {
+    if (core_wants_tick(core) && status.applied_index == status.last_index) {
         proposer_want_tick(core->proposer);
     }
     return core_flush(core, error);
@@ -382,8 +449,23 @@ bool core_answer_read(struct core *core, bool *answered, struct error *error)
     return reads_answer(core->reads, core_applied_index(core), answered, error);
 }
 
+/* An audit waits for an index that nobody else brings about: entries, one after the other. */
+static void want_audited_entry(struct core *core)
+{
+    struct replica_status status;
+    if (core->waiting_audit == NULL || !core_leads(core)) {
+        return;
+    }
+    replica_status_get(core->replica, &status);
+    if (status.barrier_applied && status.applied_index == status.last_index &&
+        audit_wants_entry(core, status.last_index)) {
+        proposer_want_tick(core->proposer);
+    }
+}
+
 bool core_flush(struct core *core, struct error *error)
 {
+    want_audited_entry(core);
     return proposer_flush(core->proposer, error);
 }
 
@@ -412,18 +494,27 @@ static bool propose_read(struct core *core, struct proposal *read)
 bool core_propose(struct core *core, struct proposal *proposal)
 {
     if (proposal->is_read) {
+        if (proposal->consistency != READ_STALE && core->removed_index != 0) {
+            return false;
+        }
         return propose_read(core, proposal);
     }
-    return core_leads(core) && proposer_add(core->proposer, proposal);
+    return core_leads(core) && !disk_watch_is_low(core->disk_watch) &&
+           proposer_add(core->proposer, proposal);
 }
 
 bool core_change_members(struct core *core, const struct replica_change *change, bool *accepted,
                          struct error *why, struct error *error)
 {
-    return checked(
-        core,
-        replica_change_members(core->replica, change, core_now_ms(core), accepted, why, error),
-        error);
+    *accepted = false;
+    bool may;
+    if (!core_judge_change(core, change, &may, why, error)) {
+        return false;
+    }
+    return !may || checked(core,
+                           replica_change_members(core->replica, change, core_now_ms(core),
+                                                  accepted, why, error),
+                           error);
 }
 
 bool core_transfer_leadership(struct core *core, uint64_t to, bool *accepted, struct error *why,
@@ -439,6 +530,9 @@ bool core_transfer_leadership(struct core *core, uint64_t to, bool *accepted, st
 
 static void set_defaults(struct core_config *config)
 {
+    if (config->ledger_version_known == 0) {
+        config->ledger_version_known = LEDGER_VERSION;
+    }
     if (config->snapshot_log_entries == 0) {
         config->snapshot_log_entries = SNAPSHOT_LOG_ENTRIES;
     }
@@ -446,7 +540,19 @@ static void set_defaults(struct core_config *config)
         config->snapshot_log_bytes = SNAPSHOT_LOG_BYTES;
     }
     if (config->held_log_bytes == 0) {
-        config->held_log_bytes = LIMIT_HELD_LOG_BYTES;
+        config->held_log_bytes = HELD_LOG_BYTES;
+    }
+    if (config->digest_interval == 0) {
+        config->digest_interval = DIGEST_INTERVAL_ENTRIES;
+    }
+    if (config->checkpoint_ask_ms == 0) {
+        config->checkpoint_ask_ms = CHECKPOINT_ASK_MS;
+    }
+    if (config->checkpoint_kept_ms == 0) {
+        config->checkpoint_kept_ms = CHECKPOINT_KEPT_MS;
+    }
+    if (config->staging_kept_ms == 0) {
+        config->staging_kept_ms = STAGING_KEPT_MS;
     }
 }
 
@@ -458,18 +564,34 @@ static void assert_limits(const struct core_config *config)
     assert(proposer.inflight_entries < replica.inflight_entries);
 }
 
+/* As told: by its founders, by its id, or not at all. */
+static bool name_cluster(struct core *core, struct error *error)
+{
+    const struct core_config *config = &core->config;
+    struct buffer bootstrap = {0};
+    core->cluster_id = config->cluster_id;
+    if (config->member_count == 0) {
+        return true;
+    }
+    bool named = replica_bootstrap_entry(config->members, config->member_count, &bootstrap,
+                                         &core->cluster_id, error);
+    buffer_free(&bootstrap);
+    return named &&
+           (config->cluster_id == 0 || config->cluster_id == core->cluster_id ||
+            error_set(error,
+                      "the initial members make cluster %016" PRIx64
+                      ", and this node was told cluster %016" PRIx64 ": one of the two is wrong",
+                      core->cluster_id, config->cluster_id));
+}
+
 bool core_open(struct core *core, const struct core_config *config, const struct core_env *env,
                struct error *error)
 {
     *core = (struct core){.config = *config, .env = *env, .state = REPLICA_FOLLOWER};
     assert_limits(config);
-    struct buffer bootstrap = {0};
     set_defaults(&core->config);
-    bool ok = replica_bootstrap_entry(config->members, config->member_count, &bootstrap,
-                                      &core->cluster_id, error);
-    buffer_free(&bootstrap);
     core->found = memory_zalloc(sizeof *core->found);
-    if (!ok || !core_found_open(core, core->found, error)) {
+    if (!name_cluster(core, error) || !core_found_open(core, core->found, error)) {
         struct error ignored; /* nothing was applied: what could not be flushed is not missed */
         core_close(core, &ignored);
         return false;
@@ -490,6 +612,15 @@ bool core_start(struct core *core, struct error *error)
     core->reads = reads_new(&reads);
     core->snapshots = snapshots_new(core);
     core->fetching = fetching_new(core);
+    core->disk_watch = disk_watch_new(core);
+    const struct digests_env digests = {
+        .context = core,
+        .send = replica_send_to,
+        .members = digests_members,
+        .warn = digests_warn,
+        .stop = digests_stop,
+    };
+    core->digests = digests_new(core->config.id, core->config.digest_interval, &digests);
     const struct replica_env env = {
         .context = core,
         .store_hard_state = replica_store_hard_state,
@@ -507,9 +638,10 @@ bool core_start(struct core *core, struct error *error)
     };
     const struct replica_config config = {
         .id = core->config.id,
-        .address = core->config.address,
+        .address = core->address,
         .members = core->config.members,
         .member_count = core->config.member_count,
+        .cluster_id = core->cluster_id,
         .election_timeout_ms = core->config.election_timeout_ms,
         .heartbeat_ms = core->config.heartbeat_ms,
         .seed = core->config.seed,
@@ -543,8 +675,10 @@ bool core_start(struct core *core, struct error *error)
 void core_abandon(struct core *core)
 {
     core->is_abandoned = true;
+    audit_abandon(core);
     proposer_abandon(core->proposer);
     reads_abandon(core->reads);
+    snapshots_abandon(core->snapshots);
 }
 
 bool core_close(struct core *core, struct error *error)
@@ -556,6 +690,8 @@ bool core_close(struct core *core, struct error *error)
         proposer_free(core->proposer);
         reads_free(core->reads);
     }
+    disk_watch_free(core->disk_watch);
+    digests_free(core->digests);
     fetching_free(core->fetching);
     snapshots_free(core->snapshots);
     replica_close(core->replica);
@@ -569,6 +705,11 @@ bool core_close(struct core *core, struct error *error)
     }
     if (core->directory != NULL) {
         data_directory_close(core->directory);
+    }
+    registrations_free(&core->logged);
+    if (core->failed) { /* the stop had begun before anybody could be told */
+        *error = core->failure;
+        flushed = false;
     }
     *core = (struct core){0};
     return flushed;

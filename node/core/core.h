@@ -21,7 +21,12 @@
 #ifndef NODE_CORE_CORE_H
 #define NODE_CORE_CORE_H
 
+#include <stdatomic.h>
+
 #include "audit.h"
+#include "contacts.h"
+#include "digests.h"
+#include "disk_watch.h"
 #include "fetching.h"
 #include "ledger_clock.h"
 #include "proposer.h"
@@ -77,9 +82,13 @@ struct core_env {
 
 struct core_config {
     uint64_t id;
-    const char *address;                  /* as peers are told */
-    const struct replica_member *members; /* valid until core_close */
+    /* Where this node's peers connect, unless the members' list on disk says so; NULL: it must. */
+    const char *address;
+    /* Those who found the cluster, valid until core_close. None: of a node that joins one, or that
+     * has its directory and needs to be told nothing. */
+    const struct replica_member *members;
     size_t member_count;
+    uint64_t cluster_id;          /* 0: of the founders, or as the directory has it */
     uint32_t election_timeout_ms; /* 0: defaults, as in struct replica_config */
     uint32_t heartbeat_ms;
     const char *data; /* the data directory */
@@ -93,13 +102,28 @@ struct core_config {
     /* Snapshots; 0: what base/limits.h says. */
     uint64_t snapshot_log_entries;
     uint64_t snapshot_log_bytes;
-    uint64_t held_log_bytes; /* LIMIT_HELD_LOG_BYTES */
+    uint64_t held_log_bytes; /* HELD_LOG_BYTES */
+    uint64_t checkpoint_ask_ms;
+    uint64_t checkpoint_kept_ms;
+    uint64_t staging_kept_ms;
+
+    uint64_t disk_reserve_bytes; /* disk_watch.h; 0: none is kept */
+    uint64_t digest_interval;    /* 0: DIGEST_INTERVAL_ENTRIES; the same on all nodes */
+
+    uint16_t ledger_version_known; /* 0: LEDGER_VERSION. Another one is for tests of upgrades */
+};
+
+/* As a node's hello said. */
+struct known_incarnation {
+    uint64_t id; /* 0: free */
+    uint64_t incarnation;
 };
 
 struct core {
     struct core_config config;
     struct core_env env;
     uint64_t cluster_id;
+    char address[LIMIT_ADDRESS_BYTES + 1]; /* this node's own, for its peers */
 
     struct data_directory *directory;
     struct log_store *log;
@@ -110,23 +134,34 @@ struct core {
     struct reads *reads;
     struct snapshots *snapshots;
     struct fetching *fetching;
+    struct disk_watch *disk_watch;
+    struct digests *digests;
     struct ledger_clock clock;
+    struct wall_clocks wall_clocks;
+    bool clock_warned; /* something is wrong with it, and was said: */
+    uint64_t clock_warned_ms;
+    struct contacts contacts; /* with every peer, leader or not */
 
     enum replica_state state;
     uint64_t term;
     uint64_t leader_id;
 
-    struct registrations logged;      /* in the log that was found, and not applied */
-    uint64_t registered[LIMIT_NODES]; /* node ids whose incarnation is registered, or proposed in
-                                         this term */
+    struct registrations logged;            /* in the log that was found, and not applied */
+    uint64_t registered[LIMIT_PEERS_KNOWN]; /* node ids whose incarnation is registered, or proposed
+                                               in this term */
     size_t registered_count;
-    uint64_t registrations_put_off;     /* the proposer was full */
-    uint64_t incarnations[LIMIT_NODES]; /* by place in config.members, as their hellos said; 0: not
-                                           heard of */
+    uint64_t registrations_put_off; /* the proposer was full */
+    struct known_incarnation known[LIMIT_PEERS_KNOWN];
+
+    uint64_t told_removed_index; /* others say that this node was removed there; 0: they don't */
+    uint64_t removed_index; /* it was: by the entry there, or one before; 0: as far as is known not.
+                               As of the last core_upkeep */
 
     struct core_found *found; /* the log as it was found, between open and start */
     unsigned audits;          /* running in the pool */
-    unsigned works;           /* of its own, running there */
+    atomic_bool audits_stopped;
+    struct audit *waiting_audit; /* for its index; NULL: none */
+    unsigned works;              /* of its own, running there */
     bool is_abandoned;
     bool failed; /* a callback without a way to say so has failed: */
     struct error failure;
@@ -142,7 +177,8 @@ bool core_start(struct core *core, struct error *error);
  * core_close does it too. */
 void core_abandon(struct core *core);
 /* Ends all proposals; neither an audit nor work of its own may be running. False: the state could
- * not be flushed, and the log has it. Closes in any case; also right behind core_open. */
+ * not be flushed, and the log has it; or the disk has failed since the last turn. Closes in any
+ * case; also right behind core_open. */
 bool core_close(struct core *core, struct error *error);
 
 /* ---- events ---- */
@@ -154,13 +190,19 @@ bool core_receive(struct core *core, uint64_t peer_id, struct peer_message *mess
 /* May this node take part under this incarnation (Raft rule 0)? *admitted false: and why. */
 bool core_admit(struct core *core, uint64_t peer_id, uint64_t incarnation, bool *admitted,
                 struct error *why, struct error *error);
+/* Was the node with this id removed, for good? *removed_index: by the entry there or one before; 0:
+ * no. */
+bool core_find_removed(struct core *core, uint64_t id, uint64_t *removed_index,
+                       struct error *error);
+/* Another node refuses this one because it was removed. */
+void core_told_removed(struct core *core, uint64_t removed_index);
 /* A connection to the peer has been made anew, and its hello said this. */
 void core_peer_connected(struct core *core, uint64_t peer_id, uint64_t incarnation);
 /* The log's thread: see write_log. */
 bool core_log_written(struct core *core, uint64_t generation, uint64_t last_index,
                       struct error *error);
 /* What nobody asks for: registers incarnations, wants a tick when something is due, takes snapshots
- * and fetches them. Now and then: CORE_UPKEEP_MS. */
+ * and fetches them, looks after the disk. Now and then: CORE_UPKEEP_MS. */
 bool core_upkeep(struct core *core, struct error *error);
 
 #define CORE_UPKEEP_MS 50
@@ -180,7 +222,8 @@ uint64_t core_next_ms(const struct core *core);
 
 /* ---- for calls ---- */
 
-/* A change of members, on the leader: as replica_change_members (raft/replica.h). */
+/* A change of members, on the leader: as replica_change_members (raft/replica.h), and refused as
+ * well where it would break what members.c says of ids. `why` is for an operator. */
 bool core_change_members(struct core *core, const struct replica_change *change, bool *accepted,
                          struct error *why, struct error *error);
 
@@ -196,8 +239,9 @@ bool core_knows_leader(const struct core *core);
 bool core_is_behind(const struct core *core);
 /* How old the applied state is (raft/replica.h). False: not known. */
 bool core_state_age(const struct core *core, uint64_t *age_ms);
-/* Takes a command, if this node leads; a linearizable read, if it leads or knows who does; a stale
- * one. False: it can't, or the queue is full. proposer.h, reads.h. */
+/* Takes a command, if this node leads and its disk has room; a linearizable read, if it leads or
+ * knows who does; a stale one. False: it can't, or the queue is full. proposer.h, reads.h,
+ * disk_watch.h. */
 bool core_propose(struct core *core, struct proposal *proposal);
 
 /* ---- among the core's own files ---- */

@@ -15,8 +15,6 @@
 #include "snapshots.h"
 #include "storage/checkpoint.h"
 
-/* After a fetch that was given up, the next one waits: the leader offers with every heartbeat. */
-#define WAIT_MS 1000
 /* Files that come without the sum that was announced, in one fetch. */
 #define MOST_WRONG 3
 
@@ -68,6 +66,8 @@ struct fetching {
     struct entry *part;
     enum checkpoint_taken taken;
     uint64_t missing_bytes; /* which the disk has no room for */
+    uint64_t bytes;         /* as the receiver counted when it was last here */
+    uint64_t total_bytes;
     struct state_store old_state;
     char *old_checkpoint;
 };
@@ -113,6 +113,20 @@ void fetching_free(struct fetching *fetching)
     free(fetching->old_checkpoint);
     free(fetching->path);
     free(fetching);
+}
+
+bool fetching_progress_get(const struct fetching *fetching, struct fetching_progress *progress)
+{
+    *progress = (struct fetching_progress){
+        .peer_id = fetching->offer.peer_id,
+        .index = fetching->offer.snapshot.index,
+        .bytes = fetching->bytes,
+        .total_bytes = fetching->total_bytes,
+        .is_installing =
+            fetching->phase == FETCHING_STAGED || fetching->phase == FETCHING_INSTALLING,
+    };
+    return fetching->phase != FETCHING_IDLE && fetching->phase != FETCHING_WAITING &&
+           fetching->phase != FETCHING_CLEANING;
 }
 
 bool fetching_is_staged(const struct fetching *fetching)
@@ -228,6 +242,8 @@ static void begin(struct fetching *fetching)
     fetching->offer = fetching->next;
     fetching->next.peer_id = 0;
     fetching->wrong = 0;
+    fetching->bytes = 0;
+    fetching->total_bytes = 0;
     free(fetching->path);
     fetching->path = memory_strdup(data_directory_staging_path(fetching->core->directory));
     ask_anew(fetching, FETCHING_LIST, 0, 0);
@@ -323,6 +339,8 @@ static void check_done(struct pool_work *work)
 static void go_on(struct fetching *fetching)
 {
     struct checkpoint_range range;
+    fetching->bytes = checkpoint_receiver_bytes(fetching->receiver);
+    fetching->total_bytes = fetching->list.bytes;
     if (checkpoint_receiver_wants(fetching->receiver, &range)) {
         ask_anew(fetching, FETCHING_PARTS, (uint32_t)range.file + 1, range.offset);
     } else {
@@ -468,11 +486,16 @@ static void make_switch_done(struct pool_work *work)
     if (!fetching->ok) {
         core_fail(core, &fetching->error);
     } else if (core_is_working(core)) {
-        fetching->old_state = core->state_store;
+        struct state_store old_state = core->state_store;
+        if (!core_replace_state(core, &fetching->state, &error)) {
+            core_fail(core, &error); /* each is still where it was, and closed there */
+            core_work_ended(core);
+            return;
+        }
+        fetching->old_state = old_state;
         fetching->old_checkpoint = snapshots_replaced(core->snapshots);
-        bool replaced = core_replace_state(core, &fetching->state, &error);
         fetching->state = (struct state_store){0};
-        if (!replaced || !replica_snapshot_installed(core->replica, core_now_ms(core), &error)) {
+        if (!replica_snapshot_installed(core->replica, core_now_ms(core), &error)) {
             core_fail(core, &error);
         }
         run_step(fetching, FETCHING_CLEANING, clean, clean_done);
@@ -538,21 +561,23 @@ void fetching_upkeep(struct fetching *fetching)
 {
     struct core *core = fetching->core;
     uint64_t waited_ms = core_now_ms(core) - fetching->asked_ms;
+    bool has_waited = waited_ms >= core->config.checkpoint_ask_ms;
     switch (fetching->phase) {
     case FETCHING_LIST:
     case FETCHING_PARTS:
         if (is_overtaken(fetching)) {
             break;
         }
-        if (waited_ms >= CHECKPOINT_ASK_MS && fetching->asks == LIMIT_CHECKPOINT_ASKS) {
+        if (has_waited && fetching->asks == LIMIT_CHECKPOINT_ASKS) {
             give_up(fetching, "it does not answer");
-        } else if (waited_ms >= CHECKPOINT_ASK_MS) {
+        } else if (has_waited) {
             fetching->asks++;
             ask(fetching);
         }
         break;
     case FETCHING_WAITING:
-        if (waited_ms >= WAIT_MS) {
+        /* The leader offers with every heartbeat. */
+        if (has_waited) {
             fetching->phase = FETCHING_IDLE;
             fetching->left_ms = core_now_ms(core);
             replica_snapshot_forget(core->replica);
@@ -562,7 +587,7 @@ void fetching_upkeep(struct fetching *fetching)
         try_install(fetching);
         break;
     case FETCHING_IDLE:
-        if (core_now_ms(core) - fetching->left_ms >= STAGING_KEPT_MS) {
+        if (core_now_ms(core) - fetching->left_ms >= core->config.staging_kept_ms) {
             remove_staged(fetching);
         }
         break;

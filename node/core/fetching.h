@@ -41,6 +41,16 @@ void fetching_install(struct fetching *fetching);
 /* Asks again, gives up, begins what was waited for: core_upkeep. */
 void fetching_upkeep(struct fetching *fetching);
 
+/* What is under way; false: nothing is. */
+struct fetching_progress {
+    uint64_t peer_id;
+    uint64_t index;       /* of the state that is fetched */
+    uint64_t bytes;       /* of its files, what is here */
+    uint64_t total_bytes; /* 0: not known yet */
+    bool is_installing;   /* all is here */
+};
+bool fetching_progress_get(const struct fetching *fetching, struct fetching_progress *progress);
+
 /* Is the state about to be replaced? Nothing that reads it for long may begin. */
 bool fetching_is_staged(const struct fetching *fetching);
 

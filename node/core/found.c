@@ -5,20 +5,30 @@
 #include "found.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+/* Forgets the entries from this index on: others took their place, or they are not the log's. */
+static void cut(struct core_found *found, uint64_t index)
+{
+    while (found->count > 0 && found->entries[found->count - 1]->index >= index) {
+        entry_release(found->entries[--found->count]);
+    }
+    registrations_cut(found->logged, index);
+}
 
 static bool load_record(void *context, const struct log_record *record, struct error *error)
 {
     struct core_found *found = context;
+    cut(found, record->index);
     if (found->count > 0 && record->index != found->entries[found->count - 1]->index + 1) {
         /* against log_store.h's word */
         return error_set(error, "entry %" PRIu64 " follows entry %" PRIu64, record->index,
                          found->entries[found->count - 1]->index);
     }
-    /* They stand near the log's beginning: once each member has one, no entry is decoded any more.
-     * What a snapshot covers is in the state. */
-    if (record->type == ENTRY_COMMAND && found->logged->count < found->member_count &&
-        record->index > found->snapshot.index) {
+    /* What a snapshot covers is in the state. */
+    if (record->type == ENTRY_COMMAND && record->index > found->snapshot.index) {
         registrations_note(found->logged, record->index, record->data, &found->lines);
     }
     if (found->count == found->capacity) {
@@ -70,7 +80,15 @@ static bool open_log(struct core *core, struct core_found *found, struct error *
     if (core->log != NULL && torn.text[0] != '\0') {
         core->env.warn(core->env.context, "log", torn.text);
     }
-    return core->log != NULL;
+    if (core->log == NULL) {
+        return false;
+    }
+    /* A log that a snapshot replaces was shown, and is gone. */
+    cut(found, log_store_last_index(core->log) + 1);
+    if (found->count > 0 && found->entries[0]->index < log_store_first_index(core->log)) {
+        cut(found, 0);
+    }
+    return true;
 }
 
 static bool open_state(struct core *core, const struct core_found *found, struct error *error)
@@ -97,9 +115,39 @@ static bool open_state(struct core *core, const struct core_found *found, struct
                      path, applied_index, found->snapshot.index);
 }
 
+/* The latest members' list says where peers connect: they do whatever this node is told. */
+static bool find_address(struct core *core, const struct core_found *found, struct error *error)
+{
+    const char *told = core->config.address;
+    struct bytes latest =
+        bytes_of(found->snapshot.configuration, found->snapshot.configuration_len);
+    struct error difference;
+    for (size_t i = 0; i < found->count; i++) {
+        if (found->entries[i]->type == ENTRY_CHANGE) {
+            latest = found->entries[i]->data;
+        }
+    }
+    if (latest.len == 0 || !replica_address_in(latest, core->config.id, core->address)) {
+        if (told == NULL) {
+            return error_set(error,
+                             "no list of members on disk has node %" PRIu64
+                             " yet: it must be told the address where its peers connect",
+                             core->config.id);
+        }
+        snprintf(core->address, sizeof core->address, "%s", told);
+    } else if (told != NULL && strcmp(told, core->address) != 0) {
+        error_set(&difference,
+                  "the other nodes connect to %s, as the list of members says; this node was told "
+                  "%s: a node that moves must be replaced by one with a new id",
+                  core->address, told);
+        core->env.warn(core->env.context, "members", difference.text);
+    }
+    return true;
+}
+
 bool core_found_open(struct core *core, struct core_found *found, struct error *error)
 {
-    struct data_directory_options directory = {
+    const struct data_directory_options directory = {
         .files = core->config.files,
         .path = core->config.data,
         .cluster_id = core->cluster_id,
@@ -110,13 +158,14 @@ bool core_found_open(struct core *core, struct core_found *found, struct error *
     if (core->directory == NULL) {
         return false;
     }
+    core->cluster_id = data_directory_cluster_id(core->directory);
     data_directory_snapshot(core->directory, &found->snapshot);
     found->logged = &core->logged;
-    found->member_count = core->config.member_count;
     /* The log before the state: a node that refuses a damaged log has changed nothing. */
     if (!open_log(core, found, error) || !open_state(core, found, error)) {
         return false;
     }
-    core->ledger = ledger_open(core->state_store.ops->records(core->state_store.state), error);
-    return core->ledger != NULL;
+    core->ledger = ledger_open_knowing(core->state_store.ops->records(core->state_store.state),
+                                       core->config.ledger_version_known, error);
+    return core->ledger != NULL && find_address(core, found, error);
 }

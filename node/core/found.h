@@ -16,8 +16,7 @@ struct core_found {
     struct entry **entries;   /* consecutive: the first may be any up to the snapshot's next */
     size_t count;
     size_t capacity;
-    size_t member_count;
-    struct registrations *logged; /* the first of each member */
+    struct registrations *logged; /* the first of each node */
     struct ledger_command_lines lines;
 };
 

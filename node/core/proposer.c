@@ -138,16 +138,15 @@ static uint32_t gather(struct proposer *proposer, struct flight *flight)
 
 static bool submit_one(struct proposer *proposer, struct error *error)
 {
-    struct ledger_entry_header header = {.format = LEDGER_ENTRY_FORMAT,
-                                         .ledger_version = LEDGER_VERSION};
+    struct ledger_entry_header header = {.format = LEDGER_ENTRY_FORMAT};
     proposer->env.stamp(proposer->env.context, &header);
     buffer_clear(&proposer->entry);
     ledger_entry_begin(&proposer->entry, &header);
 
     struct flight flight = {0};
     uint32_t commands = gather(proposer, &flight);
-    if (commands == 0 && !proposer->tick_wanted) {
-        return true; /* everything that waited was cancelled */
+    if (commands == 0 && !proposer->tick_wanted && header.outage_credit_ms == 0) {
+        return true; /* everything that waited was cancelled, and no credit is lost over it */
     }
     proposer->tick_wanted = false;
     ledger_entry_finish(&proposer->entry, commands);

@@ -22,7 +22,7 @@ struct proposer;
 struct proposer_env {
     void *context;
     bool (*can_submit)(void *context);
-    /* Ledger time and credit for an entry that leaves now. */
+    /* Ledger version, time and credit for an entry that leaves now. */
     void (*stamp)(void *context, struct ledger_entry_header *header);
     /* Submits; gives index and term. Takes the entry over. False: the node must stop. */
     bool (*submit)(void *context, struct entry *entry, uint64_t *index, uint64_t *term,

@@ -125,7 +125,7 @@ bool reads_add(struct reads *reads, struct proposal *read)
         proposal_queue_push(&reads->asked, read);
         break;
     case READ_STALE:
-        due_push(reads, read, read->min_index);
+        due_push(reads, read, PLANTED(MIN_INDEX_IGNORED) ? 0 : read->min_index);
         break;
     }
     reads->count++;
@@ -144,6 +144,9 @@ static struct proposal *pop_of_round(struct reads *reads, uint64_t round)
 void reads_confirmed(struct reads *reads, uint64_t round, uint64_t index)
 {
     for (struct proposal *read; (read = pop_of_round(reads, round)) != NULL;) {
+        if (PLANTED(READ_NOT_APPLIED)) {
+            index = 0;
+        }
         due_push(reads, read, read->min_index > index ? read->min_index : index);
     }
 }

@@ -3,6 +3,8 @@
  */
 #include "registrations.h"
 
+#include <stdlib.h>
+
 static bool is_noted(const struct registrations *registrations, uint64_t node_id)
 {
     for (size_t i = 0; i < registrations->count; i++) {
@@ -11,6 +13,22 @@ static bool is_noted(const struct registrations *registrations, uint64_t node_id
         }
     }
     return false;
+}
+
+static void append(struct registrations *registrations, struct registration registration)
+{
+    if (registrations->count == registrations->capacity) {
+        registrations->capacity = registrations->capacity * 2 + 8;
+        registrations->items = memory_realloc(
+            registrations->items, registrations->capacity * sizeof *registrations->items);
+    }
+    registrations->items[registrations->count++] = registration;
+}
+
+void registrations_free(struct registrations *registrations)
+{
+    free(registrations->items);
+    *registrations = (struct registrations){0};
 }
 
 void registrations_note(struct registrations *registrations, uint64_t index, struct bytes entry,
@@ -23,11 +41,19 @@ void registrations_note(struct registrations *registrations, uint64_t index, str
         return;
     }
     while (ledger_entry_next(&reader, &command, lines, &error)) {
-        if (command.kind == LEDGER_REGISTER_NODE && registrations->count < LIMIT_NODES &&
-            !is_noted(registrations, command.node_id)) {
-            registrations->items[registrations->count++] =
-                (struct registration){command.node_id, command.incarnation, index};
+        if (command.kind == LEDGER_REGISTER_NODE && !is_noted(registrations, command.node_id)) {
+            append(registrations,
+                   (struct registration){command.node_id, command.incarnation, index});
         }
+    }
+}
+
+void registrations_cut(struct registrations *registrations, uint64_t index)
+{
+    /* They were noted in the order of the log. */
+    while (registrations->count > 0 &&
+           registrations->items[registrations->count - 1].index >= index) {
+        registrations->count--;
     }
 }
 

@@ -8,7 +8,7 @@
  * a leader that lacks what was acknowledged (Raft rule 0). A registration that never commits may be
  * believed too: it refuses somebody until it is replaced, no more.
  *
- * Threads: the loop's. Bounds: LIMIT_NODES.
+ * Threads: the loop's. Bounds: the log's; an id is registered once.
  */
 #ifndef NODE_REGISTRATIONS_H
 #define NODE_REGISTRATIONS_H
@@ -24,14 +24,19 @@ struct registration {
 
 /* Zero-initialise. */
 struct registrations {
-    struct registration items[LIMIT_NODES];
+    struct registration *items;
     size_t count;
+    size_t capacity;
 };
+/* It is empty then. */
+void registrations_free(struct registrations *registrations);
 
 /* An entry of commands, in the order of the log. `lines` is room for decoding. One that can't be
  * read is left out: apply stops the node if it ever commits. */
 void registrations_note(struct registrations *registrations, uint64_t index, struct bytes entry,
                         struct ledger_command_lines *lines);
+/* Forgets what entries from this index on hold: others have taken their place. */
+void registrations_cut(struct registrations *registrations, uint64_t index);
 /* The incarnation that an entry behind applied_index registers for the node; 0: none does. */
 uint64_t registrations_find(const struct registrations *registrations, uint64_t node_id,
                             uint64_t applied_index);

@@ -11,14 +11,18 @@
 #include "snapshots.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/planted.h"
 #include "checkpoint_server.h"
 #include "core.h"
 
 /* A follower that needs a checkpoint says so with each heartbeat: one that has not for so long does
  * not need it any more. */
 #define WANTED_MS 2000
+/* A call waits no longer: the flush of a write buffer takes a small part of it. */
+#define CALL_MS 30000
 
 enum snapshots_phase {
     SNAPSHOTS_IDLE,
@@ -38,6 +42,11 @@ struct snapshots {
     bool is_wanted; /* a checkpoint that there is not */
     uint64_t wanted_ms;
     uint64_t applied_bytes; /* since the last snapshot of this life */
+    uint64_t stored_index;  /* of the manifest's snapshot: what the log is trimmed by */
+    int64_t taken_ms;
+
+    STAILQ_HEAD(snapshot_calls, snapshot_call) calls; /* in the order in which they came */
+    size_t call_count;
 
     /* Of what is under way. */
     bool is_refused; /* its step, by the pool */
@@ -54,11 +63,19 @@ struct snapshots {
     uint64_t trim_up_to;
 };
 
+static void note_stored(struct snapshots *snapshots)
+{
+    data_directory_snapshot(snapshots->core->directory, &snapshots->snapshot);
+    snapshots->stored_index = snapshots->snapshot.index;
+}
+
 struct snapshots *snapshots_new(struct core *core)
 {
     struct snapshots *snapshots = memory_zalloc(sizeof *snapshots);
     snapshots->core = core;
     snapshots->server.core = core;
+    note_stored(snapshots);
+    STAILQ_INIT(&snapshots->calls);
     return snapshots;
 }
 
@@ -78,6 +95,7 @@ void snapshots_free(struct snapshots *snapshots)
     if (snapshots == NULL) {
         return;
     }
+    assert(snapshots->call_count == 0);
     forget_work(snapshots);
     free(checkpoint_server_withdraw(&snapshots->server));
     free(snapshots);
@@ -88,6 +106,12 @@ void snapshots_applied(struct snapshots *snapshots, size_t bytes)
     snapshots->applied_bytes += bytes;
 }
 
+uint64_t snapshots_stored_index(const struct snapshots *snapshots)
+{
+    return snapshots->stored_index;
+}
+
+/* What libraft's log begins behind: that of the manifest, or what the state held at the start. */
 static uint64_t last_snapshot(const struct snapshots *snapshots)
 {
     struct replica_status status;
@@ -176,6 +200,11 @@ static void store_done(struct pool_work *work)
         forget_work(snapshots);
     } else {
         snapshots->applied_bytes -= snapshots->bytes_before;
+        note_stored(snapshots);
+        if (PLANTED(TRIM_PAST_SNAPSHOT)) {
+            snapshots->trim_up_to = core_applied_index(core);
+        }
+        snapshots->taken_ms = core->env.wall_ms(core->env.context);
         run_step(snapshots, SNAPSHOTS_TRIMMING, trim, trim_done);
     }
     core_work_ended(core);
@@ -198,6 +227,9 @@ static void take_done(struct pool_work *work)
 {
     struct snapshots *snapshots = (struct snapshots *)work;
     struct core *core = snapshots->core;
+    if (PLANTED(SNAPSHOT_AHEAD)) {
+        snapshots->index = core_applied_index(core);
+    }
     if (!goes_on(snapshots)) {
         forget_work(snapshots);
     } else if (snapshots->index == last_snapshot(snapshots)) {
@@ -235,8 +267,16 @@ static void remove_checkpoint_done(struct pool_work *work)
 static bool is_fetched(const struct snapshots *snapshots)
 {
     const struct checkpoint_server *server = &snapshots->server;
-    return server->path != NULL &&
-           core_now_ms(snapshots->core) - server->asked_ms < CHECKPOINT_KEPT_MS;
+    return server->path != NULL && core_now_ms(snapshots->core) - server->asked_ms <
+                                       snapshots->core->config.checkpoint_kept_ms;
+}
+
+/* The log may not be held back any longer. */
+static bool is_outgrown(const struct core *core)
+{
+    uint64_t entries = log_store_last_index(core->log) + 1 - log_store_first_index(core->log);
+    return log_store_disk_bytes(core->log) >= core->config.held_log_bytes ||
+           entries >= LIMIT_HELD_LOG_ENTRIES;
 }
 
 static bool is_due(const struct snapshots *snapshots)
@@ -245,11 +285,18 @@ static bool is_due(const struct snapshots *snapshots)
     if (!replica_can_snapshot(core->replica)) {
         return false;
     }
-    if (is_fetched(snapshots) && log_store_disk_bytes(core->log) < core->config.held_log_bytes) {
+    if (is_fetched(snapshots) && !is_outgrown(core)) {
         return false;
     }
+    uint64_t entries = core_applied_index(core) - snapshots->stored_index;
+    /* A log that is trimmed makes room, once there is more than what stays in any case. */
+    if (disk_watch_is_low(core->disk_watch) &&
+        entries >
+            2 * (uint64_t)replica_limits_complete(&core->config.replica_limits).trailing_entries) {
+        return true;
+    }
     return snapshots->applied_bytes >= core->config.snapshot_log_bytes ||
-           core_applied_index(core) - last_snapshot(snapshots) >= core->config.snapshot_log_entries;
+           entries >= core->config.snapshot_log_entries;
 }
 
 /* Somebody needs a checkpoint, and what would be made is one of a snapshot. */
@@ -262,6 +309,83 @@ static bool is_wanted(struct snapshots *snapshots)
     return snapshots->is_wanted && (replica_can_snapshot(core->replica) ||
                                     core_applied_index(core) == last_snapshot(snapshots));
 }
+
+/* ---- calls ---- */
+
+static void end_first_call(struct snapshots *snapshots, bool ok, uint64_t index, const char *why)
+{
+    struct snapshot_call *call = STAILQ_FIRST(&snapshots->calls);
+    STAILQ_REMOVE_HEAD(&snapshots->calls, next);
+    snapshots->call_count--;
+    call->ok = ok;
+    call->index = index;
+    error_set(&call->error, "%s", why);
+    call->ended(call);
+}
+
+/* Answers those that have what they wait for, or have waited too long. Later ones wait for no less.
+ */
+static void end_calls(struct snapshots *snapshots)
+{
+    const struct core *core = snapshots->core;
+    uint64_t index = last_snapshot(snapshots);
+    const struct snapshot_call *first;
+    while ((first = STAILQ_FIRST(&snapshots->calls)) != NULL) {
+        if (first->least_index <= index) {
+            end_first_call(snapshots, true, index, "");
+        } else if (core_now_ms(core) - first->begun_ms >= CALL_MS) {
+            end_first_call(snapshots, false, 0,
+                           "none could be taken in time; this node has been behind the others, or "
+                           "without a leader, or its disk is very slow");
+        } else {
+            break;
+        }
+    }
+}
+
+void snapshots_abandon(struct snapshots *snapshots)
+{
+    while (snapshots->call_count > 0) {
+        end_first_call(snapshots, false, 0, "this node is stopping");
+    }
+}
+
+bool snapshots_call(struct snapshots *snapshots, struct snapshot_call *call, struct error *why)
+{
+    const struct core *core = snapshots->core;
+    if (!core_is_working(core)) {
+        return error_set(why, "this node is stopping");
+    }
+    if (snapshots->call_count == LIMIT_SNAPSHOT_CALLS) {
+        return error_set(why, "%d calls wait for a snapshot of this node already",
+                         LIMIT_SNAPSHOT_CALLS);
+    }
+    if (is_fetched(snapshots)) {
+        return error_set(why,
+                         "another node fetches the snapshot at entry %" PRIu64
+                         " from this one, or has within the last minute; a newer one would make it "
+                         "begin anew",
+                         snapshots->server.index);
+    }
+    call->least_index = core_applied_index(core);
+    call->begun_ms = core_now_ms(core);
+    STAILQ_INSERT_TAIL(&snapshots->calls, call, next);
+    snapshots->call_count++;
+    return true;
+}
+
+int64_t snapshots_taken_ms(const struct snapshots *snapshots)
+{
+    return snapshots->taken_ms;
+}
+
+static bool is_called_for(const struct snapshots *snapshots)
+{
+    return snapshots->call_count > 0 && !is_fetched(snapshots) &&
+           replica_can_snapshot(snapshots->core->replica);
+}
+
+/* ---- now and then ---- */
 
 static void begin(struct snapshots *snapshots, bool is_kept)
 {
@@ -276,6 +400,7 @@ static void begin(struct snapshots *snapshots, bool is_kept)
 void snapshots_upkeep(struct snapshots *snapshots)
 {
     struct checkpoint_server *server = &snapshots->server;
+    end_calls(snapshots);
     if (snapshots->phase != SNAPSHOTS_IDLE && snapshots->is_refused) {
         start_step(snapshots);
     }
@@ -283,7 +408,7 @@ void snapshots_upkeep(struct snapshots *snapshots)
         return;
     }
     bool wanted = is_wanted(snapshots);
-    bool due = is_due(snapshots);
+    bool due = is_due(snapshots) || is_called_for(snapshots);
     bool removal = server->path != NULL && !is_fetched(snapshots);
     /* What is offered goes first; what is being read of it is read to its end. */
     server->is_held = wanted || due || removal;
@@ -340,6 +465,8 @@ char *snapshots_replaced(struct snapshots *snapshots)
     assert(snapshots->phase == SNAPSHOTS_IDLE);
     char *path = checkpoint_server_withdraw(&snapshots->server);
     snapshots->applied_bytes = 0;
+    note_stored(snapshots);
+    snapshots->taken_ms = snapshots->core->env.wall_ms(snapshots->core->env.context);
     snapshots->is_wanted = false;
     snapshots_release(snapshots);
     return path;

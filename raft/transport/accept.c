@@ -12,6 +12,7 @@
  * - a member has at most one connection to us, the newest it made (rule 5): messages of an older
  *   one never come after those of a newer one.
  * - a message comes from whom the hello named (rule 15).
+ * - whoever belongs to our cluster and is admitted becomes a peer, member or guest (peers.c).
  *
  * What can fail: a stranger is refused (told why, then left to hang up until its deadline), says
  * nothing in time, or talks rubbish; a member talks rubbish. Each ends that connection and is
@@ -47,7 +48,7 @@ static bool may_report(struct transport *transport, const char *text)
     return true;
 }
 
-static void report(struct transport *transport, const char *who, const char *reason)
+void transport_report(struct transport *transport, const char *who, const char *reason)
 {
     transport->statistics.turned_away++;
     char text[LIMIT_PEER_REASON_BYTES + 1];
@@ -71,6 +72,11 @@ static bool member_on_frame(struct connection *connection, struct frame_content 
         return error_set(error, "node %" PRIu64 " asks for votes in the name of node %" PRIu64,
                          peer->id, message->request_vote.candidate_id);
     }
+    if (message->type == PEER_CHECKPOINT_ASK || message->type == PEER_CHECKPOINT_PART) {
+        peer_message_free(message);
+        return error_set(error, "node %" PRIu64 " sent what belongs to its other connection",
+                         peer->id);
+    }
     struct transport *transport = peer->transport;
     transport->events.received(transport->events.context, peer->id, message);
     return true;
@@ -80,12 +86,15 @@ static void member_on_end(struct connection *connection, enum connection_end how
                           const char *reason)
 {
     struct peer *peer = connection->owner;
+    struct transport *transport = peer->transport;
+    uint64_t id = peer->id;
     peer->incoming = NULL;
+    peer_rest(peer);
     /* A connection that is merely lost is no news: ours to the peer tells the same. */
     if (how == CONNECTION_RUBBISH) {
         char who[64];
-        snprintf(who, sizeof who, "node %" PRIu64, peer->id);
-        report(peer->transport, who, reason);
+        snprintf(who, sizeof who, "node %" PRIu64, id);
+        transport_report(transport, who, reason);
     }
 }
 
@@ -104,22 +113,34 @@ static void forget_stranger(struct connection *connection)
 }
 
 static struct frame *answer(struct transport *transport, const struct hello *theirs,
-                            const char *refusal)
+                            const char *refusal, uint64_t removed_index)
 {
     struct hello ours = transport->self;
     ours.to_node_id = theirs->node_id;
-    return frame_of_answer(&ours, refusal);
+    return frame_of_removal(&ours, refusal, removed_index);
 }
 
 /* It is told why and left to hang up: closing at once could destroy what it has not read yet. */
-static void refuse(struct connection *connection, const struct hello *theirs, const char *reason)
+static void refuse(struct connection *connection, const struct hello *theirs, const char *reason,
+                   uint64_t removed_index)
 {
     char who[128];
     snprintf(who, sizeof who, "node %" PRIu64 " from %s", theirs->node_id, connection->remote_host);
-    bool queued = connection_send(connection, answer(connection->transport, theirs, reason));
+    bool queued =
+        connection_send(connection, answer(connection->transport, theirs, reason, removed_index));
     assert(queued); /* the first frame of its connection */
     connection->refused = true;
-    report(connection->transport, who, reason);
+    transport_report(connection->transport, who, reason);
+}
+
+/* Behind it the connection is its new owner's. */
+static void say_welcome(struct connection *connection, struct peer *peer,
+                        const struct hello *theirs)
+{
+    connection_welcome(connection);
+    transport_keep_client_address(peer, theirs);
+    bool queued = connection_send(connection, answer(connection->transport, theirs, "", 0));
+    assert(queued); /* the first frame of its connection */
 }
 
 static void welcome(struct connection *connection, struct peer *peer, const struct hello *theirs)
@@ -131,27 +152,38 @@ static void welcome(struct connection *connection, struct peer *peer, const stru
     peer->incoming = connection;
     peer->incoming_session = theirs->session;
     peer->incoming_number = theirs->connection;
+    peer->incoming_incarnation = theirs->incarnation;
     connection->handler = &member_handler;
     connection->owner = peer;
-    connection_welcome(connection);
-    transport_keep_client_address(peer, theirs);
-    bool queued = connection_send(connection, answer(connection->transport, theirs, ""));
-    assert(queued); /* the first frame of its connection */
+    say_welcome(connection, peer, theirs);
     dial_hurry(peer);
 }
 
-static bool is_welcome(struct transport *transport, const struct hello *theirs, struct peer **peer,
-                       struct error *why)
+static void welcome_bulk(struct connection *connection, struct peer *peer,
+                         const struct hello *theirs)
 {
-    if (!hello_check(&transport->self, theirs, why)) {
+    forget_stranger(connection);
+    bulk_take(peer, connection, theirs);
+    say_welcome(connection, peer, theirs);
+}
+
+static bool is_older(const struct peer *peer, const struct hello *hello)
+{
+    return hello->purpose == HELLO_BULK
+               ? bulk_is_older(peer, hello)
+               : hello_is_older(hello, peer->incoming_session, peer->incoming_number);
+}
+
+static bool is_welcome(struct transport *transport, const struct hello *theirs, struct peer **peer,
+                       uint64_t *removed_index, struct error *why)
+{
+    *removed_index = 0;
+    if (!hello_check(&transport->self, theirs, why) ||
+        !transport_admits(transport, theirs, removed_index, why) || transport->closing) {
         return false;
     }
-    *peer = transport_find_peer(transport, theirs->node_id);
-    if (*peer == NULL) {
-        return error_set(why, "node %" PRIu64 " is not a member of the cluster of node %" PRIu64,
-                         theirs->node_id, transport->self.node_id);
-    }
-    return transport_admits(transport, theirs, why);
+    *peer = peers_host(transport, theirs, why);
+    return *peer != NULL;
 }
 
 static bool stranger_on_frame(struct connection *connection, struct frame_content *content,
@@ -169,16 +201,20 @@ static bool stranger_on_frame(struct connection *connection, struct frame_conten
     struct transport *transport = connection->transport;
     struct peer *peer = NULL;
     struct error why;
-    bool accepted = is_welcome(transport, &content->hello, &peer, &why);
+    uint64_t removed_index;
+    bool accepted = is_welcome(transport, &content->hello, &peer, &removed_index, &why);
     if (connection->ended) {
         return true; /* the owner closed the transport when asked */
     }
     if (!accepted) {
-        refuse(connection, &content->hello, why.text);
-    } else if (hello_is_older(&content->hello, peer->incoming_session, peer->incoming_number)) {
+        refuse(connection, &content->hello, why.text, removed_index);
+    } else if (is_older(peer, &content->hello)) {
         /* It waited in our backlog while the peer gave it up and made a new one. */
         forget_stranger(connection);
         connection_close(connection);
+        peer_rest(peer);
+    } else if (content->hello.purpose == HELLO_BULK) {
+        welcome_bulk(connection, peer, &content->hello);
     } else {
         welcome(connection, peer, &content->hello);
     }
@@ -193,7 +229,7 @@ static void stranger_on_end(struct connection *connection, enum connection_end h
     if (how == CONNECTION_RUBBISH && !connection->refused) {
         char who[128];
         snprintf(who, sizeof who, "a stranger from %s", connection->remote_host);
-        report(connection->transport, who, reason);
+        transport_report(connection->transport, who, reason);
     }
 }
 
@@ -209,7 +245,7 @@ static void on_connection(uv_stream_t *listener, int status)
         return;
     }
     if (status < 0) {
-        report(transport, "somebody who wants to connect", uv_strerror(status));
+        transport_report(transport, "somebody who wants to connect", uv_strerror(status));
         return;
     }
     struct connection *connection = connection_new(transport, &stranger_handler, NULL);
@@ -220,7 +256,7 @@ static void on_connection(uv_stream_t *listener, int status)
             error_set(&error, "accepting failed: %s", uv_strerror(status));
         }
         connection_close(connection);
-        report(transport, "somebody who wants to connect", error.text);
+        transport_report(transport, "somebody who wants to connect", error.text);
         return;
     }
     if (transport->stranger_count == LIMIT_PEER_STRANGERS) {

@@ -1,6 +1,6 @@
 /*
- * dial.c - our connection to each other member, made again and again as long as the transport is
- * open. We send over it; what comes back is the answer to our hello and nothing else.
+ * dial.c - our connection to each peer that has an address, made again and again for as long as it
+ * is one (peers.c). We send over it; what comes back is the answer to our hello and nothing else.
  *
  * Happy path: dial_begin -> WAITING -> (host name: RESOLVING, on_resolved) -> CONNECTING,
  * dialled_on_connect: hello -> GREETING, dialled_on_frame: answer -> CONNECTED, the owner's
@@ -19,6 +19,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "transport_private.h"
 
@@ -98,6 +99,7 @@ static void give_up(struct peer *peer, const char *reason)
     if (is_news(peer, reason)) {
         events->disconnected(events->context, peer->id, reason);
     }
+    peer_rest(peer);
 }
 
 /* An address did not lead to the peer: the next one, or give up. */
@@ -130,6 +132,7 @@ static void dialled_on_end(struct connection *connection, enum connection_end ho
     const struct transport_events *events = &peer->transport->events;
     remember(peer, text);
     events->disconnected(events->context, peer->id, text);
+    peer_rest(peer);
 }
 
 /* ---- hello ---- */
@@ -153,18 +156,23 @@ static void dialled_on_connect(struct connection *connection)
 
 /* The peer does not want us. That is for its operator to mend: the other addresses, if any, lead to
  * the same node. */
-static void refused(struct peer *peer, const char *reason)
+static void refused(struct peer *peer, const char *reason, uint64_t removed_index)
 {
+    struct transport *transport = peer->transport;
     connection_close(peer->outgoing);
     peer->outgoing = NULL;
     wait_and_retry(peer);
-    const struct transport_events *events = &peer->transport->events;
-    if (is_news(peer, reason)) {
+    const struct transport_events *events = &transport->events;
+    if (removed_index != 0 && events->told_removed != NULL) {
+        events->told_removed(events->context, peer->id, removed_index);
+    }
+    if (!transport->closing && is_news(peer, reason)) {
         events->refused(events->context, peer->id, reason);
     }
+    peer_rest(peer);
 }
 
-static bool is_acceptable(struct peer *peer, const struct hello *theirs, struct error *why)
+bool dial_accepts(struct peer *peer, const struct hello *theirs, struct error *why)
 {
     struct transport *transport = peer->transport;
     if (!hello_check(&transport->self, theirs, why)) {
@@ -174,7 +182,8 @@ static bool is_acceptable(struct peer *peer, const struct hello *theirs, struct 
         return error_set(why, "the address leads to node %" PRIu64 ": check the peer addresses",
                          theirs->node_id);
     }
-    return transport_admits(transport, theirs, why);
+    uint64_t removed_index;
+    return transport_admits(transport, theirs, &removed_index, why);
 }
 
 static bool dialled_on_frame(struct connection *connection, struct frame_content *content,
@@ -189,10 +198,10 @@ static bool dialled_on_frame(struct connection *connection, struct frame_content
         return error_set(error, "it sent something else than the answer to our hello");
     }
     if (content->refusal[0] != '\0') {
-        refused(peer, content->refusal);
+        refused(peer, content->refusal, content->removed_index);
         return true;
     }
-    bool acceptable = is_acceptable(peer, &content->hello, error);
+    bool acceptable = dial_accepts(peer, &content->hello, error);
     if (connection->ended || !acceptable) {
         return acceptable; /* ended: the owner closed the transport when asked */
     }
@@ -236,9 +245,15 @@ static void set_port(struct sockaddr_storage *address, uint16_t port)
 
 static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *found)
 {
-    struct peer *peer = request->data;
-    struct transport *transport = peer->transport;
-    if (!transport->closing && status == 0) {
+    struct dial_lookup *lookup = request->data;
+    struct peer *peer = lookup->peer;
+    struct transport *transport = lookup->transport;
+    free(lookup);
+    bool is_wanted = peer != NULL && !transport->closing;
+    if (is_wanted) {
+        peer->lookup = NULL;
+    }
+    if (is_wanted && status == 0) {
         peer->candidate_count = 0;
         peer->candidate_next = 0;
         for (const struct addrinfo *at = found;
@@ -251,7 +266,7 @@ static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *
         }
     }
     uv_freeaddrinfo(found);
-    if (!transport->closing) {
+    if (is_wanted) {
         char text[LIMIT_PEER_REASON_BYTES + 1];
         snprintf(text, sizeof text, "%s: looking the name up: %s", peer->address_text,
                  status < 0 ? uv_strerror(status) : "it has no address");
@@ -268,17 +283,22 @@ static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *
 static void resolve(struct peer *peer)
 {
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    peer->lookup.data = peer;
+    struct dial_lookup *lookup = memory_zalloc(sizeof *lookup);
+    lookup->request.data = lookup;
+    lookup->transport = peer->transport;
+    lookup->peer = peer;
     enter(peer, DIAL_RESOLVING, NO_DEADLINE);
-    int status = uv_getaddrinfo(peer->transport->loop, &peer->lookup, on_resolved,
+    int status = uv_getaddrinfo(peer->transport->loop, &lookup->request, on_resolved,
                                 peer->address.host, NULL, &hints);
     if (status < 0) {
+        free(lookup);
         char text[LIMIT_PEER_REASON_BYTES + 1];
         snprintf(text, sizeof text, "%s: looking the name up: %s", peer->address_text,
                  uv_strerror(status));
         give_up(peer, text);
         return;
     }
+    peer->lookup = lookup;
     transport_hold(peer->transport);
 }
 
@@ -301,6 +321,13 @@ static void dial(struct peer *peer)
 }
 
 /* ---- called by the transport ---- */
+
+const struct sockaddr *dial_reached(const struct peer *peer)
+{
+    return peer->state == DIAL_CONNECTED
+               ? (const struct sockaddr *)&peer->candidates[peer->candidate_next - 1]
+               : NULL;
+}
 
 void dial_begin(struct peer *peer)
 {
@@ -332,7 +359,7 @@ void dial_expire(struct peer *peer, uint64_t now)
 
 void dial_hurry(struct peer *peer)
 {
-    if (peer->state == DIAL_WAITING) {
+    if (peer->state == DIAL_WAITING && peer->has_address) {
         peer->deadline_ms = now_ms(peer);
         transport_arm_timer(peer->transport);
     }
@@ -343,7 +370,9 @@ void dial_close(struct peer *peer)
     if (peer->outgoing != NULL) {
         connection_close(peer->outgoing);
         peer->outgoing = NULL;
-    } else if (peer->state == DIAL_RESOLVING) {
-        uv_cancel((uv_req_t *)&peer->lookup); /* too late is fine: on_resolved looks */
+    } else if (peer->state == DIAL_RESOLVING && peer->lookup != NULL) {
+        peer->lookup->peer = NULL;
+        uv_cancel((uv_req_t *)&peer->lookup->request); /* too late is fine: on_resolved looks */
+        peer->lookup = NULL;
     }
 }

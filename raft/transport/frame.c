@@ -44,6 +44,10 @@ typedef Holdfast__Peer__V1__ReadAsk ReadAsk;
 typedef Holdfast__Peer__V1__ReadAnswer ReadAnswer;
 typedef Holdfast__Peer__V1__CheckpointAsk CheckpointAsk;
 typedef Holdfast__Peer__V1__CheckpointPart CheckpointPart;
+typedef Holdfast__Peer__V1__DigestReport DigestReport;
+typedef Holdfast__Peer__V1__DigestDiffers DigestDiffers;
+typedef Holdfast__Peer__V1__Ping Ping;
+typedef Holdfast__Peer__V1__Pong Pong;
 
 /* ---- encoding ---- */
 
@@ -92,6 +96,8 @@ static Hello hello_to_proto(const struct hello *hello)
     proto.client_address = (char *)(uintptr_t)hello->client_address;
     proto.session = hello->session;
     proto.connection = hello->connection;
+    proto.peer_address = (char *)(uintptr_t)hello->peer_address;
+    proto.purpose = hello->purpose;
     return proto;
 }
 
@@ -106,12 +112,19 @@ struct frame *frame_of_hello(const struct hello *hello)
 
 struct frame *frame_of_answer(const struct hello *hello, const char *refusal)
 {
+    return frame_of_removal(hello, refusal, 0);
+}
+
+struct frame *frame_of_removal(const struct hello *hello, const char *refusal,
+                               uint64_t removed_index)
+{
     char text[LIMIT_PEER_REASON_BYTES + 1];
     snprintf(text, sizeof text, "%s", refusal);
     Hello proto = hello_to_proto(hello);
     Answer answer = HOLDFAST__PEER__V1__ANSWER__INIT;
     answer.hello = &proto;
     answer.refusal = text;
+    answer.removed_index = removed_index;
     Header header = HOLDFAST__PEER__V1__HEADER__INIT;
     header.body_case = HOLDFAST__PEER__V1__HEADER__BODY_ANSWER;
     header.answer = &answer;
@@ -150,6 +163,7 @@ static struct frame *build_append_entries(Header *header, const struct peer_mess
     append.leader_commit = message->append_entries.leader_commit;
     Clock clock = clock_to_proto(&message->append_entries.clock);
     append.clock = &clock;
+    append.ledger_time_ms = message->append_entries.ledger_time_ms;
     append.n_entries = count;
     append.entries = pointers;
     header->body_case = HOLDFAST__PEER__V1__HEADER__BODY_APPEND_ENTRIES;
@@ -295,6 +309,50 @@ static struct frame *build_checkpoint_part(Header *header, const struct peer_mes
     return build(header, &data, data != NULL ? 1 : 0);
 }
 
+static struct frame *build_digest_report(Header *header, const struct peer_message *message)
+{
+    DigestReport report = HOLDFAST__PEER__V1__DIGEST_REPORT__INIT;
+    report.index = message->digest_report.index;
+    report.digest_low = message->digest_report.digest.low;
+    report.digest_high = message->digest_report.digest.high;
+    header->body_case = HOLDFAST__PEER__V1__HEADER__BODY_DIGEST_REPORT;
+    header->digest_report = &report;
+    return build(header, NULL, 0);
+}
+
+static struct frame *build_digest_differs(Header *header, const struct peer_message *message)
+{
+    DigestDiffers differs = HOLDFAST__PEER__V1__DIGEST_DIFFERS__INIT;
+    differs.index = message->digest_differs.index;
+    differs.digest_low = message->digest_differs.digest.low;
+    differs.digest_high = message->digest_differs.digest.high;
+    differs.majority_low = message->digest_differs.majority.low;
+    differs.majority_high = message->digest_differs.majority.high;
+    header->body_case = HOLDFAST__PEER__V1__HEADER__BODY_DIGEST_DIFFERS;
+    header->digest_differs = &differs;
+    return build(header, NULL, 0);
+}
+
+static struct frame *build_ping(Header *header, const struct peer_message *message)
+{
+    Ping ping = HOLDFAST__PEER__V1__PING__INIT;
+    ping.clock_ms = message->ping.clock_ms;
+    header->body_case = HOLDFAST__PEER__V1__HEADER__BODY_PING;
+    header->ping = &ping;
+    return build(header, NULL, 0);
+}
+
+static struct frame *build_pong(Header *header, const struct peer_message *message)
+{
+    Pong pong = HOLDFAST__PEER__V1__PONG__INIT;
+    pong.echo_ms = message->pong.echo_ms;
+    pong.wall_ms = message->pong.wall_ms;
+    pong.ledger_version_known = message->pong.ledger_version_known;
+    header->body_case = HOLDFAST__PEER__V1__HEADER__BODY_PONG;
+    header->pong = &pong;
+    return build(header, NULL, 0);
+}
+
 struct frame *frame_of_message(const struct peer_message *message)
 {
     Header header = HOLDFAST__PEER__V1__HEADER__INIT;
@@ -324,6 +382,14 @@ struct frame *frame_of_message(const struct peer_message *message)
         return build_checkpoint_ask(&header, message);
     case PEER_CHECKPOINT_PART:
         return build_checkpoint_part(&header, message);
+    case PEER_DIGEST_REPORT:
+        return build_digest_report(&header, message);
+    case PEER_DIGEST_DIFFERS:
+        return build_digest_differs(&header, message);
+    case PEER_PING:
+        return build_ping(&header, message);
+    case PEER_PONG:
+        return build_pong(&header, message);
     }
     assert(false && "a message has one of the types above");
     abort();
@@ -386,6 +452,10 @@ static bool decode_hello(const Hello *proto, struct hello *hello, struct error *
         return error_set(error, "a hello has a client address of %zu bytes, %d are allowed",
                          strlen(proto->client_address), LIMIT_ADDRESS_BYTES);
     }
+    if (strlen(proto->peer_address) > LIMIT_ADDRESS_BYTES) {
+        return error_set(error, "a hello has a peer address of %zu bytes, %d are allowed",
+                         strlen(proto->peer_address), LIMIT_ADDRESS_BYTES);
+    }
     *hello = (struct hello){
         .protocol_version = proto->protocol_version,
         .cluster_id = proto->cluster_id,
@@ -394,8 +464,10 @@ static bool decode_hello(const Hello *proto, struct hello *hello, struct error *
         .incarnation = proto->incarnation,
         .session = proto->session,
         .connection = proto->connection,
+        .purpose = proto->purpose,
     };
     copy_text(hello->client_address, sizeof hello->client_address, proto->client_address);
+    copy_text(hello->peer_address, sizeof hello->peer_address, proto->peer_address);
     return true;
 }
 
@@ -405,6 +477,7 @@ static bool decode_answer(const Answer *proto, struct frame_content *content, st
         return error_set(error, "an answer does not say from whom it is");
     }
     copy_text(content->refusal, sizeof content->refusal, proto->refusal);
+    content->removed_index = proto->removed_index;
     return decode_hello(proto->hello, &content->hello, error);
 }
 
@@ -426,6 +499,12 @@ static bool decode_clock(const Clock *proto, struct peer_clock *clock, struct er
         .confirmed_ago_ms = proto->confirmed_ago_ms,
     };
     return true;
+}
+
+/* Whatever a message says of Unix time must be one that this project can count with. */
+static bool is_time(int64_t time_ms)
+{
+    return time_ms >= 0 && time_ms <= LIMIT_TIME_MS;
 }
 
 static bool check_entries(const AppendEntries *append, struct bytes body, struct error *error)
@@ -475,7 +554,12 @@ static bool decode_append_entries(const AppendEntries *proto, struct bytes body,
         !decode_clock(proto->clock, &message->append_entries.clock, error)) {
         return false;
     }
+    if (!is_time(proto->ledger_time_ms)) {
+        return error_set(error, "an AppendEntries tells the ledger time %" PRId64 " ms",
+                         proto->ledger_time_ms);
+    }
     message->type = PEER_APPEND_ENTRIES;
+    message->append_entries.ledger_time_ms = proto->ledger_time_ms;
     message->append_entries.term = proto->term;
     message->append_entries.prev_log_index = proto->prev_log_index;
     message->append_entries.prev_log_term = proto->prev_log_term;
@@ -542,6 +626,41 @@ static bool decode_checkpoint_part(const CheckpointPart *proto, struct bytes bod
     message->checkpoint_part.size = proto->size;
     message->checkpoint_part.data = proto->gone ? NULL : entry_new_copy(0, 0, ENTRY_COMMAND, body);
     return true;
+}
+
+/* Reports stand at indexes that an entry can have; what they say of them, the owner judges. */
+static bool decode_digest_report(const DigestReport *proto, struct peer_message *message,
+                                 struct error *error)
+{
+    message->type = PEER_DIGEST_REPORT;
+    message->digest_report.index = proto->index;
+    message->digest_report.digest = (struct hash128){proto->digest_low, proto->digest_high};
+    return (proto->index > 0 && proto->index < LIMIT_RAFT_NUMBER) ||
+           error_set(error, "a digest is reported at index %" PRIu64 ", which no entry has",
+                     proto->index);
+}
+
+static bool decode_digest_differs(const DigestDiffers *proto, struct peer_message *message,
+                                  struct error *error)
+{
+    message->type = PEER_DIGEST_DIFFERS;
+    message->digest_differs.index = proto->index;
+    message->digest_differs.digest = (struct hash128){proto->digest_low, proto->digest_high};
+    message->digest_differs.majority = (struct hash128){proto->majority_low, proto->majority_high};
+    return (proto->index > 0 && proto->index < LIMIT_RAFT_NUMBER) ||
+           error_set(error, "digests differ at index %" PRIu64 ", which no entry has",
+                     proto->index);
+}
+
+/* A wall clock may show anything, and one that shows what nobody can count with must not cost the
+ * node its connections: it is told as what it is nearest to. */
+static void decode_pong(const Pong *proto, struct peer_message *message)
+{
+    int64_t wall_ms = proto->wall_ms < 0 ? 0 : proto->wall_ms;
+    message->type = PEER_PONG;
+    message->pong.echo_ms = proto->echo_ms;
+    message->pong.wall_ms = wall_ms < LIMIT_TIME_MS ? wall_ms : LIMIT_TIME_MS;
+    message->pong.ledger_version_known = proto->ledger_version_known;
 }
 
 static bool decode_message(const Header *header, struct bytes body, struct peer_message *message,
@@ -618,6 +737,21 @@ static bool decode_message(const Header *header, struct bytes body, struct peer_
     case HOLDFAST__PEER__V1__HEADER__BODY_CHECKPOINT_PART:
         inner = &header->checkpoint_part->base;
         break;
+    case HOLDFAST__PEER__V1__HEADER__BODY_DIGEST_REPORT:
+        inner = &header->digest_report->base;
+        break;
+    case HOLDFAST__PEER__V1__HEADER__BODY_DIGEST_DIFFERS:
+        inner = &header->digest_differs->base;
+        break;
+    case HOLDFAST__PEER__V1__HEADER__BODY_PING:
+        inner = &header->ping->base;
+        message->type = PEER_PING;
+        message->ping.clock_ms = header->ping->clock_ms;
+        break;
+    case HOLDFAST__PEER__V1__HEADER__BODY_PONG:
+        inner = &header->pong->base;
+        decode_pong(header->pong, message);
+        break;
     default:
         return error_set(error, "a frame is of a kind this release does not know");
     }
@@ -637,6 +771,12 @@ static bool decode_message(const Header *header, struct bytes body, struct peer_
     }
     if (body.len != 0) {
         return error_set(error, "%zu bytes follow a message without entries", body.len);
+    }
+    if (header->body_case == HOLDFAST__PEER__V1__HEADER__BODY_DIGEST_REPORT) {
+        return decode_digest_report(header->digest_report, message, error);
+    }
+    if (header->body_case == HOLDFAST__PEER__V1__HEADER__BODY_DIGEST_DIFFERS) {
+        return decode_digest_differs(header->digest_differs, message, error);
     }
     return header->body_case != HOLDFAST__PEER__V1__HEADER__BODY_INSTALL_SNAPSHOT ||
            decode_install_snapshot(header->install_snapshot, message, error);

@@ -44,6 +44,9 @@ struct frame *frame_of_message(const struct peer_message *message);
 struct frame *frame_of_hello(const struct hello *hello);
 /* `refusal` empty: welcome. Longer than LIMIT_PEER_REASON_BYTES: cut. */
 struct frame *frame_of_answer(const struct hello *hello, const char *refusal);
+/* Refused because it was removed, by the log's entry there or one before; 0: as frame_of_answer. */
+struct frame *frame_of_removal(const struct hello *hello, const char *refusal,
+                               uint64_t removed_index);
 void frame_free(struct frame *frame);
 
 /* What is to be written, in order: the head, then each entry's bytes (which may be empty). */
@@ -73,6 +76,7 @@ struct frame_content {
         struct {
             struct hello hello;                        /* HELLO, ANSWER */
             char refusal[LIMIT_PEER_REASON_BYTES + 1]; /* ANSWER; control characters taken out */
+            uint64_t removed_index;                    /* ANSWER; as of frame_of_removal */
         };
         struct peer_message message; /* MESSAGE */
     };

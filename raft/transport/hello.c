@@ -25,6 +25,9 @@ bool hello_check(const struct hello *ours, const struct hello *theirs, struct er
                          ": check that all nodes were started with the same members",
                          theirs->node_id, theirs->cluster_id, ours->node_id, ours->cluster_id);
     }
+    if (theirs->node_id == 0) {
+        return error_set(why, "a node without an id reached node %" PRIu64, ours->node_id);
+    }
     if (theirs->node_id == ours->node_id) {
         return error_set(why,
                          "node %" PRIu64 " was reached by a node of the same id: give each node "
@@ -37,11 +40,22 @@ bool hello_check(const struct hello *ours, const struct hello *theirs, struct er
                          "%" PRIu64 ": check the peer addresses",
                          theirs->node_id, theirs->to_node_id, ours->node_id);
     }
+    if (theirs->purpose != HELLO_MESSAGES && theirs->purpose != HELLO_BULK) {
+        return error_set(why,
+                         "node %" PRIu64 " wants a connection for purpose %" PRIu32
+                         ", which node %" PRIu64 " does not know: run releases that share one",
+                         theirs->node_id, theirs->purpose, ours->node_id);
+    }
     struct address address;
     struct error bad;
     if (theirs->client_address[0] != '\0' &&
         !address_parse(theirs->client_address, ADDRESS_TO_CONNECT, &address, &bad)) {
         return error_set(why, "node %" PRIu64 " gives a client address nobody can use: %s",
+                         theirs->node_id, bad.text);
+    }
+    if (theirs->peer_address[0] != '\0' &&
+        !address_parse(theirs->peer_address, ADDRESS_TO_CONNECT, &address, &bad)) {
+        return error_set(why, "node %" PRIu64 " gives a peer address nobody can use: %s",
                          theirs->node_id, bad.text);
     }
     return true;

@@ -11,6 +11,12 @@
 #include "base/error.h"
 #include "base/limits.h"
 
+/* What the caller will use its connection for; others are refused. */
+enum hello_purpose {
+    HELLO_MESSAGES = 0,
+    HELLO_BULK = 1, /* questions for parts of a checkpoint, and the parts: bulk.c */
+};
+
 struct hello {
     uint32_t protocol_version;
     uint64_t cluster_id;
@@ -20,6 +26,8 @@ struct hello {
     uint64_t session;                             /* random, one per opened transport */
     uint64_t connection;                          /* counts the connections of a session */
     char client_address[LIMIT_ADDRESS_BYTES + 1]; /* empty: none */
+    char peer_address[LIMIT_ADDRESS_BYTES + 1];   /* where to answer it; empty: as members do */
+    uint32_t purpose;
 };
 
 /* Does `theirs` come from another node of our cluster that means us and speaks our protocol? False

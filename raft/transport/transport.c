@@ -18,18 +18,20 @@
 
 #include "transport_private.h"
 
-struct peer *transport_find_peer(const struct transport *transport, uint64_t id)
+bool transport_admits(struct transport *transport, const struct hello *theirs,
+                      uint64_t *removed_index, struct error *why)
 {
-    for (size_t i = 0; i < transport->peer_count; i++) {
-        if (transport->peers[i].id == id) {
-            return &transport->peers[i];
-        }
+    const struct transport_events *events = &transport->events;
+    *removed_index = 0;
+    if (events->removed_at != NULL) {
+        *removed_index = events->removed_at(events->context, theirs->node_id);
     }
-    return NULL;
-}
-
-bool transport_admits(struct transport *transport, const struct hello *theirs, struct error *why)
-{
+    if (*removed_index != 0) {
+        return error_set(why,
+                         "node %" PRIu64 " was removed at log index %" PRIu64
+                         " of cluster %016" PRIx64 ": stop it, its id is not used again",
+                         theirs->node_id, *removed_index, transport->self.cluster_id);
+    }
     /* An empty reason would be read as a welcome: there is one whatever the owner says. */
     error_set(why, "node %" PRIu64 " is not admitted", theirs->node_id);
     return transport->events.admit(transport->events.context, theirs->node_id, theirs->incarnation,
@@ -71,6 +73,9 @@ static void on_timer(uv_timer_t *handle)
     uint64_t now_ms = uv_now(transport->loop);
     for (size_t i = 0; i < transport->peer_count && !transport->closing; i++) {
         dial_expire(&transport->peers[i], now_ms);
+        if (!transport->closing) {
+            bulk_expire(&transport->peers[i], now_ms);
+        }
     }
     if (!transport->closing) {
         accept_expire(transport, now_ms);
@@ -85,6 +90,8 @@ void transport_arm_timer(struct transport *transport)
     uint64_t nearest_ms = accept_deadline(transport);
     for (size_t i = 0; i < transport->peer_count; i++) {
         uint64_t deadline_ms = transport->peers[i].deadline_ms;
+        nearest_ms = deadline_ms < nearest_ms ? deadline_ms : nearest_ms;
+        deadline_ms = transport->peers[i].bulk.deadline_ms;
         nearest_ms = deadline_ms < nearest_ms ? deadline_ms : nearest_ms;
     }
     if (nearest_ms == NO_DEADLINE) {
@@ -143,26 +150,22 @@ static bool begin_listening(struct transport *transport, const char *text, struc
     return true;
 }
 
-static bool add_peers(struct transport *transport, const struct transport_config *config,
-                      struct error *error)
+static bool check_members(const struct transport_config *config, struct error *error)
 {
+    struct address address;
     for (size_t i = 0; i < config->member_count; i++) {
         const struct replica_member *member = &config->members[i];
         if (member->id == config->node_id) {
             continue;
         }
-        if (transport_find_peer(transport, member->id) != NULL) {
-            return error_set(error, "node %" PRIu64 " is twice among the members", member->id);
+        for (size_t k = 0; k < i; k++) {
+            if (config->members[k].id == member->id) {
+                return error_set(error, "node %" PRIu64 " is twice among the members", member->id);
+            }
         }
-        struct peer *peer = &transport->peers[transport->peer_count];
-        peer->transport = transport;
-        peer->id = member->id;
-        peer->deadline_ms = NO_DEADLINE;
-        if (!address_parse(member->address, ADDRESS_TO_CONNECT, &peer->address, error)) {
+        if (!address_parse(member->address, ADDRESS_TO_CONNECT, &address, error)) {
             return error_wrap(error, "node %" PRIu64, member->id);
         }
-        snprintf(peer->address_text, sizeof peer->address_text, "%s", member->address);
-        transport->peer_count++;
     }
     return true;
 }
@@ -183,6 +186,13 @@ static bool copy_identity(struct transport *transport, const struct transport_co
     }
     snprintf(transport->self.client_address, sizeof transport->self.client_address, "%s",
              config->client_address);
+    if (config->peer_address != NULL) {
+        if (!address_parse(config->peer_address, ADDRESS_TO_CONNECT, &address, error)) {
+            return error_wrap(error, "the peer address to be told to others");
+        }
+        snprintf(transport->self.peer_address, sizeof transport->self.peer_address, "%s",
+                 config->peer_address);
+    }
     uint64_t seeds[2];
     int status = uv_random(NULL, NULL, seeds, sizeof seeds, 0, NULL);
     if (status < 0) {
@@ -210,8 +220,8 @@ struct transport *transport_open(uv_loop_t *loop, const struct transport_config 
 {
     ignore_sigpipe();
     struct transport *transport = memory_zalloc(sizeof *transport);
-    transport->peers = memory_zalloc(config->member_count * sizeof *transport->peers);
     transport->loop = loop;
+    peers_open(transport);
     transport->events = *events;
     TAILQ_INIT(&transport->dirty);
     TAILQ_INIT(&transport->strangers);
@@ -222,15 +232,13 @@ struct transport *transport_open(uv_loop_t *loop, const struct transport_config 
     transport->timer.data = transport;
     transport->prepare.data = transport;
     transport->held = 3;
-    if (!copy_identity(transport, config, error) || !add_peers(transport, config, error) ||
+    if (!copy_identity(transport, config, error) || !check_members(config, error) ||
         !begin_listening(transport, config->listen_address, error)) {
         transport_close(transport, NULL, NULL);
         return NULL;
     }
     uv_update_time(loop);
-    for (size_t i = 0; i < transport->peer_count; i++) {
-        dial_begin(&transport->peers[i]);
-    }
+    transport_follow(transport, config->members, config->member_count);
     return transport;
 }
 
@@ -240,10 +248,25 @@ void transport_send(struct transport *transport, uint64_t peer_id,
                     const struct peer_message *message)
 {
     struct peer *peer = transport_find_peer(transport, peer_id);
-    assert(peer != NULL);
     assert(!transport->closing);
-    if (peer->state != DIAL_CONNECTED ||
+    if (peer == NULL || peer->state != DIAL_CONNECTED ||
         !connection_send(peer->outgoing, frame_of_message(message))) {
+        transport->statistics.frames_dropped++;
+    }
+}
+
+void transport_send_bulk(struct transport *transport, uint64_t peer_id,
+                         const struct peer_message *message)
+{
+    struct peer *peer = transport_find_peer(transport, peer_id);
+    assert(!transport->closing);
+    assert(message->type == PEER_CHECKPOINT_ASK || message->type == PEER_CHECKPOINT_PART);
+    if (peer == NULL) {
+        transport->statistics.frames_dropped++;
+        return;
+    }
+    struct frame *frame = frame_of_message(message);
+    if (message->type == PEER_CHECKPOINT_ASK ? !bulk_ask(peer, frame) : !bulk_give(peer, frame)) {
         transport->statistics.frames_dropped++;
     }
 }
@@ -311,6 +334,7 @@ void transport_close(struct transport *transport, void (*closed)(void *context),
     transport->closed_context = context;
     for (size_t i = 0; i < transport->peer_count; i++) {
         dial_close(&transport->peers[i]);
+        bulk_close(&transport->peers[i]);
     }
     accept_close(transport);
     uv_close((uv_handle_t *)&transport->listener, on_handle_closed);

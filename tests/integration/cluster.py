@@ -69,17 +69,19 @@ class Node:
         self.log_path.touch()
         self.process = None
         self.paused = False
+        self.program = harness.HOLDFASTD  # of the next start
+        self.environment = {}  # besides this process's own
         self._stubs = None
+        self.told = []  # who it is; nothing is enough for one that has its directory
 
     # ---- life and death ----
 
     def command(self):
         return [
-            harness.HOLDFASTD,
-            "--id", self.id,
+            self.program,
             "--data", self.data,
             "--client-address", self.client_address,
-            "--initial-cluster", self.owner.initial_cluster,
+            *self.told,
             "--election-timeout-ms", self.owner.election_timeout_ms,
             *self.owner.flags,
         ]  # fmt: skip
@@ -88,7 +90,7 @@ class Node:
         assert not self.running, f"node {self.id} runs already"
         self.paused = False
         with self.log_path.open("ab") as log:
-            self.process = harness.spawn(self.command(), stdout=log, stderr=log)
+            self.process = harness.spawn(self.command(), stdout=log, stderr=log, env={**os.environ, **self.environment})
 
     @property
     def running(self):
@@ -183,10 +185,29 @@ class Cluster:
         self.directory = WORK.new(name)
         self.election_timeout_ms = int(election_timeout_ms * harness.TIME_FACTOR)
         self.flags = tuple(flags)
-        self.nodes = []
-        for node_id in range(1, size + 1):
-            self.nodes.append(Node(self, node_id, self.directory))
+        self.nodes = [Node(self, node_id, self.directory) for node_id in range(1, size + 1)]
         self.initial_cluster = ",".join(f"{node.id}={node.peer_address}" for node in self.nodes)
+        for node in self.nodes:
+            node.told = ["--id", node.id, "--initial-cluster", self.initial_cluster]
+        self.others = []  # that are no members: they will be, or were
+
+    def new_node(self, node_id):
+        """One that joins, once it is started and somebody adds it: not among the members yet."""
+        node = Node(self, node_id, self.directory)
+        cluster_id = self.leader().status().cluster_id
+        node.told = ["--id", node_id, "--cluster-id", cluster_id, "--peer-address", node.peer_address]
+        self.others.append(node)
+        return node
+
+    def is_member(self, node):
+        """It was added."""
+        self.others.remove(node)
+        self.nodes.append(node)
+
+    def is_no_member(self, node):
+        """It was removed."""
+        self.nodes.remove(node)
+        self.others.append(node)
 
     @property
     def endpoints(self):
@@ -205,7 +226,8 @@ class Cluster:
     def stop(self):
         """Ends every node with SIGTERM, and fails if one had ended by itself, does not end cleanly, or left a crash in its log."""
         complaints = []
-        for node in self.nodes:
+        every_node = self.nodes + self.others
+        for node in every_node:
             node.close_stubs()
             if node.process is None:
                 continue
@@ -216,7 +238,7 @@ class Cluster:
             if node.paused:
                 node.resume()
             node.process.terminate()
-        for node in self.nodes:
+        for node in every_node:
             if node.process is None:
                 continue
             try:
@@ -228,7 +250,7 @@ class Cluster:
                 node.process.kill()
                 node.process.wait()
             node.process = None
-        for node in self.nodes:
+        for node in every_node:
             complaints += harness.crash_lines(node.log_path)
         if complaints:
             WORK.keep = True

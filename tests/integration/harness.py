@@ -27,6 +27,7 @@ PR_SET_PDEATHSIG = 1
 SOURCES = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("HOLDFAST_BUILD", SOURCES / "build")).resolve()
 HOLDFASTD = BUILD / "node" / "holdfastd"
+HOLDFASTD_NEXT = BUILD / "tests" / "integration" / "holdfastd-next"  # next_build.c
 HOLDFAST = BUILD / "cluster" / "holdfast"
 TIME_FACTOR = float(os.environ.get("HOLDFAST_TIME_FACTOR", "1"))
 SANITIZED = os.environ.get("HOLDFAST_SANITIZED", "") == "1"
@@ -191,8 +192,8 @@ def _end_on_signal(number, frame):
     sys.exit(128 + number)
 
 
-def main():
-    """Runs the tests of the calling program and exits with meson's status."""
+def begin():
+    """What a program does before it starts a node."""
     for path in (HOLDFASTD, HOLDFAST):
         if not path.exists():
             sys.exit(f"{path} is missing: build first")
@@ -200,6 +201,11 @@ def main():
     # Whoever runs the tests may be killed: this program, and with it its nodes, must not outlive that.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     atexit.register(WORK.finish)
+
+
+def main():
+    """Runs the tests of the calling program and exits with meson's status."""
+    begin()
     program = unittest.main(module="__main__", verbosity=2, exit=False)
     result = program.result
     if not result.wasSuccessful():

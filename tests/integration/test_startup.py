@@ -100,7 +100,7 @@ class Refused(harness.TestCase):
         self.refused(self.flags() + ["--id", "2"], "--id", "twice", status=2)
         for name in ("id", "data", "initial_cluster"):
             self.refused(self.flags(**{name: None}), "--" + name.replace("_", "-"), "needed", status=2)
-        self.refused([], "--id", status=2)
+        self.refused([], "--data", "needed", status=2)
 
     def test_values(self):
         for name, value in (
@@ -146,7 +146,7 @@ class Refused(harness.TestCase):
             run = subprocess.run([HOLDFASTD, flag], capture_output=True, text=True, timeout=seconds(20), check=False)
             self.assertEqual((run.returncode, run.stderr), (0, ""))
             self.assertTrue(run.stdout)
-        self.assertRegex(run.stdout, r"^holdfastd \d+\.\d+\.\d+\n$")
+        self.assertRegex(run.stdout, r"^holdfastd \d+\.\d+\.\d+\nledger version \d+\npeer protocol \d+\n$")
         usage = subprocess.run([HOLDFASTD, "--help"], capture_output=True, text=True, timeout=seconds(20), check=True).stdout
         for flag in ("--id", "--data", "--client-address", "--peer-address", "--advertise-client", "--advertise-peer", "--initial-cluster", "--config"):
             self.assertIn(flag, usage)
@@ -177,12 +177,17 @@ class Refused(harness.TestCase):
         for name, address in (("client", self.client), ("peer", self.peer)):
             host, port = address.rsplit(":", 1)
             with socket.create_server((host, int(port))), self.subTest(name):
-                self.refused(self.flags(), address, "in use")
+                self.refused(self.flags(), address, "in use", "another node")
+                self.assertFalse(self.data.exists(), "a node that can't listen made its directory")
+        # Both the same, by mistake.
+        self.refused(self.flags(client_address=self.peer), self.peer, "--client-address", "--peer-address")
+        self.assertFalse(self.data.exists())
         # Nothing of that must be in the way of a start that could succeed.
         self.start_and_stop()
 
     def test_an_address_of_another_machine(self):
-        self.refused(self.flags(client_address="192.0.2.1:7070"), "192.0.2.1:7070")
+        self.refused(self.flags(client_address="192.0.2.1:7070"), "192.0.2.1:7070", "does not have the address")
+        self.assertFalse(self.data.exists())
 
     # ---- the data directory ----
 
@@ -227,6 +232,53 @@ class Refused(harness.TestCase):
         self.refused(self.flags(initial_cluster=both, id="2"), str(self.data), "node 1", "node 2")
         # The order of the members does not matter: it is the same cluster.
         self.start_and_stop(self.flags(initial_cluster=f"2={other},1={self.peer}"))
+
+    def test_a_directory_that_is_no_nodes(self):
+        """Somebody's files stay alone: not even a lock is made beside them."""
+        self.data.mkdir()
+        (self.data / "letters").mkdir()
+        (self.data / "letters" / "to-aunt.txt").write_text("dear aunt")
+        before = sorted(self.data.rglob("*"))
+        self.refused(self.flags(), str(self.data), "letters", "empty directory")
+        self.assertEqual(sorted(self.data.rglob("*")), before)
+        shutil.rmtree(self.data / "letters")
+        # A file system's own directory is no obstacle, and what is laid into a node's directory later is not either.
+        (self.data / "lost+found").mkdir()
+        self.start_and_stop()
+        (self.data / "README").write_text("node 1 of the shop")
+        self.start_and_stop()
+
+    def test_a_directory_of_another_user(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root can start a node as somebody else")
+        self.start_and_stop()
+        as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        # The way to the directory must be open, or that is what is told.
+        for path in (self.directory, self.directory.parent):
+            path.chmod(0o755)
+        if subprocess.run([*as_nobody, "test", "-x", str(HOLDFASTD), "-a", "-x", str(self.directory)], check=False).returncode != 0:
+            self.skipTest("another user reaches neither the program nor the directory")
+        before = contents(self.data)
+        for path, mode in ((self.data, 0o755), (self.data, 0o700)):
+            path.chmod(mode)
+            run = subprocess.run([*as_nobody, str(HOLDFASTD), *self.flags()], capture_output=True, text=True, timeout=seconds(20), env=environment(), check=False)
+            self.assertEqual(run.returncode, 1, run.stderr)
+            entry = json.loads(run.stderr)
+            self.assertIn(str(self.data), entry["message"])
+            self.assertIn("Permission denied", entry["message"])
+        self.assertEqual(contents(self.data), before)
+        self.start_and_stop()
+
+    def test_a_changed_initial_cluster(self):
+        """The members change by `holdfast cluster`, and not by the flags: whoever tries is told which cluster the directory belongs to."""
+        self.start_and_stop()
+        before = contents(self.data)
+        other = new_address()
+        for changed in (f"1={self.peer},2={other}", f"1={other}", f"3={other},1={self.peer}"):
+            self.refused(self.flags(initial_cluster=changed), str(self.data), "belongs to cluster")
+            self.assertEqual(contents(self.data), before)
+        self.refused(self.flags(initial_cluster=f"2={self.peer}"), "--id", status=2)
+        self.start_and_stop()
 
     def test_a_directory_in_use(self):
         with running_node(self.flags()):

@@ -107,15 +107,21 @@ static enum step begin_file(struct file *file, enum sim_operation operation, boo
 }
 
 /* Files that have lost their names count while somebody holds them. */
+uint64_t sim_disk_used_bytes(const struct sim_disk *disk)
+{
+    uint64_t used = 0;
+    for (const struct sim_inode *inode = disk->inodes; inode != NULL; inode = inode->next) {
+        used += inode->now.size;
+    }
+    return used;
+}
+
 static uint64_t free_bytes(const struct sim_disk *disk)
 {
     if (disk->capacity_bytes == UINT64_MAX) {
         return UINT64_MAX;
     }
-    uint64_t used = 0;
-    for (const struct sim_inode *inode = disk->inodes; inode != NULL; inode = inode->next) {
-        used += inode->now.size;
-    }
+    uint64_t used = sim_disk_used_bytes(disk);
     return used < disk->capacity_bytes ? disk->capacity_bytes - used : 0;
 }
 

@@ -300,12 +300,28 @@ static bool state_checkpoint(void *context, const char *path, uint64_t *applied_
         return false;
     }
     sim_state_flush(state);
-    struct memory_store *copy = memory_store_copy(state->live);
-    undo(state, copy, state->committed);
     *applied_index = state->applied_index;
+    if (state->journal_count == 0) {
+        memory_store_watch(state->live, true);
+        bool written =
+            sim_state_write_files(state->live, *applied_index, state->files, path, error);
+        memory_store_watch(state->live, false);
+        return written;
+    }
+    struct memory_store *copy = memory_store_copy(state->live);
+    undo(state, copy, 0);
     bool written = sim_state_write_files(copy, *applied_index, state->files, path, error);
     memory_store_free(copy);
     return written;
+}
+
+static bool state_check(void *context, struct error *error)
+{
+    const struct handle *handle = context;
+    if (!is_alive(handle)) {
+        return fail_dead(error);
+    }
+    return !handle->failed || error_set(error, "the state failed before: stop the node");
 }
 
 static bool state_close(void *context, struct error *error)
@@ -341,6 +357,7 @@ void sim_state_open(struct sim_state *state, struct state_store *out)
         .view_applied_index = state_view_applied_index,
         .view_close = state_view_close,
         .checkpoint = state_checkpoint,
+        .check = state_check,
         .close = state_close,
     };
     assert(state->open == NULL && state->journal_count == 0);

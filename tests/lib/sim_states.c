@@ -16,6 +16,7 @@ struct item {
     char *path;
     uint64_t number;
     struct sim_state *state;
+    bool is_loaded; /* from the files of a checkpoint, on which it stands */
 };
 
 struct sim_states {
@@ -25,6 +26,7 @@ struct sim_states {
     size_t count;
     uint64_t next_number;
     uint64_t fail_at;
+    uint64_t past_failures; /* of those that are gone */
 };
 
 struct sim_states *sim_states_new(struct sim_disk *disk)
@@ -76,6 +78,7 @@ static void forget_removed(struct sim_states *states)
         if (number_at(states, item->path) == item->number || sim_state_is_open(item->state)) {
             states->items[kept++] = *item;
         } else {
+            states->past_failures += sim_state_failures(item->state);
             sim_state_free(item->state);
             free(item->path);
         }
@@ -112,13 +115,32 @@ static bool note_open(struct sim_states *states, const char *path, struct error 
     return noted;
 }
 
+static bool is_filled(const struct sim_states *states, const char *path)
+{
+    char *current = join(path, "CURRENT");
+    bool filled = sim_disk_exists(states->disk, current);
+    free(current);
+    return filled;
+}
+
+/* A database that was filled stands on these files for good: a power cut may have taken what nobody
+ * has synced. */
+static bool still_stands(const struct sim_states *states, const struct item *item,
+                         struct error *error)
+{
+    struct sim_state *again =
+        item->is_loaded ? sim_state_load(&states->files, item->path, error) : NULL;
+    if (again != NULL) {
+        sim_state_free(again);
+    }
+    return again != NULL || !item->is_loaded;
+}
+
 static struct sim_state *make(struct sim_states *states, const char *path, struct error *error)
 {
     const struct file_system *files = &states->files;
-    char *current = join(path, "CURRENT");
-    bool is_filled = sim_disk_exists(states->disk, current);
-    free(current);
-    struct sim_state *state = is_filled ? sim_state_load(files, path, error) : sim_state_new();
+    struct sim_state *state =
+        is_filled(states, path) ? sim_state_load(files, path, error) : sim_state_new();
     bool made = state != NULL && files->make_directory(files->context, path, error) &&
                 note_open(states, path, error);
     if (!made && state != NULL) {
@@ -133,6 +155,9 @@ bool sim_states_open(struct sim_states *states, const char *path, struct state_s
 {
     forget_removed(states);
     struct item *item = find(states, path);
+    if (item != NULL && !still_stands(states, item, error)) {
+        return false;
+    }
     if (item == NULL) {
         struct sim_state *state = make(states, path, error);
         if (state == NULL) {
@@ -142,7 +167,8 @@ bool sim_states_open(struct sim_states *states, const char *path, struct state_s
         sim_state_fail_at(state, states->fail_at);
         states->items = memory_realloc(states->items, (states->count + 1) * sizeof *states->items);
         item = &states->items[states->count++];
-        *item = (struct item){memory_strdup(path), states->next_number++, state};
+        *item = (struct item){memory_strdup(path), states->next_number++, state,
+                              is_filled(states, path)};
     }
     sim_state_open(item->state, out);
     return true;
@@ -161,6 +187,15 @@ void sim_states_fail_at(struct sim_states *states, uint64_t n)
     for (size_t i = 0; i < states->count; i++) {
         sim_state_fail_at(states->items[i].state, n);
     }
+}
+
+uint64_t sim_states_failures(const struct sim_states *states)
+{
+    uint64_t failures = states->past_failures;
+    for (size_t i = 0; i < states->count; i++) {
+        failures += sim_state_failures(states->items[i].state);
+    }
+    return failures;
 }
 
 struct sim_state *sim_states_at(struct sim_states *states, const char *path)

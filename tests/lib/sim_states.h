@@ -28,6 +28,8 @@ bool sim_states_open(struct sim_states *states, const char *path, struct state_s
 void sim_states_crash(struct sim_states *states);
 /* As sim_state_fail_at, of all that are there or will be. */
 void sim_states_fail_at(struct sim_states *states, uint64_t n);
+/* As sim_state_failures, of all that there are and ever were. */
+uint64_t sim_states_failures(const struct sim_states *states);
 
 /* What is at the path, or NULL. */
 struct sim_state *sim_states_at(struct sim_states *states, const char *path);

@@ -38,6 +38,19 @@ void rules_register_node(struct model *model, const struct ledger_command *comma
     }
 }
 
+/* Up only. That a program does not know the version it is raised to is no verdict, and no matter
+ * for the model, which knows all. */
+static void rules_raise_version(struct model *model, const struct ledger_command *command,
+                                struct ledger_result *result)
+{
+    unsigned now = model_version(model);
+    result->verdict = command->version < now ? LEDGER_VERSION_MISMATCH : LEDGER_OK;
+    result->replayed = command->version == now;
+    if (command->version > now) {
+        model->version = command->version;
+    }
+}
+
 static void judge_kind(struct model *model, const struct ledger_command *command,
                        struct ledger_result *result)
 {
@@ -57,6 +70,9 @@ static void judge_kind(struct model *model, const struct ledger_command *command
         return;
     case LEDGER_REGISTER_NODE:
         rules_register_node(model, command, result);
+        return;
+    case LEDGER_RAISE_VERSION:
+        rules_raise_version(model, command, result);
         return;
     }
     assert(false && "form_is_good let an unknown kind through");

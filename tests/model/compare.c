@@ -235,6 +235,9 @@ bool model_compare_clock(const struct model *model, struct ledger *ledger, struc
         return error_set(error, "next due: %" PRId64 " or earlier is expected, not %" PRId64,
                          due_ms, ledger_due_ms);
     }
+    if (!same_unsigned("ledger version", model_version(model), ledger_version(ledger), error)) {
+        return false;
+    }
     for (uint32_t i = 0; i < model->nodes.count; i++) {
         uint64_t incarnation = 0;
         bool found;

@@ -57,6 +57,8 @@ bool form_is_good(const struct ledger_command *command)
                (command->line_count == 0 || command->request_id.len > 0);
     case LEDGER_REGISTER_NODE:
         return command->node_id != 0 && command->incarnation != 0;
+    case LEDGER_RAISE_VERSION:
+        return command->version != 0;
     }
     return false;
 }

@@ -245,6 +245,11 @@ static void fresh_command(struct generator *g, struct ledger_command *command)
         command->incarnation = 1 + below(g, 2);
         return;
     }
+    if (chance(g, 3)) {
+        command->kind = LEDGER_RAISE_VERSION;
+        command->version = (uint16_t)(1 + below(g, SEQUENCE_VERSION_KNOWN));
+        return;
+    }
     if (chance(g, g->shape.stock_chance)) {
         stock_command(g, command);
     } else {
@@ -399,6 +404,8 @@ static void spoil(struct generator *g, struct ledger_command *command)
     } else if (command->kind == LEDGER_REGISTER_NODE) {
         command->node_id = below(g, 2);
         command->incarnation = below(g, 2);
+    } else if (command->kind == LEDGER_RAISE_VERSION) {
+        command->version = 0;
     } else if (command->line_count > 1) {
         /* two lines of one stock, too much only together */
         g->lines[1] = g->lines[0];

@@ -38,6 +38,7 @@ bool model_apply(struct model *model, uint64_t index, struct bytes entry, ledger
 uint64_t model_last_index(const struct model *model);
 /* Ledger time from which an entry would expire or trim something; INT64_MAX: nothing is kept. */
 int64_t model_next_due_ms(const struct model *model);
+unsigned model_version(const struct model *model);
 bool model_node_incarnation(const struct model *model, uint64_t node_id, uint64_t *incarnation);
 
 /* As they were right after the entry at `index` was applied (one that was not the ledger's counts

@@ -119,6 +119,9 @@ static const struct {
     {LEDGER_REGISTER_NODE,
      "RegisterNode",
      {LEDGER_OK, LEDGER_ALREADY_EXISTS, LEDGER_MALFORMED_COMMAND}},
+    {LEDGER_RAISE_VERSION,
+     "RaiseVersion",
+     {LEDGER_OK, LEDGER_VERSION_MISMATCH, LEDGER_MALFORMED_COMMAND}},
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0], COVERAGE_FROM_COMMANDS = 200000 };
 

@@ -90,9 +90,10 @@ static void put_options(struct buffer *out, const struct ledger_command *command
 static void put_command(struct buffer *out, const struct ledger_command *command, int64_t now_ms)
 {
     static const char *const verbs[] = {
-        [LEDGER_SET_STOCK] = "set",   [LEDGER_ADJUST_STOCK] = "adjust",
-        [LEDGER_RESERVE] = "reserve", [LEDGER_DEDUCT] = "deduct",
-        [LEDGER_RELEASE] = "release", [LEDGER_REGISTER_NODE] = "register",
+        [LEDGER_SET_STOCK] = "set",       [LEDGER_ADJUST_STOCK] = "adjust",
+        [LEDGER_RESERVE] = "reserve",     [LEDGER_DEDUCT] = "deduct",
+        [LEDGER_RELEASE] = "release",     [LEDGER_REGISTER_NODE] = "register",
+        [LEDGER_RAISE_VERSION] = "raise",
     };
     buffer_printf(out, "%s ", verbs[command->kind]);
     switch (command->kind) {
@@ -114,6 +115,9 @@ static void put_command(struct buffer *out, const struct ledger_command *command
         break;
     case LEDGER_REGISTER_NODE:
         buffer_printf(out, "%" PRIu64 " %" PRIu64, command->node_id, command->incarnation);
+        break;
+    case LEDGER_RAISE_VERSION:
+        buffer_printf(out, "%u", command->version);
         break;
     }
     put_options(out, command, now_ms);

@@ -150,7 +150,7 @@ void sequence_entry_encode(const struct sequence_entry *entry, struct buffer *ou
 {
     struct ledger_entry_header header = {
         .format = LEDGER_ENTRY_FORMAT,
-        .ledger_version = LEDGER_VERSION,
+        .ledger_version = LEDGER_VERSION_FIRST, /* what the first leader stamped may come late */
         .time_ms = entry->time_ms,
         .outage_credit_ms = entry->credit_ms,
     };

@@ -10,6 +10,9 @@
 
 #include "ledger/command.h"
 
+/* Versions that the ledger is raised to in a sequence: none beyond this. */
+#define SEQUENCE_VERSION_KNOWN 4
+
 struct command_pool;
 struct command_pool *command_pool_new(void);
 void command_pool_free(struct command_pool *pool); /* NULL is allowed */

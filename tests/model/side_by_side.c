@@ -223,7 +223,7 @@ static struct ledger *open_ledger(struct pair *pair)
     if (pair->run->wrap != NULL) {
         store = pair->run->wrap(pair->run->wrap_context, store);
     }
-    return ledger_open(store, pair->difference);
+    return ledger_open_knowing(store, SEQUENCE_VERSION_KNOWN, pair->difference);
 }
 
 static bool run_entry(struct pair *pair, bool everything)

@@ -20,7 +20,7 @@ struct side_by_side {
     uint64_t runs;
     uint64_t entries;
     uint64_t commands;
-    uint64_t verdicts[LEDGER_REGISTER_NODE + 1][LEDGER_MALFORMED_COMMAND + 1]; /* by kind */
+    uint64_t verdicts[LEDGER_RAISE_VERSION + 1][LEDGER_MALFORMED_COMMAND + 1]; /* by kind */
     uint64_t replayed;
     uint64_t expired_orders;
     uint64_t trimmed_records;

@@ -320,6 +320,11 @@ uint64_t model_last_index(const struct model *model)
     return model->last_index;
 }
 
+unsigned model_version(const struct model *model)
+{
+    return model->version != 0 ? model->version : 1;
+}
+
 bool model_node_incarnation(const struct model *model, uint64_t node_id, uint64_t *incarnation)
 {
     for (uint32_t i = 0; i < model->nodes.count; i++) {

@@ -109,6 +109,7 @@ struct node {
 struct model {
     struct ledger_settings settings;
     uint64_t last_index;
+    unsigned version; /* 0: never raised */
     int64_t time_ms;
     int64_t credits_ms;
     ARRAY_OF(struct name) names;

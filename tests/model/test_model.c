@@ -90,7 +90,8 @@ static void the_past_can_be_asked(void **state)
         struct sequence sequence = {0};
         struct buffer encoded = {0};
         struct error error;
-        struct ledger *ledger = ledger_open(memory_store_interface(store), &error);
+        struct ledger *ledger =
+            ledger_open_knowing(memory_store_interface(store), SEQUENCE_VERSION_KNOWN, &error);
         generate_sequence(&sequence, pool, seed, 800);
         struct seen *seen = memory_zalloc(sequence.count * sizeof *seen);
         for (uint32_t i = 0; i < sequence.count; i++) {

@@ -2,7 +2,7 @@
  * check_names.h - the names of all checks of a simulated cluster: a run that fails says which one,
  * and a planted bug must be caught by the check that is meant for it.
  *
- * What each one means in detail stands in checks.h. The last four are raised by the simulator
+ * What each one means in detail stands in checks.h. The last five are raised by the simulator
  * itself (cluster.c, sim_node.c, sim_net.c), all others by checks*.c.
  */
 #ifndef TESTS_SIM_CHECK_NAMES_H
@@ -22,8 +22,11 @@
     X(ACKNOWLEDGED, "acknowledged")                                                                \
     X(REAL_TIME, "real-time")                                                                      \
     X(READ, "read")                                                                                \
+    X(SNAPSHOT, "snapshot")                                                                        \
+    X(TRANSFER, "transfer")                                                                        \
     X(CLOCK, "clock")                                                                              \
     X(PROGRESS, "progress")                                                                        \
+    X(SPACE, "space")                                                                              \
     X(LIVENESS, "liveness")                                                                        \
     X(QUIET, "quiet")                                                                              \
     X(FAIL_STOP, "fail-stop")                                                                      \

@@ -127,6 +127,11 @@ void checks_wiped(struct checks *checks, size_t node)
         .disk = view->disk, .asked = view->asked, .lost = true, .role = REPLICA_FOLLOWER};
 }
 
+void checks_spoilt(struct checks *checks, size_t node, bool is_spoilt)
+{
+    checks->nodes[node].is_spoilt = is_spoilt;
+}
+
 /* ---- who leads ---- */
 
 void checks_leads(struct checks *checks, size_t node, uint64_t term)
@@ -182,7 +187,10 @@ void checks_role(struct checks *checks, size_t node, enum replica_state state, u
                    view->term);
         return;
     }
-    checks_clock_role(checks, node, view->role, state);
+    /* Else it is the leader that has changed: one that hands over names none. */
+    if (state != view->role || term != view->role_term) {
+        checks_clock_role(checks, node, view->role, state);
+    }
     view->role = state;
     view->role_term = term;
     if (state != REPLICA_CANDIDATE) {

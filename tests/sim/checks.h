@@ -33,13 +33,22 @@
  *                       it was asked
  *   CHECK_READ          a linearizable read is never older than what was answered before it was
  *                       asked, and shows the state at the index that it names
- *   CHECK_CLOCK         ledger time runs as the world's time does while one node leads; a new
- *                       leader begins with a barrier that gives holds the time without one
+ *                       A stale one is not older than it says; none lacks the index it asked for
+ *   CHECK_SNAPSHOT      a snapshot names a point of the committed log, and the members as of it;
+ * the state on the disk has reached it; the log begins behind it at the latest; a state that is
+ * installed is the one that was committed there CHECK_TRANSFER      who hands over the leadership
+ * writes nothing more, and tells the other one to take it when that has everything; in a quiet
+ * cluster it does take it CHECK_CLOCK         ledger time runs as the world's time does while one
+ * node leads, holds pay only for time that was led, a new leader begins with a barrier; ledger time
+ *                       goes ahead of what a majority of the voters' wall clocks show by its own
+ *                       rate only
  *   CHECK_PROGRESS      a leader sends a follower nothing that it knows it to have
+ *   CHECK_SPACE         in the end nothing is left on a disk of other states, and of checkpoints
+ *                       that nobody fetches; the log is about as long as the thresholds say
  *   CHECK_LIVENESS      after healing: a leader, progress, equal states, within a bounded time
  *   CHECK_QUIET         a quiet cluster keeps its term and answers without waiting for a timer
- *   CHECK_FAIL_STOP     a node stops when its disk fails, and only then; it starts again from what
- *                       was durable
+ *   CHECK_FAIL_STOP     a node stops when its disk fails or its state is wrong, and only then; it
+ *                       starts again from what was durable
  *   CHECK_CODEC         what a node says can be said: the codec takes it, and gives it back
  *
  * How: the first node that commits an index decides what stands there; everybody else is compared
@@ -65,7 +74,9 @@
 #include "ledger/ledger.h"
 #include "raft/message.h"
 #include "raft/replica.h"
+#include "sim_clock.h"
 #include "storage/log_store.h"
+#include "storage/snapshot.h"
 #include "world.h"
 
 struct checks;
@@ -83,10 +94,29 @@ void checks_log_asked(struct checks *checks, size_t node, uint64_t first_index,
 /* The oldest `writes` calls of checks_log_asked that were not durable yet are so now: a log writes
  * in order. */
 void checks_log_durable(struct checks *checks, size_t node, size_t writes);
-/* A start found this log, whole and in order: what was durable, and of what was under way as much
- * as the disk had taken. */
-void checks_log_found(struct checks *checks, size_t node, const struct log_record *records,
-                      size_t count);
+/* A start found this log from first_index on, whole and in order: what was durable, and of what was
+ * under way as much as the disk had taken. What was trimmed before it is in a durable state
+ * (checks_trimmed). */
+void checks_log_found(struct checks *checks, size_t node, uint64_t first_index,
+                      const struct log_record *records, size_t count);
+
+/* ---- snapshots ---- */
+
+/* The manifest on the disk has this snapshot now; the state there has flushed so much. */
+void checks_snapshot(struct checks *checks, size_t node, const struct snapshot *snapshot,
+                     uint64_t flushed_index);
+/* The log on the disk begins here now. */
+void checks_trimmed(struct checks *checks, size_t node, uint64_t first_index,
+                    uint64_t flushed_index);
+/* The node's replica stands at a snapshot of another node, whose state is about to be installed. */
+void checks_installing(struct checks *checks, size_t node, uint64_t index);
+/* The disk names another state now, and the log is empty behind it. Before checks_snapshot. */
+void checks_installed(struct checks *checks, size_t node, const struct snapshot *snapshot);
+/* The node goes on with that state. */
+void checks_replaced(struct checks *checks, size_t node, uint64_t applied_index,
+                     struct hash128 digest);
+/* To whom the node is handing its leadership, an id; 0: to nobody. */
+void checks_transferring(struct checks *checks, size_t node, uint64_t to);
 
 /* The members by which the node goes, when its log has been told: whenever that was cut or has got
  * a change. */
@@ -97,6 +127,11 @@ void checks_members(struct checks *checks, size_t node, const struct replica_mem
  * its votes nor its disk belong to a majority (Raft rule 0: the others must not admit it). */
 void checks_wiped(struct checks *checks, size_t node);
 
+/* The node's state is wrong from here on, as a fault has made it, or right again: it started from
+ * one that it had before. While it is wrong it is compared with nobody's, and what the node
+ * answers counts for nothing. */
+void checks_spoilt(struct checks *checks, size_t node, bool is_spoilt);
+
 /* ---- what a node says and does ---- */
 
 /* A start: the state stands at this index. Behind checks_hard_state and checks_log_found. */
@@ -104,6 +139,9 @@ void checks_started(struct checks *checks, size_t node, uint64_t applied_index,
                     struct hash128 digest);
 /* A message of its leader has reached it. */
 void checks_heard(struct checks *checks, size_t node);
+/* The wall clock of the node's machine, at which the checks look, and before somebody sets it. */
+void checks_wall(struct checks *checks, size_t node, const struct sim_clock *clock);
+void checks_wall_is_set(struct checks *checks, size_t node);
 /* Behind checks_log_asked, each entry: if the node leads, and has made it just now. */
 void checks_stamped(struct checks *checks, size_t node, const struct entry *entry);
 void checks_role(struct checks *checks, size_t node, enum replica_state state, uint64_t term);
@@ -131,7 +169,8 @@ uint64_t checks_invoke(struct checks *checks);
 struct bytes checks_trace_id(uint64_t operation, char text[CHECKS_TRACE_ID_BYTES]);
 /* The command's bytes, as they shall stand in an entry. Before anybody is asked. */
 void checks_asked(struct checks *checks, uint64_t operation, struct bytes command);
-uint64_t checks_invoke_read(struct checks *checks);
+/* A stale one is promised nothing but min_index, and what it tells of its age. */
+uint64_t checks_invoke_read(struct checks *checks, bool is_stale, uint64_t min_index);
 
 /* The ends of an operation. The ledger's answer: */
 void checks_result(struct checks *checks, uint64_t operation, size_t node,
@@ -140,6 +179,10 @@ void checks_result(struct checks *checks, uint64_t operation, size_t node,
 void checks_not_executed(struct checks *checks, uint64_t operation);
 /* Failed: outcome unknown (it may be found, once). */
 void checks_unknown(struct checks *checks, uint64_t operation);
+/* A stale read is about to be answered, from a state that is said to be this old: everything that
+ * was committed so long ago is in it. */
+void checks_read_age(struct checks *checks, uint64_t operation, size_t node, uint64_t applied_index,
+                     uint64_t age_ms);
 /* A read was answered by the node with this stock or order (found or not) as of applied_index. One
  * operation may read many things: each is told, all as of the same index. */
 void checks_read(struct checks *checks, uint64_t operation, size_t node, uint64_t applied_index,

@@ -375,6 +375,26 @@ static void states_that_differ(void **state)
     scene_fails(&scene, CHECK_DIGEST, "n2 has another state than others at 2");
 }
 
+static void a_spoilt_state_is_compared_with_nobodys(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct entry *second = a_committed_term(&scene);
+    scene_apply(&scene, N(0) | N(1), scene.entries[0]);
+    checks_spoilt(scene.checks, 1, true);
+    checks_applied(scene.checks, 1, 2, scene.ledgers[1]); /* which has not applied it */
+    scene_apply(&scene, N(0), second); /* is held against the model, not against n2's */
+    scene_passes(&scene);
+
+    second = a_committed_term(&scene);
+    scene_apply(&scene, N(0) | N(1), scene.entries[0]);
+    scene_apply(&scene, N(0), second);
+    checks_spoilt(scene.checks, 1, true);
+    checks_spoilt(scene.checks, 1, false);
+    checks_applied(scene.checks, 1, 2, scene.ledgers[1]);
+    scene_fails(&scene, CHECK_DIGEST, "n2 has another state than others at 2");
+}
+
 /* ---- the end ---- */
 
 static void an_end_without_a_committed_entry(void **state)
@@ -427,6 +447,7 @@ int main(void)
         cmocka_unit_test(a_start_with_a_state_from_the_future),
         cmocka_unit_test(a_start_with_another_state),
         cmocka_unit_test(states_that_differ),
+        cmocka_unit_test(a_spoilt_state_is_compared_with_nobodys),
         cmocka_unit_test(an_end_without_a_committed_entry),
         cmocka_unit_test(an_end_with_an_entry_unapplied),
     };

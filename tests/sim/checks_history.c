@@ -39,10 +39,14 @@ uint64_t checks_invoke(struct checks *checks)
     return checks->operation_count;
 }
 
-uint64_t checks_invoke_read(struct checks *checks)
+uint64_t checks_invoke_read(struct checks *checks, bool is_stale, uint64_t min_index)
 {
-    begin(checks, true);
-    trace_note(&checks->world->trace, TRACE_CLIENTS, TRACE_ASKED_READ, checks->operation_count);
+    struct operation *operation = begin(checks, true);
+    operation->is_stale = is_stale;
+    operation->min_index = min_index;
+    trace_note(&checks->world->trace, TRACE_CLIENTS,
+               is_stale ? TRACE_ASKED_STALE_READ : TRACE_ASKED_READ, checks->operation_count,
+               min_index);
     return checks->operation_count;
 }
 
@@ -192,6 +196,10 @@ void checks_result(struct checks *checks, uint64_t operation, size_t node,
     }
     trace_note(&checks->world->trace, TRACE_CLIENTS, TRACE_RESULT, operation,
                (uint64_t)result->verdict, result->log_index, result->log_position);
+    if (checks->nodes[node].is_spoilt) {
+        end(checks, operation, false, OPERATION_UNKNOWN);
+        return;
+    }
     struct operation *record = end(checks, operation, false, OPERATION_ANSWERED);
     if (record == NULL) {
         return;
@@ -259,6 +267,10 @@ static bool may_read(struct checks *checks, uint64_t number, size_t node, uint64
     trace_note(&checks->world->trace, TRACE_CLIENTS, TRACE_READ, number, (uint64_t)node + 1, index,
                found);
     struct operation *operation = operation_at(checks, number);
+    if (checks->nodes[node].is_spoilt) {
+        end(checks, number, true, OPERATION_UNKNOWN);
+        return false;
+    }
     if (operation != NULL && operation->is_read && operation->state == OPERATION_ANSWERED) {
         if (operation->index != index) {
             world_fail(checks->world, CHECK_READ,
@@ -271,7 +283,17 @@ static bool may_read(struct checks *checks, uint64_t number, size_t node, uint64
     if (operation == NULL) {
         return false;
     }
-    if (index < operation->floor) {
+    if (operation->is_stale && checks->nodes[node].lost) {
+        return false; /* it has forgotten what it had, and knows of no age */
+    }
+    if (index < operation->min_index) {
+        world_fail(checks->world, CHECK_READ,
+                   "op-%" PRIu64 " shows the state of %" PRIu64 "; it asked for %" PRIu64
+                   " at least",
+                   number, index, operation->min_index);
+        return false;
+    }
+    if (!operation->is_stale && index < operation->floor) {
         world_fail(checks->world, CHECK_READ,
                    "op-%" PRIu64 " shows the state of %" PRIu64
                    "; when it was asked, an answer had named %" PRIu64,
@@ -290,6 +312,30 @@ static bool may_read(struct checks *checks, uint64_t number, size_t node, uint64
     note_answered(checks, index);
     checks->counts.reads++;
     return checks_model_reach(checks, index);
+}
+
+/* No simulated clock is further off (plan.c), in 1000; an age is made of several of them, and of as
+ * many numbers that are rounded. */
+#define AGE_PERMILLE    32
+#define AGE_ROUNDING_US 4000
+
+void checks_read_age(struct checks *checks, uint64_t operation, size_t node, uint64_t applied_index,
+                     uint64_t age_ms)
+{
+    uint64_t now_us = checks->world->now_us;
+    uint64_t age_us = age_ms * (1000 + AGE_PERMILLE) + AGE_ROUNDING_US;
+    const struct committed *missing = checks_committed_at(checks, applied_index + 1);
+    if (checks->world->failed || checks->nodes[node].lost) {
+        return;
+    }
+    trace_note(&checks->world->trace, TRACE_CLIENTS, TRACE_READ_AGE, operation, node + 1, age_ms);
+    if (missing != NULL && missing->at_us + age_us < now_us) {
+        world_fail(checks->world, CHECK_READ,
+                   "op-%" PRIu64 " shows n%zu's state at %" PRIu64 " and calls it %" PRIu64
+                   " ms old; entry %" PRIu64 " has been committed for %" PRIu64 " us",
+                   operation, node + 1, applied_index, age_ms, applied_index + 1,
+                   now_us - missing->at_us);
+    }
 }
 
 static void fail_read(struct checks *checks, uint64_t operation, uint64_t index, struct bytes id,

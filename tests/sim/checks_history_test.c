@@ -45,7 +45,7 @@ static void what_fails_may_be_anywhere_or_nowhere(void **state)
     scene_take(&scene, 2, &commands, 1);
     checks_not_executed(scene.checks, scene_set_stock(&scene, "pear", 5, &commands));
     checks_unknown(scene.checks, scene_set_stock(&scene, "plum", 5, &commands));
-    checks_not_executed(scene.checks, checks_invoke_read(scene.checks));
+    checks_not_executed(scene.checks, checks_invoke_read(scene.checks, false, 0));
     buffer_free(&commands);
     scene_passes(&scene);
 }
@@ -208,8 +208,8 @@ static void an_answer_from_before_a_read(void **state)
     struct ledger_result result;
     struct buffer commands = {0};
     scene_second(&scene, &result);
-    checks_read(scene.checks, checks_invoke_read(scene.checks), 0, 3, BYTES_LITERAL("plum"), 1,
-                false, NULL);
+    checks_read(scene.checks, checks_invoke_read(scene.checks, false, 0), 0, 3,
+                BYTES_LITERAL("plum"), 1, false, NULL);
     uint64_t operation = scene_set_stock(&scene, "apple", 9, &commands);
     buffer_free(&commands);
     checks_result(scene.checks, operation, 0, &result);
@@ -229,7 +229,7 @@ static uint64_t a_read(struct scene *scene, struct stock_record *stock)
     assert_true(
         ledger_get_stock(scene->ledgers[0], BYTES_LITERAL("apple"), 1, stock, &found, &error));
     assert_true(found);
-    return checks_invoke_read(scene->checks);
+    return checks_invoke_read(scene->checks, false, 0);
 }
 
 static void a_read_of_the_present_passes(void **state)
@@ -263,10 +263,10 @@ static void a_read_older_than_another_read(void **state)
     struct scene scene;
     struct ledger_result result;
     scene_second(&scene, &result); /* op-2 is not answered */
-    uint64_t early = checks_invoke_read(scene.checks);
-    checks_read(scene.checks, checks_invoke_read(scene.checks), 0, 3, BYTES_LITERAL("plum"), 1,
-                false, NULL);
-    uint64_t late = checks_invoke_read(scene.checks);
+    uint64_t early = checks_invoke_read(scene.checks, false, 0);
+    checks_read(scene.checks, checks_invoke_read(scene.checks, false, 0), 0, 3,
+                BYTES_LITERAL("plum"), 1, false, NULL);
+    uint64_t late = checks_invoke_read(scene.checks, false, 0);
     checks_read(scene.checks, early, 0, 2, BYTES_LITERAL("plum"), 1, false, NULL);
     assert_false(scene.world.failed);
     checks_read(scene.checks, late, 0, 2, BYTES_LITERAL("plum"), 1, false, NULL);
@@ -309,7 +309,7 @@ static void a_read_of_two_states(void **state)
     struct scene scene;
     struct ledger_result result;
     scene_second(&scene, &result);
-    uint64_t operation = checks_invoke_read(scene.checks);
+    uint64_t operation = checks_invoke_read(scene.checks, false, 0);
     checks_read(scene.checks, operation, 0, 2, BYTES_LITERAL("plum"), 1, false, NULL);
     checks_read(scene.checks, operation, 0, 3, BYTES_LITERAL("plum"), 1, false, NULL);
     scene_fails(&scene, CHECK_READ, "op-3 shows the state of 2 and that of 3");
@@ -339,7 +339,7 @@ static void a_read_of_an_order(void **state)
     bool found;
     assert_true(ledger_get_order(scene.ledgers[0], BYTES_LITERAL("order"), &order, &found, &error));
     assert_true(found);
-    uint64_t read = checks_invoke_read(scene.checks);
+    uint64_t read = checks_invoke_read(scene.checks, false, 0);
     checks_read_order(scene.checks, read, 0, 3, BYTES_LITERAL("order"), true, &order);
     assert_false(scene.world.failed);
     order.state = ORDER_DEDUCTED;

@@ -6,6 +6,8 @@
  *   checks_said.c     messages
  *   checks_clock.c    what entries are stamped with
  *   checks_commit.c   what is committed and applied; the end
+ *   checks_snapshot.c snapshots, taken and installed
+ *   checks_transfer.c the hand-over of the leadership
  *   checks_members.c  configurations: who is a majority, and how they may change
  *   checks_model.c    the model's answers and records; audits
  *   checks_history.c  operations of clients
@@ -35,6 +37,10 @@ struct known {
     bool committed;
     /* The latest configuration of a log that ends here: itself, if it is one. */
     const struct known *configuration;
+    /* Of a leader's commands: when they were stamped, and what time the ledger has there. */
+    bool is_stamped;
+    uint64_t stamped_us;
+    int64_t ledger_ms;
     /* Of a configuration: */
     node_set voters;
     node_set standbys;
@@ -61,7 +67,17 @@ struct clock_view {
     uint64_t heard_us;
     bool owes_barrier; /* it leads and has not stamped an entry yet; else, when it did: */
     uint64_t begin_us;
-    int64_t begin_ms;
+    int64_t begin_ms;        /* its stamp then; */
+    int64_t begin_ledger_ms; /* the ledger's time, which may have been ahead; */
+    int64_t credits_ms;      /* and what was credited since */
+};
+
+/* A wall clock, and the latest that it has shown lately, before it was set. */
+struct wall_view {
+    const struct sim_clock *clock;
+    bool was_set;
+    uint64_t set_us;
+    int64_t before_ms; /* the largest offset of before */
 };
 
 struct node_view {
@@ -71,7 +87,9 @@ struct node_view {
     struct known_log disk;
     struct asked_write *first_write;
     struct asked_write *last_write;
-    bool lost; /* wiped: nothing of it counts */
+    bool lost;               /* wiped: nothing of it counts */
+    uint64_t snapshot_index; /* in its manifest */
+    bool is_spoilt;          /* its state: checks_spoilt */
 
     /* This life. */
     struct known_log asked;
@@ -81,6 +99,7 @@ struct node_view {
     uint64_t stands_in; /* it asked for votes in this term and has not given up since; 0: none */
     uint64_t commit_index;
     uint64_t applied_index;
+    uint64_t hands_to; /* an id: it hands over its leadership; 0: it does not */
 
     /* All its lives. */
     uint64_t applied_most;
@@ -104,8 +123,9 @@ struct term_view {
 /* What stands at an index for ever. */
 struct committed {
     struct known *known;
-    uint64_t term; /* of whoever committed it first, or higher */
-    bool applied;  /* somewhere: */
+    uint64_t term;  /* of whoever committed it first, or higher */
+    uint64_t at_us; /* when */
+    bool applied;   /* somewhere: */
     struct hash128 digest;
     uint64_t first_result; /* of its commands, in checks->results */
     uint32_t result_count;
@@ -122,7 +142,9 @@ struct operation {
     enum operation_state state;
     bool is_read;
     bool is_asked;
-    uint64_t floor; /* the highest index that was answered when it began */
+    bool is_stale;
+    uint64_t floor;     /* the highest index that was answered when it began */
+    uint64_t min_index; /* of a read: that was asked for */
     struct hash128 asked;
     /* Where it was found in the committed log; of a read that was answered, its index. */
     uint64_t index;
@@ -134,6 +156,7 @@ struct checks {
     size_t node_count;
     node_set lost; /* wiped */
     struct node_view nodes[LIMIT_NODES];
+    struct wall_view walls[LIMIT_NODES]; /* the machines': outlive their disks */
 
     struct known **known; /* by index: the first of a list */
     uint64_t known_capacity;
@@ -173,10 +196,27 @@ size_t checks_set_size(node_set set);
 
 /* NULL: the log has no such entry. */
 struct known *checks_log_at(const struct known_log *log, uint64_t index);
+/* The whole log, as it was asked for, and on the disk, is this now. */
+void checks_log_replace_asked(struct checks *checks, size_t node, struct known *const *items,
+                              uint64_t count);
+void checks_log_replace_disk(struct checks *checks, size_t node, struct known *const *items,
+                             uint64_t count);
 void checks_log_wiped(struct checks *checks, size_t node);
 void checks_log_free(struct checks *checks);
 /* Same index, term, type and bytes? */
 bool checks_same_entry(const struct entry *a, const struct entry *b);
+
+/* ---- checks_snapshot.c ---- */
+
+/* The node, as leader, offers this. */
+void checks_offered(struct checks *checks, size_t node, const struct peer_message *message);
+
+/* ---- checks_transfer.c ---- */
+
+/* The node writes entries. */
+void checks_transfer_asked(struct checks *checks, size_t node, uint64_t first_index);
+void checks_timeout_now(struct checks *checks, size_t node, size_t to,
+                        const struct peer_message *message);
 
 /* ---- checks_clock.c ---- */
 

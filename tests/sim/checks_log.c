@@ -198,6 +198,7 @@ void checks_log_asked(struct checks *checks, size_t node, uint64_t first_index,
     if (checks->world->failed || !may_ask(checks, node, first_index, entries, count)) {
         return;
     }
+    checks_transfer_asked(checks, node, first_index);
     trace_note(&checks->world->trace, node, TRACE_LOG_ASKED, first_index, first_index + count - 1,
                entries[count - 1]->term);
     struct asked_write *write = memory_alloc(sizeof *write + count * sizeof(struct known *));
@@ -347,16 +348,38 @@ static uint64_t first_difference(const struct known_log *a, const struct known_l
     return index;
 }
 
-static bool find_log(struct checks *checks, size_t node, const struct log_record *records,
-                     size_t count, struct known_log *found)
+/* What lies before first_index was trimmed: it was there, and is committed. */
+static bool find_trimmed(struct checks *checks, size_t node, uint64_t first_index,
+                         struct known_log *found)
+{
+    const struct known_log *disk = &checks->nodes[node].disk;
+    const struct known *last = checks_log_at(disk, first_index - 1);
+    if (first_index == 1) {
+        return true;
+    }
+    if (last == NULL || !last->committed) {
+        world_fail(checks->world, CHECK_SAID_DURABLE,
+                   "n%zu finds a log that begins at %" PRIu64 ", and what was before is not %s",
+                   node + 1, first_index, last == NULL ? "known" : "committed");
+        return false;
+    }
+    log_put(found, 1, disk->items, (size_t)(first_index - 1));
+    return true;
+}
+
+static bool find_log(struct checks *checks, size_t node, uint64_t first_index,
+                     const struct log_record *records, size_t count, struct known_log *found)
 {
     struct node_view *view = &checks->nodes[node];
+    if (!find_trimmed(checks, node, first_index, found)) {
+        return false;
+    }
     for (size_t i = 0; i < count; i++) {
-        struct known *known = recognise(checks, node, &records[i], i + 1);
+        struct known *known = recognise(checks, node, &records[i], first_index + i);
         if (known == NULL) {
             return false;
         }
-        log_put(found, i + 1, &known, 1);
+        log_put(found, first_index + i, &known, 1);
     }
     if (!is_possible(view, found)) {
         uint64_t index = first_difference(found, &view->disk);
@@ -370,17 +393,17 @@ static bool find_log(struct checks *checks, size_t node, const struct log_record
     return true;
 }
 
-void checks_log_found(struct checks *checks, size_t node, const struct log_record *records,
-                      size_t count)
+void checks_log_found(struct checks *checks, size_t node, uint64_t first_index,
+                      const struct log_record *records, size_t count)
 {
     struct node_view *view = &checks->nodes[node];
     struct known_log found = {0};
     if (checks->world->failed) {
         return;
     }
-    if (find_log(checks, node, records, count, &found)) {
+    if (find_log(checks, node, first_index, records, count, &found)) {
         trace_note(&checks->world->trace, node, TRACE_LOG_FOUND, found.last,
-                   term_at(&found, found.last));
+                   term_at(&found, found.last), first_index);
         uint64_t same = first_difference(&found, &view->disk) - 1;
         disk_put(checks, node, same + 1, found.items != NULL ? found.items + same : NULL,
                  (size_t)(found.last - same));
@@ -390,8 +413,24 @@ void checks_log_found(struct checks *checks, size_t node, const struct log_recor
         view->role_term = 0;
         view->commit_index = 0;
         view->applied_index = 0;
+        view->hands_to = 0;
     }
     free((void *)found.items);
+}
+
+/* ---- a state from another node ---- */
+
+void checks_log_replace_asked(struct checks *checks, size_t node, struct known *const *items,
+                              uint64_t count)
+{
+    log_put(&checks->nodes[node].asked, 1, items, (size_t)count);
+}
+
+void checks_log_replace_disk(struct checks *checks, size_t node, struct known *const *items,
+                             uint64_t count)
+{
+    disk_put(checks, node, 1, items, (size_t)count);
+    drop_writes(&checks->nodes[node]);
 }
 
 /* ---- the end of disks ---- */

@@ -164,7 +164,7 @@ void checks_audit(struct checks *checks, size_t node, struct ledger_store record
 {
     struct error error;
     uint64_t index = checks->nodes[node].applied_index;
-    if (checks->world->failed) {
+    if (checks->world->failed || checks->nodes[node].is_spoilt) {
         return;
     }
     trace_note(&checks->world->trace, node, TRACE_AUDIT, index, whole);

@@ -29,7 +29,11 @@ static uint64_t term_of(const struct peer_message *message)
         return message->install_snapshot.term;
     case PEER_CHECKPOINT_ASK:
     case PEER_CHECKPOINT_PART:
+    case PEER_PING:
+    case PEER_PONG:
         return 0;
+    case PEER_DIGEST_REPORT:
+    case PEER_DIGEST_DIFFERS:
     case PEER_READ_INDEX:
     case PEER_READ_ASK:
     case PEER_READ_ANSWER: /* the echo of a term in which it led, and leads */
@@ -261,9 +265,11 @@ void checks_sent(struct checks *checks, size_t node, size_t to, const struct pee
         check_append_result(checks, node, to, message);
         break;
     case PEER_TIMEOUT_NOW:
-        checks_leads(checks, node, message->timeout_now.term);
+        checks_timeout_now(checks, node, to, message);
         break;
     case PEER_INSTALL_SNAPSHOT:
+        checks_offered(checks, node, message);
+        break;
     case PEER_READ_INDEX:
         checks_leads(checks, node, message->sent_term);
         break;
@@ -274,6 +280,10 @@ void checks_sent(struct checks *checks, size_t node, size_t to, const struct pee
     case PEER_READ_ASK:
     case PEER_CHECKPOINT_ASK:
     case PEER_CHECKPOINT_PART:
+    case PEER_DIGEST_REPORT:
+    case PEER_DIGEST_DIFFERS:
+    case PEER_PING:
+    case PEER_PONG:
         break;
     }
 }

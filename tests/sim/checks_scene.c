@@ -25,7 +25,7 @@ void scene_begin(struct scene *scene, size_t nodes)
         scene->ledgers[node] = ledger_open(memory_store_interface(scene->stores[node]), &error);
         assert_non_null(scene->ledgers[node]);
         checks_hard_state(scene->checks, node, 0, 0);
-        checks_log_found(scene->checks, node, NULL, 0);
+        checks_log_found(scene->checks, node, 1, NULL, 0);
         checks_started(scene->checks, node, 0, (struct hash128){0, 0});
         scene_ask(scene, node, first);
         checks_log_durable(scene->checks, node, 1);
@@ -211,7 +211,7 @@ void scene_find(struct scene *scene, size_t node, struct entry *const *entries, 
         records[i] = (struct log_record){entries[i]->index, entries[i]->term,
                                          (uint8_t)entries[i]->type, entries[i]->data};
     }
-    checks_log_found(scene->checks, node, records, count);
+    checks_log_found(scene->checks, node, count > 0 ? records[0].index : 1, records, count);
 }
 
 /* ---- commands ---- */

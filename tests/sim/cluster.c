@@ -7,13 +7,17 @@
 #include <stdlib.h>
 
 #include "faults.h"
+#include "handovers.h"
 #include "membership.h"
 #include "plan.h"
 #include "sim_client.h"
+#include "space.h"
 
 /* Once everything is mended: so many election timeouts until the cluster serves and all are equal.
  * Several rounds of split votes, and a log to catch up with. */
 #define RECOVERY_TIMEOUTS 60
+/* A round trip or two, and some writes to disks. */
+#define HANDOVER_TIMEOUTS 3
 #define QUIET_PROBES      16
 #define QUIET_GAP_US      150000
 /* The first ones bring back followers that were lost of late: they may wait. */
@@ -21,6 +25,7 @@
 /* A storm of few events ends all the same. */
 #define STORM_MOST_US UINT64_C(120000000)
 #define SLICE_US      10000
+#define TIDY_SLICE_US 50000
 /* Notes of a failed run, of all nodes in the order of time. */
 #define NOTES_SHOWN 120
 _Static_assert(NOTES_SHOWN <= TRACE_KEPT, "or some of them are gone");
@@ -33,6 +38,7 @@ struct cluster {
     struct sim_node nodes[LIMIT_NODES];
     struct faults faults;
     struct membership membership;
+    struct handovers handovers;
     struct sim_clients clients;
     struct cluster_result *result;
     /* A command to a bare majority, until it is answered: `asked` is under way. */
@@ -251,12 +257,59 @@ static void let_minority_up(struct cluster *cluster)
     wait_until_settled(cluster);
 }
 
+/* ---- whose state is wrong ---- */
+
+static bool somebody_is_spoilt(const struct cluster *cluster)
+{
+    for (size_t i = 0; i < cluster->plan.node_count; i++) {
+        if (cluster->nodes[i].spoilt_from != 0 && !cluster->nodes[i].is_retired) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Commands come, one after the other, until an index is compared; nobody may be left then. */
+static bool spoilt_have_stopped(struct cluster *cluster)
+{
+    if (!somebody_is_spoilt(cluster) && cluster->asked == NULL) {
+        return true;
+    }
+    if (majority_serves(cluster)) {
+        cluster->majority_serves = false;
+    }
+    return false;
+}
+
+/* The sound ones are a majority, and hear each other: they find out. */
+static void find_the_spoilt(struct cluster *cluster)
+{
+    if (somebody_is_spoilt(cluster)) {
+        faults_mend_all(&cluster->faults);
+        wait_until(cluster, spoilt_have_stopped);
+    }
+}
+
+/* All that was committed is on the others: what those had who have stopped is not needed any more.
+ */
+static void replace_the_spoilt(struct cluster *cluster)
+{
+    for (size_t i = 0; i < cluster->plan.node_count && !cluster->world.failed; i++) {
+        if (cluster->nodes[i].is_retired) {
+            sim_node_wipe(&cluster->nodes[i]);
+            sim_node_start(&cluster->nodes[i]);
+        }
+    }
+}
+
 static void heal(struct cluster *cluster)
 {
     bool members_change = cluster->plan.change_gap_us > 0;
     bool majority = false;
     sim_clients_rest(&cluster->clients);
     membership_end_storm(&cluster->membership);
+    handovers_end_storm(&cluster->handovers);
+    find_the_spoilt(cluster);
     if (!members_change) {
         majority = hold_a_minority_down(cluster);
     }
@@ -284,6 +337,7 @@ static void heal(struct cluster *cluster)
     uint64_t shown_us = cluster->world.now_us + UINT64_C(3000) * cluster->plan.election_timeout_ms;
     world_run_until(&cluster->world, last_at_us > shown_us ? last_at_us : shown_us);
     wait_until_settled(cluster);
+    replace_the_spoilt(cluster);
 }
 
 /* ---- quiet ---- */
@@ -370,15 +424,64 @@ static void quiet_spell(struct cluster *cluster)
     wait_until_settled(cluster);
 }
 
+/* In a cluster to which nothing happens, whoever is to take over does so at once. */
+static void hand_over_quietly(struct cluster *cluster)
+{
+    struct sim_node *leader = leader_of(cluster);
+    uint64_t term = leader->core.term;
+    if (!handovers_ask_quietly(&cluster->handovers, leader)) {
+        return;
+    }
+    uint64_t most_us = UINT64_C(1000) * HANDOVER_TIMEOUTS * cluster->plan.election_timeout_ms;
+    world_run_until(&cluster->world, cluster->world.now_us + most_us);
+    wait_until_settled(cluster);
+    if (!cluster->world.failed && (leader_of(cluster) == leader || leader->core.term == term)) {
+        world_fail(&cluster->world, CHECK_TRANSFER,
+                   "n%zu was to hand over in term %" PRIu64 " and leads a quiet cluster in term "
+                   "%" PRIu64 " still",
+                   leader->number + 1, term, leader->core.term);
+    }
+}
+
 static void quiet(struct cluster *cluster)
 {
     membership_draw_absent(&cluster->membership, leader_of(cluster));
     wait_until_settled(cluster);
     if (!cluster->world.failed) {
+        hand_over_quietly(cluster);
+    }
+    if (!cluster->world.failed) {
         quiet_spell(cluster);
     }
     membership_call_back(&cluster->membership);
     wait_until_settled(cluster);
+}
+
+/* NULL: nothing is left to be cleared away anywhere. */
+static struct sim_node *untidy_node(struct cluster *cluster, struct error *left)
+{
+    for (size_t i = 0; i < cluster->plan.node_count; i++) {
+        struct sim_node *node = &cluster->nodes[i];
+        if (node->is_up && !node->is_wiped && !space_is_tidy(node, left)) {
+            return node;
+        }
+    }
+    return NULL;
+}
+
+static void wait_until_tidy(struct cluster *cluster)
+{
+    struct world *world = &cluster->world;
+    uint64_t until_us = world->now_us + 1000 * space_most_ms(&cluster->plan);
+    struct error left;
+    struct sim_node *untidy = untidy_node(cluster, &left);
+    while (!world->failed && untidy != NULL) {
+        if (world->now_us >= until_us) {
+            world_fail(world, CHECK_SPACE, "n%zu: %s", untidy->number + 1, left.text);
+        }
+        world_run_until(world, world->now_us + TIDY_SLICE_US);
+        untidy = untidy_node(cluster, &left);
+    }
 }
 
 /* They are all at the same index: one of them is held against the model's records, the others are
@@ -406,6 +509,7 @@ static void storm(struct cluster *cluster, uint64_t until_event)
     world_count(world, STAT_STORMS);
     faults_begin_storm(&cluster->faults);
     membership_begin_storm(&cluster->membership);
+    handovers_begin_storm(&cluster->handovers);
     sim_clients_go(&cluster->clients);
     while (!world->failed && world->event_count < until_event && world->now_us < end_us) {
         world_run_until(world, world->now_us + SLICE_US);
@@ -438,6 +542,7 @@ static void begin(struct cluster *cluster, const struct cluster_options *options
     cluster->net.old_permille = plan->old_permille;
     faults_init(&cluster->faults, world, &cluster->net, cluster->nodes, plan);
     membership_init(&cluster->membership, world, &cluster->faults, cluster->nodes, plan);
+    handovers_init(&cluster->handovers, world, &cluster->faults, cluster->nodes, plan);
     for (size_t i = 0; i < plan->node_count; i++) {
         sim_node_init(&cluster->nodes[i], world, &cluster->net, cluster->checks, plan, i);
         cluster->nodes[i].ended = faults_node_ended;
@@ -459,6 +564,9 @@ static void run(struct cluster *cluster, uint64_t events)
         if (!world->failed) {
             quiet(cluster);
         }
+    }
+    if (!world->failed) {
+        wait_until_tidy(cluster);
     }
     audit_all(cluster);
     if (!world->failed) {

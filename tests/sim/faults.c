@@ -8,6 +8,11 @@
 
 #include <errno.h>
 
+#include "sim_node_internal.h"
+
+/* What a piece of work in the pool takes, at the most, when nothing is wrong. */
+#define POOL_CALM_US 2000
+
 struct fault_context {
     struct faults *faults;
     struct sim_node *node;
@@ -269,7 +274,7 @@ static void fault_full_disk(const struct fault_context *fault)
 {
     struct faults *faults = fault->faults;
     struct sim_node *node = fault->node;
-    uint64_t used = sim_disk_count(node->disk, SIM_ALLOCATE) * faults->plan->log_segment_bytes;
+    uint64_t used = sim_disk_used_bytes(node->disk);
     uint64_t left = sim_random_below(random_of(faults), 2 * faults->plan->log_segment_bytes);
     world_count(faults->world, STAT_FULL_DISKS);
     trace_note(&faults->world->trace, node->number, TRACE_DISK_FULL, 0);
@@ -312,7 +317,7 @@ static void fault_broken_disk(const struct fault_context *fault)
 static void fault_failed_state(const struct fault_context *fault)
 {
     world_count(fault->faults->world, STAT_STATE_FAILURES);
-    sim_state_fail_at(fault->node->records, sim_random_between(random_of(fault->faults), 1, 300));
+    sim_states_fail_at(fault->node->states, sim_random_between(random_of(fault->faults), 1, 300));
     fault->node->state_is_faulty = true;
 }
 
@@ -320,13 +325,15 @@ static void fault_failed_state(const struct fault_context *fault)
 
 static void fault_wall_jump(const struct fault_context *fault)
 {
-    static const uint64_t most_ms[] = {1000, 60000, 7200000, UINT64_C(8640000000)};
+    static const uint64_t most_ms[] = {1000, 60000, 7200000, UINT64_C(8640000000),
+                                       UINT64_C(300000000000)};
     struct random *random = random_of(fault->faults);
-    uint64_t most = most_ms[sim_random_below(random, 4)];
+    uint64_t most = most_ms[sim_random_below(random, 5)];
     int64_t jump_ms = (int64_t)sim_random_below(random, 2 * most + 1) - (int64_t)most;
     world_count(fault->faults->world, STAT_WALL_JUMPS);
     trace_note(&fault->faults->world->trace, fault->node->number, TRACE_CLOCK_JUMP,
                (uint64_t)jump_ms);
+    checks_wall_is_set(fault->node->checks, fault->node->number);
     fault->node->clock.wall_offset_ms += jump_ms;
 }
 
@@ -378,6 +385,16 @@ static struct sim_node *draw_node(struct faults *faults)
 }
 
 static void fault_after(struct faults *faults);
+static bool can_be_lost(const struct faults *faults, const struct sim_node *node);
+
+/* Who has stopped for its state can't come back, as members that change must. */
+static void spoil_one(struct faults *faults)
+{
+    struct sim_node *node = draw_node(faults);
+    if (faults->plan->change_gap_us == 0 && can_be_lost(faults, node)) {
+        sim_node_spoil(node);
+    }
+}
 
 static void befall(void *owner, void *object, uint64_t storm)
 {
@@ -398,6 +415,10 @@ static void befall(void *owner, void *object, uint64_t storm)
     if (sim_random_chance(random, faults->plan->audit_permille)) {
         sim_node_audit(draw_node(faults));
     }
+    if (faults->plan->spoil_permille > 0 &&
+        sim_random_chance(random, faults->plan->spoil_permille)) {
+        spoil_one(faults);
+    }
     fault_after(faults);
 }
 
@@ -409,11 +430,17 @@ static void fault_after(struct faults *faults)
 
 /* ---- wiped nodes ---- */
 
+/* It has its disk, and the state that it should. */
+static bool is_sound(const struct sim_node *node)
+{
+    return !node->is_wiped && node->spoilt_from == 0 && !node->shall_spoil;
+}
+
 size_t faults_sound_nodes(const struct faults *faults)
 {
     size_t sound = 0;
     for (size_t i = 0; i < faults->plan->node_count; i++) {
-        sound += !faults->nodes[i].is_wiped;
+        sound += is_sound(&faults->nodes[i]);
     }
     return sound;
 }
@@ -433,10 +460,10 @@ static bool is_registered_everywhere(const struct faults *faults, const struct s
         if (!other->is_up) {
             return false;
         }
-        sim_state_watch(other->records, true);
+        sim_state_watch(node_state(other), true);
         bool read = ledger_node_incarnation(other->core.ledger, node->number + 1, &registered,
                                             &found, &error);
-        sim_state_watch(other->records, false);
+        sim_state_watch(node_state(other), false);
         if (!read || !found || registered != incarnation) {
             return false;
         }
@@ -444,12 +471,18 @@ static bool is_registered_everywhere(const struct faults *faults, const struct s
     return true;
 }
 
+/* Would the others do without it, and know it again if it came back without its directory? */
+static bool can_be_lost(const struct faults *faults, const struct sim_node *node)
+{
+    size_t majority = faults->plan->node_count / 2 + 1;
+    return node->is_up && is_sound(node) && faults_sound_nodes(faults) > majority &&
+           is_registered_everywhere(faults, node);
+}
+
 static void wipe_one(struct faults *faults)
 {
     struct sim_node *node = draw_node(faults);
-    size_t majority = faults->plan->node_count / 2 + 1;
-    if (node->is_up && !node->is_wiped && faults_sound_nodes(faults) > majority &&
-        is_registered_everywhere(faults, node)) {
+    if (can_be_lost(faults, node)) {
         sim_node_end(node, SIM_KILLED);
         sim_node_wipe(node);
     }
@@ -461,6 +494,10 @@ void faults_begin_storm(struct faults *faults)
 {
     faults->is_storm = true;
     faults->storm++;
+    for (size_t i = 0; i < faults->plan->node_count; i++) {
+        faults->nodes[i].pool_most_us = faults->plan->pool_most_us;
+        faults->nodes[i].pool_refuses_permille = faults->plan->pool_refuses_permille;
+    }
     if (sim_random_chance(random_of(faults), faults->plan->wipe_permille)) {
         wipe_one(faults);
     }
@@ -477,6 +514,8 @@ void faults_mend_all(struct faults *faults)
     for (size_t a = 0; a < faults->plan->node_count; a++) {
         struct sim_node *node = &faults->nodes[a];
         sim_node_mend(node);
+        node->pool_most_us = POOL_CALM_US;
+        node->pool_refuses_permille = 0;
         for (size_t b = 0; b < faults->plan->node_count; b++) {
             sim_net_cut(faults->net, a, b, false);
         }

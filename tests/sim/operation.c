@@ -119,6 +119,7 @@ static void proposal_result(struct proposal *proposal, const struct ledger_resul
     sim_node_report(operation->node); /* what is answered is committed */
     checks_result(operation->set->checks, operation->numbers[operation->answered++],
                   operation->node->number, result);
+    operation->shown_index = result->log_index;
     world_count(world, STAT_COMMANDS);
     if (result->verdict != LEDGER_OK) {
         world_count(world, STAT_REFUSALS);
@@ -174,10 +175,26 @@ static bool read_order(struct operation *operation, struct error *error)
     return true;
 }
 
+/* A stale read tells its age, and what it can't tell of it nobody relies on. */
+static void tell_age(struct operation *operation)
+{
+    uint64_t age_ms;
+    if (operation->proposal.consistency == READ_STALE) {
+        world_count(operation->set->world, STAT_STALE_READS);
+        if (core_state_age(&operation->node->core, &age_ms)) {
+            world_count(operation->set->world, STAT_AGES);
+            checks_read_age(operation->set->checks, operation->numbers[0], operation->node->number,
+                            core_applied_index(&operation->node->core), age_ms);
+        }
+    }
+}
+
 static bool proposal_read(struct proposal *proposal, struct error *error)
 {
     struct operation *operation = operation_of(proposal);
     operation->is_with_core = false;
+    operation->shown_index = core_applied_index(&operation->node->core);
+    tell_age(operation);
     bool read =
         operation->warehouse == 0 ? read_order(operation, error) : read_stock(operation, error);
     if (read) {
@@ -289,7 +306,10 @@ struct operation *operation_ask(struct operations *set, const struct request *re
         assert(request->id.len < sizeof operation->id);
         memcpy(operation->id, request->id.data, request->id.len);
         operation->warehouse = request->warehouse;
-        operation->numbers[0] = checks_invoke_read(set->checks);
+        operation->proposal.consistency = request->consistency;
+        operation->proposal.min_index = request->min_index;
+        operation->numbers[0] =
+            checks_invoke_read(set->checks, request->consistency == READ_STALE, request->min_index);
     } else {
         encode(operation, request);
     }

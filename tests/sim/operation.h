@@ -47,6 +47,7 @@ struct operation {
     size_t count;
     size_t answered;
 
+    uint64_t shown_index; /* the highest that its answers name */
     bool is_with_core;
     bool is_over; /* nothing will come of it, and somebody waits all the same */
     enum outcome outcome;

@@ -72,6 +72,45 @@ struct sim_net_weather plan_weather(struct random *random)
     return weather;
 }
 
+/* Thresholds that a run comes to all the time, and a log behind snapshots that is so short that who
+ * is away for a while needs one. Behind draw_limits. */
+static void draw_snapshots(struct plan *plan, struct random *random)
+{
+    struct replica_limits *replica = &plan->replica_limits;
+    if (plan->proposer_limits.inflight_entries == 0 && sim_random_chance(random, 500)) {
+        plan->proposer_limits.inflight_entries = (size_t)sim_random_between(random, 1, 3);
+    }
+    size_t proposed = plan->proposer_limits.inflight_entries;
+    plan->snapshot_log_entries = between_magnitudes(random, 4, 256);
+    plan->snapshot_log_bytes = between_magnitudes(random, 2048, 262144);
+    /* Each costs what the state does; where entries are large, so is that. */
+    if (plan->batch_most > 12) {
+        plan->snapshot_log_entries += 64;
+        plan->snapshot_log_bytes += 262144;
+    }
+    plan->held_log_bytes = plan->log_segment_bytes * sim_random_between(random, 1, 4) *
+                           sim_random_between(random, 1, 8);
+    plan->checkpoint_ask_ms = between_magnitudes(random, 20, 500);
+    plan->checkpoint_kept_ms = between_magnitudes(random, 500, 4000);
+    plan->staging_kept_ms = between_magnitudes(random, 500, 4000);
+    replica->inflight_entries = (proposed != 0 ? proposed : TARGET_INFLIGHT_ENTRIES) +
+                                (size_t)sim_random_between(random, 1, 4);
+    replica->raft_inflight_entries =
+        replica->inflight_entries + (size_t)sim_random_between(random, 1, 8);
+    replica->trailing_entries = 2 * replica->raft_inflight_entries +
+                                sim_random_below(random, 2) * between_magnitudes(random, 1, 64);
+}
+
+/* Seconds to years off. */
+static void draw_wrong_clocks(struct plan *plan, struct random *random)
+{
+    plan->wrong_clocks = (size_t)sim_random_below(random, (plan->node_count - 1) / 2 + 1);
+    plan->wrong_by_ms = (int64_t)between_magnitudes(random, 10000, UINT64_C(300000000000));
+    if (sim_random_chance(random, 400)) {
+        plan->wrong_by_ms = -plan->wrong_by_ms;
+    }
+}
+
 static void draw_nodes(struct plan *plan, struct random *random, size_t node_count)
 {
     static const uint8_t sizes[] = {1, 2, 3, 3, 3, 3, 3, 3, 4, 5, 5, 5, 7};
@@ -87,10 +126,12 @@ static void draw_nodes(struct plan *plan, struct random *random, size_t node_cou
     plan->timer_late_us = between_magnitudes(random, 10, 5000);
     plan->notice_late_us = between_magnitudes(random, 10, 3000);
     plan->reads_per_turn = (unsigned)sim_random_between(random, 1, 8);
+    plan->pool_most_us = between_magnitudes(random, 1000, 100000);
     plan->disk_least_us = between_magnitudes(random, 20, 500);
     plan->disk_most_us = plan->disk_least_us + between_magnitudes(random, 20, 2000);
     plan->drift_ppm = (int64_t)between_magnitudes(random, 10, 30000);
     plan->wall_skew_ms = (int64_t)between_magnitudes(random, 1, 10000);
+    draw_wrong_clocks(plan, random);
 }
 
 static void draw_clients(struct plan *plan, struct random *random, uint64_t events)
@@ -195,12 +236,20 @@ static void draw_crowd(struct plan *plan, struct random *random)
     }
 }
 
+static void draw_digests(struct plan *plan, struct random *random)
+{
+    plan->digest_interval = between_magnitudes(random, 1, 64);
+    plan->spoil_permille = sim_random_chance(random, 200) ? 100 : 0;
+}
+
 void plan_draw(struct plan *plan, struct random *random, size_t node_count, uint64_t events)
 {
     /* Seeds without changes of members are what they would be if there were none, and so are those
      * without tight limits and crowds: these draws come from numbers of their own. */
     struct random own = {.state = random->state ^ UINT64_C(0x6d656d62657273)};
     struct random tight = {.state = random->state ^ UINT64_C(0x6c696d697473)};
+    struct random compared = {.state = random->state ^ UINT64_C(0x64696765737473)};
+    struct random taken = {.state = random->state ^ UINT64_C(0x736e617073686f74)};
     *plan = (struct plan){.storms = (unsigned)sim_random_between(random, 2, 4)};
     draw_nodes(plan, random, node_count);
     plan->coded_permille = (unsigned)sim_random_below(random, 3) * 50;
@@ -218,6 +267,15 @@ void plan_draw(struct plan *plan, struct random *random, size_t node_count, uint
         draw_crowd(plan, &tight);
     }
     plan->pool_refuses_permille = sim_random_chance(&tight, 300) ? 300 : 0;
+    draw_digests(plan, &compared);
+    if (sim_random_chance(&taken, 600)) {
+        draw_snapshots(plan, &taken);
+        plan->spoil_permille = 0; /* a wrong state that is carried to others would be theirs, too */
+    }
+    plan->handover_gap_us =
+        sim_random_chance(&taken, 300) ? between_magnitudes(&taken, 10000, 1000000) : 0;
+    plan->stale_permille = (unsigned)sim_random_below(&taken, 3) * 300;
+    plan->floor_permille = (unsigned)sim_random_below(&taken, 3) * 300;
 }
 
 /* ---- climates ---- */
@@ -274,6 +332,29 @@ static void bend_to_one_way(struct plan *plan, struct random *random)
     plan->change_gap_us = 0;
 }
 
+/* Nodes are away for so long that they need a snapshot, and end while they get it. */
+static void bend_to_snapshots(struct plan *plan, struct random *random)
+{
+    static const unsigned weights[FAULT_COUNT] = {
+        [FAULT_PARTITION] = 6,     [FAULT_CUT] = 2,           [FAULT_PAUSE] = 6,
+        [FAULT_KILL] = 3,          [FAULT_POWER_CUT] = 3,     [FAULT_STOP] = 2,
+        [FAULT_CRASH_IN_FILE] = 6, [FAULT_CRASH_IN_CALL] = 3, [FAULT_SLOW_DISK] = 3,
+        [FAULT_FULL_DISK] = 1,     [FAULT_BREAK] = 2,         [FAULT_FAILED_OPERATION] = 2,
+        [FAULT_WEATHER] = 1,       [FAULT_BLACKOUT] = 1,
+    };
+    plan->proposer_limits.inflight_entries = (size_t)sim_random_between(random, 1, 3);
+    draw_snapshots(plan, random);
+    plan->snapshot_log_entries = between_magnitudes(random, 4, 64);
+    plan->replica_limits.trailing_entries = 2 * plan->replica_limits.raft_inflight_entries;
+    memcpy(plan->fault_weights, weights, sizeof weights);
+    plan->fault_us = between_magnitudes(random, 500000, 4000000);
+    plan->fault_gap_us = plan->fault_us / sim_random_between(random, 1, 5);
+    plan->election_timeout_ms = 100;
+    plan->batch_most = 12;
+    plan->think_us = plan->think_us / sim_random_between(random, 1, 4) + 1;
+    plan->pool_most_us = between_magnitudes(random, 1000, 30000);
+}
+
 void plan_bend(struct plan *plan, struct random *random, enum climate climate)
 {
     switch (climate) {
@@ -295,6 +376,25 @@ void plan_bend(struct plan *plan, struct random *random, enum climate climate)
         if (sim_random_chance(random, 500)) {
             draw_crowd(plan, random);
         }
+        plan->replica_limits.raft_inflight_entries = 0;
+        plan->replica_limits.trailing_entries = 0;
+        plan->snapshot_log_entries = 0;
+        if (sim_random_chance(random, 500)) {
+            draw_snapshots(plan, random);
+        }
+        break;
+    case CLIMATE_SNAPSHOTS:
+        bend_to_snapshots(plan, random);
+        break;
+    case CLIMATE_SPOILT:
+        /* All that a swarm has; and in each storm the states of some nodes go wrong. */
+        plan->spoil_permille = 400;
+        plan->fault_gap_us = between_magnitudes(random, 50000, 500000);
+        plan->change_gap_us = 0;
+        plan->wipe_permille = 0;
+        plan->snapshot_log_entries = 0;
+        plan->snapshot_log_bytes = 0;
+        plan->held_log_bytes = 0;
         break;
     case CLIMATE_SWARM:
     case CLIMATE_COUNT:

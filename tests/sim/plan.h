@@ -62,7 +62,9 @@ static inline const char *fault_name(uint64_t fault)
     X(DISORDER, "disorder")                                                                        \
     X(ONE_WAY, "one-way")                                                                          \
     X(MEMBERS, "members")                                                                          \
-    X(LIMITS, "limits")
+    X(LIMITS, "limits")                                                                            \
+    X(SPOILT, "spoilt")                                                                            \
+    X(SNAPSHOTS, "snapshots")
 
 enum climate {
 #define X(name, text) CLIMATE_##name,
@@ -100,12 +102,24 @@ struct plan {
     uint64_t timer_late_us;
     uint64_t notice_late_us; /* from a durable write to the loop's hearing of it, at most */
     unsigned reads_per_turn;
+    uint64_t pool_most_us;  /* that a piece of work in the pool takes */
     uint64_t disk_least_us; /* of a write to the log */
     uint64_t disk_most_us;
     int64_t drift_ppm; /* clocks run so much too fast or too slow, at most */
     int64_t wall_skew_ms;
+    size_t wrong_clocks; /* nodes whose wall clock is wrong, by this: a minority */
+    int64_t wrong_by_ms;
     struct replica_limits replica_limits; /* 0: the node's own, which no run comes to */
     struct proposer_limits proposer_limits;
+    uint64_t digest_interval;
+
+    /* snapshots; 0: the node's own, which no run comes to */
+    uint64_t snapshot_log_entries;
+    uint64_t snapshot_log_bytes;
+    uint64_t held_log_bytes;
+    uint64_t checkpoint_ask_ms;
+    uint64_t checkpoint_kept_ms;
+    uint64_t staging_kept_ms;
 
     /* network */
     unsigned coded_permille;
@@ -123,6 +137,8 @@ struct plan {
     unsigned order_count; /* that are about at any time */
     int64_t longest_ttl_ms;
     unsigned request_weights[REQUEST_KINDS];
+    unsigned stale_permille; /* of reads */
+    unsigned floor_permille; /* reads that name the index that they must show */
 
     /* faults */
     uint64_t fault_gap_us; /* between two, on average; 0: none */
@@ -130,7 +146,10 @@ struct plan {
     unsigned fault_weights[FAULT_COUNT];
     unsigned wipe_permille; /* storms that begin with one */
     unsigned audit_permille;
-    unsigned pool_refuses_permille; /* of audits */
+    unsigned spoil_permille;        /* faults beside which some node's state goes wrong */
+    unsigned pool_refuses_permille; /* of work */
+
+    uint64_t handover_gap_us; /* between two requests to hand over, on average; 0: none */
 
     /* changes of members; wiped nodes can't come back, so it is one or the other */
     uint64_t change_gap_us;   /* between two attempts, on average; 0: none */

@@ -43,6 +43,9 @@ class Planted:
 DISORDER = ("--climate", "disorder")
 ONE_WAY = ("--climate", "one-way", "--nodes", "3")
 MEMBERS = ("--climate", "members")
+SPOILT = ("--climate", "spoilt")
+WRONG = "the state of this node is wrong"
+SNAPSHOTS = ("--climate", "snapshots")
 
 CAUGHT = {
     "ack-before-quorum": Planted(("applied", "acknowledged"), 10),
@@ -56,7 +59,7 @@ CAUGHT = {
     "torn-batch-not-zeroed": Planted(("fail-stop",), 120),
     "failed-write-ignored": Planted(("fail-stop", "said-durable"), 20),
     "old-generation-completion": Planted(("said-durable", "applied", ASSERTION), 60, DISORDER),
-    "wiped-node-admitted": Planted(("one-leader", "vote", "committed"), 120),
+    "wiped-node-admitted": Planted(("one-leader", "vote", "committed", "read"), 120),
     "stale-append-fed": Planted(("said-durable",), 30, DISORDER),
     "old-echo-counts": Planted(("vote",), 200, DISORDER),
     "late-vote-counts": Planted(("vote",), 60, DISORDER),
@@ -67,7 +70,6 @@ CAUGHT = {
     # By the replica, which holds libraft to its contract after each step.
     "commit-not-bounded": Planted(("fail-stop",), 200, ONE_WAY, "libraft's commit index went from"),
     "no-configuration-events": Planted(("liveness",), 20, MEMBERS),
-    "configurations-from-applied": Planted(("liveness", "members"), 60, MEMBERS),
     "configurations-wait-for-apply": Planted(("members",), 60, MEMBERS),
     "no-barrier": Planted(("clock",), 5),
     "lone-voter-keeps-term": Planted(("one-leader",), 10, ("--nodes", "1")),
@@ -75,16 +77,41 @@ CAUGHT = {
     "change-before-barrier": Planted(("members",), 20, MEMBERS),
     # By libraft.
     "change-before-change": Planted(("fail-stop",), 20, MEMBERS, "a configuration change is already in progress"),
+    "start-forgets-applied": Planted(("liveness",), 400, SNAPSHOTS),
+    # By the replica: of such a point it can't say what the members were.
+    "read-answer-untold": Planted((ASSERTION,), 20, SNAPSHOTS),
+    "snapshot-ahead": Planted(("snapshot",), 10, SNAPSHOTS),
+    "trim-past-snapshot": Planted(("snapshot",), 10, SNAPSHOTS),
+    "snapshot-of-latest-members": Planted(("snapshot", "members"), 60, SNAPSHOTS),
+    # By the database, which stands on these files.
+    "staged-files-not-synced": Planted(("fail-stop",), 60, SNAPSHOTS, "is damaged"),
+    "transfer-unready": Planted(("transfer",), 40, SNAPSHOTS),
+    "submit-while-transferring": Planted(("transfer",), 40, SNAPSHOTS),
+    "transfer-never-ends": Planted(("liveness", "transfer"), 150, SNAPSHOTS),
     "early-timeout": Planted(("quiet",), 10),
     "heartbeats-not-aligned": Planted(("quiet",), 30),
     "stale-read": Planted(("read",), 60),
+    "read-unconfirmed": Planted(("read",), 120, DISORDER),
+    "read-before-barrier": Planted(("read",), 40, DISORDER),
+    "read-joins-sent-round": Planted(("read",), 160, DISORDER),
+    "read-not-applied": Planted(("read",), 60, DISORDER),
+    "min-index-ignored": Planted(("read",), 80, DISORDER),
+    "age-of-last-append": Planted(("read",), 40, DISORDER),
+    "age-before-applied": Planted(("read",), 40, DISORDER),
+    "age-of-old-echo": Planted(("read",), 40, DISORDER),
     "unknown-as-failed": Planted(("acknowledged",), 30),
+    "digest-of-another-index": Planted(("digest", "fail-stop"), 20, (), WRONG),
+    "one-vote-stops": Planted(("fail-stop",), 20, SPOILT, WRONG),
+    "leader-exempts-itself": Planted(("liveness",), 60, SPOILT),
     "no-deduplication": Planted(("model",), 20),
     "skipped-line": Planted(("model",), 20),
     "hold-leak-on-replay": Planted(("model", "read"), 40),
     "local-clock-expiry": Planted(("model", "digest"), 5),
     "credit-lost": Planted(("clock",), 5),
     "stamp-by-wall-clock": Planted(("clock",), 20),
+    "wall-not-borne-out": Planted(("clock",), 20),
+    "no-slew": Planted(("clock",), 20),
+    "credit-by-wall-clock": Planted(("clock",), 20),
     "digest-keeps-replaced": Planted(("invariants",), 5),
 }
 
@@ -92,7 +119,7 @@ CAUGHT = {
 BEHIND = {
     "ack-before-quorum": Planted(("acknowledged", "read", "committed", "members"), 20, ("--without", "applied")),
     "apply-before-durable": Planted(("acknowledged", "read", "digest"), 20, ("--without", "applied")),
-    "applied-index-ahead": Planted(("acknowledged", "fail-stop", "read", "liveness"), 20, ("--without", "applied")),
+    "applied-index-ahead": Planted(("acknowledged", "committed", "fail-stop", "read", "liveness"), 20, ("--without", "applied")),
     "stale-append-fed": Planted(("liveness",), 1000, ("--without", "said-durable", *DISORDER)),
 }
 

@@ -142,6 +142,9 @@ static void draw_command(struct request *request, size_t place, enum request_kin
 static void draw_read(struct request *request, enum request_kind kind, struct random *random,
                       const struct plan *plan, uint64_t total)
 {
+    request->consistency =
+        sim_random_chance(random, plan->stale_permille) ? READ_STALE : READ_LINEARIZABLE;
+    request->has_floor = sim_random_chance(random, plan->floor_permille);
     if (kind == REQUEST_READ_ORDER) {
         request->id = draw_order(request, 0, random, plan, total);
         request->warehouse = 0;

@@ -10,6 +10,7 @@
 #ifndef TESTS_SIM_REQUEST_H
 #define TESTS_SIM_REQUEST_H
 
+#include "core/proposal.h"
 #include "ledger/command.h"
 #include "plan.h"
 
@@ -22,6 +23,9 @@ struct request {
     bool is_read;       /* of an order, or of a stock: */
     struct bytes id;    /* the order, or the SKU */
     uint32_t warehouse; /* 0: of an order */
+    enum read_consistency consistency;
+    bool has_floor;     /* it must show what its client has seen: */
+    uint64_t min_index; /* the client's to set */
 
     size_t count;
     struct ledger_command commands[REQUEST_COMMANDS];

@@ -43,6 +43,9 @@ static void heard(void *context, struct operation *operation)
     struct sim_client *client = context;
     client->current = NULL;
     if (operation->outcome == OUTCOME_ANSWERED) {
+        if (operation->shown_index > client->seen_index) {
+            client->seen_index = operation->shown_index;
+        }
         think(client);
     } else {
         ask_again(client);
@@ -88,6 +91,7 @@ static void step(void *owner, void *object, uint64_t value)
     if (!client->has_request) {
         make_request(client);
     }
+    client->request.min_index = client->request.has_floor ? client->seen_index : 0;
     bool is_retry = client->attempts++ > 0;
     if (is_retry) {
         world_count(world_of(client), STAT_RETRIES);

@@ -25,7 +25,8 @@ struct sim_client {
     uint64_t asked;    /* attempts ever: tells a timeout whether it is this one's */
     uint64_t planned;  /* steps ever: tells a step whether it is the last one planned */
     struct operation *current;
-    size_t node; /* the one that answered last */
+    size_t node;         /* the one that answered last */
+    uint64_t seen_index; /* the highest that an answer has named */
 };
 
 struct sim_clients {

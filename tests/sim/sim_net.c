@@ -18,7 +18,7 @@ struct flight {
     size_t from;
     size_t to;
     uint64_t connection;
-    uint64_t number;
+    uint64_t number; /* 0: in bulk, it overtakes nobody */
     struct peer_message message;
 };
 
@@ -102,9 +102,9 @@ static void arrive(void *owner, void *object, uint64_t value)
         return;
     }
     world_count(net->world, STAT_MESSAGES);
-    if (flight->number < link->arrived) {
+    if (flight->number != 0 && flight->number < link->arrived) {
         world_count(net->world, STAT_OVERTAKEN);
-    } else {
+    } else if (flight->number != 0) {
         link->arrived = flight->number;
     }
     struct peer_message message = flight->message;
@@ -137,7 +137,8 @@ bool sim_net_code(const struct peer_message *message, struct peer_message *decod
     return ok;
 }
 
-static void fly(struct sim_net *net, size_t from, size_t to, const struct peer_message *message)
+static void fly(struct sim_net *net, size_t from, size_t to, const struct peer_message *message,
+                bool is_bulk)
 {
     struct sim_net_link *link = &net->links[from][to];
     struct random *random = &net->world->random;
@@ -148,16 +149,18 @@ static void fly(struct sim_net *net, size_t from, size_t to, const struct peer_m
         world_count(net->world, STAT_LATE);
     }
     uint64_t at_us = net->world->now_us + takes_us;
-    if (weather->in_order && at_us < link->last_at_us) {
+    if (weather->in_order && !is_bulk && at_us < link->last_at_us) {
         at_us = link->last_at_us;
     }
-    link->last_at_us = at_us;
+    if (!is_bulk) {
+        link->last_at_us = at_us;
+    }
     net->last_at_us = at_us > net->last_at_us ? at_us : net->last_at_us;
     struct flight *flight = flight_new(net);
     flight->from = from;
     flight->to = to;
     flight->connection = link->connection;
-    flight->number = ++link->sent;
+    flight->number = is_bulk ? 0 : ++link->sent;
     if (sim_random_chance(random, net->coded_permille)) {
         struct error error;
         world_count(net->world, STAT_CODED);
@@ -183,7 +186,8 @@ void sim_net_set_weather(struct sim_net *net, const struct sim_net_weather *weat
     }
 }
 
-void sim_net_send(struct sim_net *net, size_t from, size_t to, const struct peer_message *message)
+static void send(struct sim_net *net, size_t from, size_t to, const struct peer_message *message,
+                 bool is_bulk)
 {
     struct sim_net_link *link = &net->links[from][to];
     if (!link->connected) {
@@ -193,11 +197,22 @@ void sim_net_send(struct sim_net *net, size_t from, size_t to, const struct peer
         world_count(net->world, STAT_LOST);
         return;
     }
-    fly(net, from, to, message);
+    fly(net, from, to, message, is_bulk);
     if (sim_random_chance(&net->world->random, net->weather.twice_permille)) {
         world_count(net->world, STAT_TWICE);
-        fly(net, from, to, message);
+        fly(net, from, to, message, is_bulk);
     }
+}
+
+void sim_net_send(struct sim_net *net, size_t from, size_t to, const struct peer_message *message)
+{
+    send(net, from, to, message, false);
+}
+
+void sim_net_send_bulk(struct sim_net *net, size_t from, size_t to,
+                       const struct peer_message *message)
+{
+    send(net, from, to, message, true);
 }
 
 /* ---- connections ---- */

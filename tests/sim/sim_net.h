@@ -76,6 +76,9 @@ void sim_net_free(struct sim_net *net);
 /* What is sent from now on does not wait behind what is under way. */
 void sim_net_set_weather(struct sim_net *net, const struct sim_net_weather *weather);
 void sim_net_send(struct sim_net *net, size_t from, size_t to, const struct peer_message *message);
+/* The same over a connection of its own: neither waits for the other. */
+void sim_net_send_bulk(struct sim_net *net, size_t from, size_t to,
+                       const struct peer_message *message);
 void sim_net_cut(struct sim_net *net, size_t from, size_t to, bool cut);
 /* The node has come up: everybody dials everybody. */
 void sim_net_up(struct sim_net *net, size_t node);

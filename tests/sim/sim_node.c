@@ -29,14 +29,21 @@ void sim_node_init(struct sim_node *node, struct world *world, struct sim_net *n
     }
     node->disk = sim_disk_new(random_next(random));
     node->files = sim_disk_files(node->disk);
-    node->records = sim_state_new();
+    node->states = sim_states_new(node->disk);
     node->incarnation = random_next(random) | 1;
+    node->pool_most_us = plan->pool_most_us;
+    node->pool_refuses_permille = plan->pool_refuses_permille;
+    node->log_first = 1;
     node->disk_least_us = plan->disk_least_us;
     node->disk_most_us = plan->disk_most_us;
     int64_t drift = plan->drift_ppm;
     node->clock.rate_ppm = (int64_t)sim_random_below(random, (uint64_t)drift * 2 + 1) - drift;
     int64_t skew = plan->wall_skew_ms;
     node->clock.wall_offset_ms = (int64_t)sim_random_below(random, (uint64_t)skew * 2 + 1) - skew;
+    if (number < plan->wrong_clocks) {
+        node->clock.wall_offset_ms += plan->wrong_by_ms;
+    }
+    checks_wall(checks, number, &node->clock);
 }
 
 static void count_segments(struct sim_node *node)
@@ -53,7 +60,7 @@ void sim_node_free(struct sim_node *node)
         node_end(node);
     }
     log_run_free(&node->log_run);
-    sim_state_free(node->records);
+    sim_states_free(node->states);
     sim_disk_free(node->disk);
 }
 
@@ -100,12 +107,12 @@ static void count_life(struct sim_node *node)
 
 static void close_core(struct sim_node *node)
 {
-    struct error ignored;          /* the store may not be able to close well: it has crashed */
-    while (node->work_count > 0) { /* `done` alone: what was not run has come to nothing */
-        struct pool_work *work = node->works[--node->work_count];
-        work->done(work);
-    }
+    struct error ignored; /* the store may not be able to close well: it has crashed */
     if (node->core_is_open) {
+        if (node->core.proposer != NULL) {
+            core_abandon(&node->core); /* what is done in the pool leads to nothing new */
+        }
+        node_drop_works(node);
         count_life(node);
         core_close(&node->core, &ignored);
         node->core_is_open = false;
@@ -120,6 +127,7 @@ static void forget_process(struct sim_node *node)
     node->is_up = false;
     node->is_crashing = false;
     node->calls_to_end = 0;
+    node->shall_spoil = false;
     node->is_turn_open = false;
     node->wake_at_us = 0;
     node->paused_until_us = 0;
@@ -142,7 +150,7 @@ void node_end(struct sim_node *node)
         world_count(world, STAT_KILLS);
         sim_disk_kill(node->disk);
     }
-    sim_state_crash(node->records);
+    sim_states_crash(node->states);
     close_core(node);
     forget_process(node);
 }
@@ -174,12 +182,8 @@ void sim_node_stop(struct sim_node *node)
         return;
     }
     core_abandon(&node->core);
-    while (node->work_count > 0) {
-        struct pool_work *work = node->works[--node->work_count];
-        work->run(work);
-        work->done(work);
-    }
-    if (!node_survives(node, node_log_drain(node), &node->log_failure)) {
+    if (!node_finish_works(node) ||
+        !node_survives(node, node_log_drain(node), &node->log_failure)) {
         return;
     }
     trace_note(&node->world->trace, node->number, TRACE_STOPPING, 0);
@@ -203,22 +207,23 @@ void sim_node_stop(struct sim_node *node)
 static bool show_log(struct sim_node *node, struct error *error)
 {
     struct log_store *log = node->core.log;
-    uint64_t last_index = log_store_last_index(log);
-    struct log_record *records = memory_alloc((last_index + 1) * sizeof *records);
-    struct buffer *memories = memory_zalloc((last_index + 1) * sizeof *memories);
+    uint64_t first_index = log_store_first_index(log);
+    uint64_t total = log_store_last_index(log) + 1 - first_index;
+    struct log_record *records = memory_alloc((total + 1) * sizeof *records);
+    struct buffer *memories = memory_zalloc((total + 1) * sizeof *memories);
     uint64_t count = 0;
     bool read = true;
     size_t reads = 0;
-    while (read && count < last_index) {
-        size_t got = log_store_read(log, count + 1, FOUND_AT_ONCE, 1 << 20, records + count,
-                                    &memories[reads++], error);
+    while (read && count < total) {
+        size_t got = log_store_read(log, first_index + count, FOUND_AT_ONCE, 1 << 20,
+                                    records + count, &memories[reads++], error);
         read = got > 0;
         count += got;
     }
     if (read) {
-        checks_log_found(node->checks, node->number, records, (size_t)count);
-        node->log_asked = count;
-        node->log_found = count;
+        checks_log_found(node->checks, node->number, first_index, records, (size_t)count);
+        node->log_asked = first_index + count - 1;
+        node->log_found = first_index + count - 1;
     }
     for (size_t i = 0; i < reads; i++) {
         buffer_free(&memories[i]);
@@ -231,12 +236,21 @@ static bool show_log(struct sim_node *node, struct error *error)
 static bool show_found(struct sim_node *node, struct error *error)
 {
     struct core *core = &node->core;
+    if (node->spoilt_from != 0 && core_applied_index(core) < node->spoilt_from) {
+        world_count(node->world, STAT_SPOILT_CURED); /* what went wrong was not on disk */
+        node->spoilt_from = 0;
+        checks_spoilt(node->checks, node->number, false);
+    }
     node->stored_term = data_directory_term(core->directory);
     node->stored_vote = data_directory_voted_for(core->directory);
     checks_hard_state(node->checks, node->number, node->stored_term, node->stored_vote);
+    /* The pool of an earlier life may have got so far; and only now is there a log to speak of. */
+    node_report_snapshot(node);
     if (!show_log(node, error)) {
         return false;
     }
+    node->store_seen = node_store_number(node);
+    node->is_installing = false;
     checks_started(node->checks, node->number, core_applied_index(core),
                    ledger_digest(core->ledger));
     return true;
@@ -258,6 +272,13 @@ static bool open_core(struct sim_node *node, struct error *error)
         .seed = (uint32_t)random_next(random),
         .replica_limits = node->plan->replica_limits,
         .proposer_limits = node->plan->proposer_limits,
+        .digest_interval = node->plan->digest_interval,
+        .snapshot_log_entries = node->plan->snapshot_log_entries,
+        .snapshot_log_bytes = node->plan->snapshot_log_bytes,
+        .held_log_bytes = node->plan->held_log_bytes,
+        .checkpoint_ask_ms = node->plan->checkpoint_ask_ms,
+        .checkpoint_kept_ms = node->plan->checkpoint_kept_ms,
+        .staging_kept_ms = node->plan->staging_kept_ms,
     };
     struct core_env env = node_env;
     env.context = node;
@@ -269,7 +290,7 @@ void sim_node_start(struct sim_node *node)
 {
     struct world *world = node->world;
     struct error error;
-    if (node->is_up || node->is_held_down || world->failed) {
+    if (node->is_up || node->is_held_down || node->is_retired || world->failed) {
         return;
     }
     if (!node->is_booted) {
@@ -313,20 +334,33 @@ void sim_node_wipe(struct sim_node *node)
     assert(!node->is_up);
     world_count(node->world, STAT_WIPES);
     count_segments(node);
+    sim_states_free(node->states);
     sim_disk_free(node->disk);
-    sim_state_free(node->records);
     node->disk = sim_disk_new(random_next(random));
     node->files = sim_disk_files(node->disk);
-    node->records = sim_state_new();
+    node->states = sim_states_new(node->disk);
     node->incarnation = random_next(random) | 1;
+    node->state_failures_seen = 0;
+    node->failures_seen = 0;
+    node->snapshot_seen = 0;
+    node->generation_seen = 0;
+    node->log_first = 1;
     node->is_wiped = true;
+    node->is_retired = false;
+    node->spoilt_from = 0;
     checks_wiped(node->checks, node->number);
+}
+
+void sim_node_spoil(struct sim_node *node)
+{
+    node->shall_spoil = true;
 }
 
 void sim_node_mend(struct sim_node *node)
 {
+    node->shall_spoil = false;
     sim_disk_mend(node->disk);
-    sim_state_fail_at(node->records, 0);
+    sim_states_fail_at(node->states, 0);
     node->disk_is_faulty = false;
     node->state_is_faulty = false;
     node->calls_to_end = 0;

@@ -2,7 +2,7 @@
  * sim_node.h - one simulated machine and the node on it: the production core (node/core) between a
  * simulated disk, network, clock, log thread and pool.
  *
- * A machine keeps its disk, what its state database has flushed, and its clocks. A node's process
+ * A machine keeps its disk, what its state databases have flushed, and its clocks. A node's process
  * lives from a start to its end: the power goes, it is killed, it is stopped, or its disk fails and
  * it stops itself. It may end at any point: between two events, inside a call into the core - where
  * that sends, writes to the log, opens or commits the state, or tells its role, and at any file
@@ -24,7 +24,7 @@
 #include "sim_clock.h"
 #include "sim_files.h"
 #include "sim_net.h"
-#include "sim_state.h"
+#include "sim_states.h"
 
 /* What a core has in the pool at most: an audit, a snapshot, a fetch, and what others read. */
 #define SIM_NODE_WORKS (3 + LIMIT_CHECKPOINT_READERS)
@@ -33,6 +33,13 @@
 enum sim_end {
     SIM_POWER_CUT, /* the machine stops: what was not synced is lost, wholly or in part */
     SIM_KILLED,    /* the process dies: files are as they were written, the state is as flushed */
+};
+
+/* Something in the pool: it is done some time after it has run. */
+struct sim_node_work {
+    struct pool_work *work;
+    bool has_run;
+    bool has_failed; /* the disk, or a state's database, refused it something */
 };
 
 struct sim_node {
@@ -50,32 +57,40 @@ struct sim_node {
     /* The machine. */
     struct sim_disk *disk;
     struct file_system files;
-    struct sim_state *records;
+    struct sim_states *states;
     struct sim_clock clock;
     bool is_booted;         /* since the power came back: its monotonic clock runs */
     uint64_t disk_least_us; /* of a write to the log */
     uint64_t disk_most_us;
     bool disk_is_faulty;          /* it may refuse: to be mended before it is relied on */
     uint64_t failures_seen;       /* of the disk's operations, that were its fault */
-    uint64_t state_failures_seen; /* the same of the state's database */
-    bool state_is_faulty;         /* the same of the state's database */
-    bool is_wiped;                /* it has lost its directory once: the others refuse it */
-    uint64_t incarnation;         /* for a directory that is new */
+    uint64_t state_failures_seen; /* the same of the state's databases */
+    bool state_is_faulty;
+    uint64_t pool_most_us; /* that a piece of work takes */
+    unsigned pool_refuses_permille;
+    uint64_t snapshot_seen;   /* the checks were told of it: in the manifest */
+    uint64_t generation_seen; /* the same of the state's; 0: the first one of a new directory */
+    bool is_wiped;            /* it has lost its directory once: the others refuse it */
+    uint64_t incarnation;     /* for a directory that is new */
+    uint64_t spoilt_from;     /* its state is wrong since it applied this; 0: it is right */
 
     /* The process. */
     bool is_up;
     bool is_held_down; /* does not start */
+    bool is_retired;   /* it has stopped for its state: does not start either, until it is wiped */
     uint64_t life;     /* grows with each start and end: tells whose an event is */
     struct core core;
     bool core_is_open;
-    struct state_store state_store; /* the inner one: see sim_node_env.c */
-    struct state_store_ops state_ops;
     uint64_t paused_until_us;
     bool is_turn_open;
     uint64_t wake_at_us; /* the timer's event that counts; 0: none */
-    struct pool_work *works[SIM_NODE_WORKS];
+    struct sim_node_work works[SIM_NODE_WORKS];
     size_t work_count;
-    uint64_t stored_term; /* as the checks were told */
+    bool is_installing;     /* its replica, as the checks were told */
+    uint64_t store_seen;    /* the number of the core's state store, the same */
+    uint64_t stores_opened; /* ever */
+    uint64_t log_first;     /* where its log on the disk begins, as the checks were told */
+    uint64_t stored_term;   /* as the checks were told */
     uint64_t stored_vote;
     uint64_t led_term;    /* the last one it led */
     uint64_t log_asked;   /* how far the log reaches that it asked for */
@@ -83,6 +98,7 @@ struct sim_node {
     uint64_t group_index; /* the last entry that proposals were applied from */
     uint64_t group_count; /* and how many of them */
     bool pool_refused;    /* the last work */
+    bool shall_spoil;     /* its state, with the next entry */
 
     /* An end that is due, or under way. */
     uint64_t calls_to_end; /* at the n-th call outside from now; 0: none planned */
@@ -119,6 +135,8 @@ void sim_node_pause(struct sim_node *node, uint64_t us);
 uint64_t sim_node_ready_at_us(const struct sim_node *node);
 /* Its directory is lost; it must not be up. */
 void sim_node_wipe(struct sim_node *node);
+/* Its state goes wrong with the next entry that it applies, and the digest with it. */
+void sim_node_spoil(struct sim_node *node);
 /* No fault is left in disk and state, and none is planned. */
 void sim_node_mend(struct sim_node *node);
 bool sim_node_is_crashing(const struct sim_node *node);
@@ -140,6 +158,9 @@ enum sim_net_hello sim_node_hello(struct sim_node *node, struct sim_node *peer);
 bool sim_node_propose(struct sim_node *node, struct proposal *proposal);
 /* Asks it to change the members. True: it has proposed the change, and has survived that. */
 bool sim_node_change_members(struct sim_node *node, const struct replica_change *change);
+/* Asks it to hand over its leadership to this id, or with 0 to whom it likes. True: it has begun,
+ * and has survived that. */
+bool sim_node_hand_over(struct sim_node *node, uint64_t to);
 /* Audits the whole state, in the pool. */
 void sim_node_audit(struct sim_node *node);
 

@@ -2,12 +2,15 @@
  * sim_node_env.c - what a core asks of its surroundings (struct core_env), simulated; each call is
  * a point at which the process may end, and is told to the checks.
  *
- * The state's database is the one in memory (sim_state.h) behind a layer of ours: it sees each
- * commit, and decides when the changes reach the disk.
+ * The state's databases are those in memory (sim_states.h) behind a layer of ours: it sees each
+ * commit, and decides when the changes reach the disk. Two are open at once while the state of
+ * another node is installed.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "sim_node_internal.h"
+#include "spoil_stock.h"
 
 bool node_ends_here(struct sim_node *node)
 {
@@ -66,9 +69,9 @@ static void count_read_back(struct sim_node *node, const struct peer_message *me
     }
 }
 
-static void send(void *context, uint64_t peer_id, const struct peer_message *message)
+static void send_by(struct sim_node *node, uint64_t peer_id, const struct peer_message *message,
+                    bool is_bulk)
 {
-    struct sim_node *node = context;
     if (node_ends_here(node)) {
         return;
     }
@@ -82,7 +85,21 @@ static void send(void *context, uint64_t peer_id, const struct peer_message *mes
     checks_sent(node->checks, node->number, to, message);
     count_read_back(node, message);
     check_progress(node, peer_id, message);
-    sim_net_send(node->net, node->number, to, message);
+    if (is_bulk) {
+        sim_net_send_bulk(node->net, node->number, to, message);
+    } else {
+        sim_net_send(node->net, node->number, to, message);
+    }
+}
+
+static void send(void *context, uint64_t peer_id, const struct peer_message *message)
+{
+    send_by(context, peer_id, message, false);
+}
+
+static void send_bulk(void *context, uint64_t peer_id, const struct peer_message *message)
+{
+    send_by(context, peer_id, message, true);
 }
 
 static bool has_change(struct entry *const *entries, size_t count)
@@ -119,47 +136,9 @@ static bool write_log(void *context, uint64_t generation, uint64_t first_index,
            error_set(error, "the queue of the log's thread is full");
 }
 
-static void work_in_pool(void *owner, void *object, uint64_t life)
-{
-    struct sim_node *node = owner;
-    struct pool_work *work = object;
-    uint64_t ready_at_us = sim_node_ready_at_us(node);
-    if (life != node->life) {
-        world_was_idle(node->world);
-        return;
-    }
-    if (ready_at_us > node->world->now_us) {
-        world_was_idle(node->world);
-        world_at(node->world, ready_at_us, work_in_pool, node, work, life);
-        return;
-    }
-    size_t place = 0;
-    while (node->works[place] != work) {
-        place++;
-    }
-    memmove((void *)&node->works[place], (void *)&node->works[place + 1],
-            (--node->work_count - place) * sizeof(struct pool_work *));
-    work->run(work);
-    work->done(work);
-    node_after_event(node);
-}
-
 static bool run_in_pool(void *context, struct pool_work *work, struct error *error)
 {
-    struct sim_node *node = context;
-    struct random *random = &node->world->random;
-    if (node->work_count == SIM_NODE_WORKS) {
-        return error_set(error, "the pool is busy");
-    }
-    node->pool_refused = sim_random_chance(random, node->plan->pool_refuses_permille);
-    if (node->pool_refused) {
-        world_count(node->world, STAT_POOL_REFUSALS);
-        return error_set(error, "the pool refuses");
-    }
-    node->works[node->work_count++] = work;
-    world_after(node->world, sim_random_between(random, 100, 100000), work_in_pool, node, work,
-                node->life);
-    return true;
+    return node_run_in_pool(context, work, error);
 }
 
 static void quiet(void *context)
@@ -188,11 +167,36 @@ static void warn(void *context, const char *what, const char *words)
     if (node->is_crashing) {
         return;
     }
-    /* The one thing of which a core warns today: what a new one shall count as, somebody must say
-     * here. */
+    if (strcmp(what, "digest") == 0) {
+        if (node->world->stats.counts[STAT_SPOILT_STATES] == 0) {
+            world_fail(node->world, CHECK_DIGEST, "node %zu holds right states for wrong: %s",
+                       node->number + 1, words);
+        }
+        return;
+    }
+    if (strcmp(what, "snapshot") == 0) {
+        /* What another node may come to; that it gave something wrong, none of these does. */
+        if (strstr(words, "it is gone there") == NULL &&
+            strstr(words, "it does not answer") == NULL &&
+            strstr(words, "the disk lacks") == NULL) {
+            world_fail(node->world, CHECK_SNAPSHOT, "n%zu is %s", node->number + 1, words);
+        }
+        world_count(node->world, STAT_FETCHES_GIVEN_UP);
+        trace_note(&node->world->trace, node->number, TRACE_FETCH_GIVEN_UP, 0);
+        return;
+    }
+    if (strcmp(what, "clock") == 0) {
+        world_count(node->world, STAT_CLOCK_WARNINGS);
+        return;
+    }
+    /* What else a core may warn of, somebody must say here. */
     if (strcmp(what, "log") != 0) {
         world_fail(node->world, CHECK_FAIL_STOP, "node %zu warns of what nobody expects: %s: %s",
                    node->number + 1, what, words);
+        return;
+    }
+    if (strstr(words, "torn") == NULL) {
+        trace_note(&node->world->trace, node->number, TRACE_LOG_REPLACED, 0);
         return;
     }
     world_count(node->world, STAT_TORN_BATCHES);
@@ -200,76 +204,171 @@ static void warn(void *context, const char *what, const char *words)
                log_store_last_index(node->core.log));
 }
 
-/* ---- the state's database ---- */
+/* ---- the state's databases ---- */
 
-static struct ledger_store state_records(void *state)
+/* One that is open. */
+struct store {
+    struct sim_node *node;
+    uint64_t number;
+    struct sim_state *state;
+    struct state_store inner;
+    struct state_store_ops ops;
+};
+
+static bool is_cores(const struct store *store)
 {
-    struct sim_node *node = state;
-    return node->state_store.ops->records(node->state_store.state);
+    return store->node->core.state_store.state == store;
 }
 
-static bool state_commit(void *state, uint64_t applied_index, struct error *error)
+struct sim_state *node_state(const struct sim_node *node)
 {
-    struct sim_node *node = state;
+    return ((const struct store *)node->core.state_store.state)->state;
+}
+
+uint64_t node_store_number(const struct sim_node *node)
+{
+    return ((const struct store *)node->core.state_store.state)->number;
+}
+
+static struct ledger_store state_records(void *context)
+{
+    const struct store *store = context;
+    return store->inner.ops->records(store->inner.state);
+}
+
+/* A stock is not what the entry has made it, and the digest knows no better: as if this node had
+ * applied the entry in another way than the others. */
+static void spoil_state(struct sim_node *node, uint64_t applied_index)
+{
+    struct ledger_store records = node->core.state_store.ops->records(node->core.state_store.state);
+    struct error error;
+    int64_t units = (int64_t)sim_random_between(&node->world->random, 1, 1000);
+    sim_state_watch(node_state(node), true);
+    if (spoil_stock(records, units, true)) {
+        ledger_close(node->core.ledger);
+        node->core.ledger = ledger_open(records, &error);
+        if (node->core.ledger == NULL) {
+            world_fail(node->world, CHECK_FAIL_STOP, "a spoilt state can't be opened: %s",
+                       error.text);
+            abort(); /* nothing goes on without a ledger */
+        }
+        node->shall_spoil = false;
+        node->spoilt_from = node->spoilt_from != 0 ? node->spoilt_from : applied_index;
+        checks_spoilt(node->checks, node->number, true);
+        world_count(node->world, STAT_SPOILT_STATES);
+        trace_note(&node->world->trace, node->number, TRACE_SPOILT, applied_index);
+    }
+    sim_state_watch(node_state(node), false);
+}
+
+static bool state_commit(void *context, uint64_t applied_index, struct error *error)
+{
+    const struct store *store = context;
+    struct sim_node *node = store->node;
     if (node_ends_here(node)) {
         return error_set(error, "the process has ended");
     }
-    if (!node->state_store.ops->commit(node->state_store.state, applied_index, error)) {
+    if (node->shall_spoil && is_cores(store)) {
+        spoil_state(node, applied_index);
+    }
+    if (!store->inner.ops->commit(store->inner.state, applied_index, error)) {
         return false;
     }
     sim_node_report(node);
-    sim_state_watch(node->records, true);
+    sim_state_watch(store->state, true);
     checks_applied(node->checks, node->number, applied_index, node->core.ledger);
-    sim_state_watch(node->records, false);
+    sim_state_watch(store->state, false);
     world_count(node->world, STAT_ENTRIES_APPLIED);
     if (sim_random_chance(&node->world->random, node->plan->flush_permille)) {
-        sim_state_flush(node->records);
+        sim_state_flush(store->state);
         trace_note(&node->world->trace, node->number, TRACE_STATE_FLUSHED, applied_index);
     }
     return true;
 }
 
-static uint64_t state_applied_index(const void *state)
+static uint64_t state_applied_index(const void *context)
 {
-    const struct sim_node *node = state;
-    return node->state_store.ops->applied_index(node->state_store.state);
+    const struct store *store = context;
+    return store->inner.ops->applied_index(store->inner.state);
 }
 
-static void *state_view_open(void *state)
+static void *state_view_open(void *context)
 {
-    struct sim_node *node = state;
-    return node->state_store.ops->view_open(node->state_store.state);
+    const struct store *store = context;
+    return store->inner.ops->view_open(store->inner.state);
 }
 
-static bool state_close(void *state, struct error *error)
+static bool state_check(void *context, struct error *error)
 {
-    struct sim_node *node = state;
-    struct state_store inner = node->state_store;
-    node->state_store = (struct state_store){0};
-    return inner.ops->close(inner.state, error);
+    const struct store *store = context;
+    return store->inner.ops->check(store->inner.state, error);
+}
+
+static bool state_checkpoint(void *context, const char *path, uint64_t *applied_index,
+                             struct error *error)
+{
+    const struct store *store = context;
+    struct sim_node *node = store->node;
+    if (node_ends_here(node)) {
+        return error_set(error, "the process has ended");
+    }
+    bool made = store->inner.ops->checkpoint(store->inner.state, path, applied_index, error);
+    if (made) {
+        trace_note(&node->world->trace, node->number, TRACE_CHECKPOINT, *applied_index);
+    }
+    return made;
+}
+
+/* What could not be flushed matters of the state that the core goes by. One that was replaced, or
+ * was staged and is of no use, fails as it likes. */
+static bool state_close(void *context, struct error *error)
+{
+    struct store *store = context;
+    bool matters = is_cores(store);
+    if (!matters) {
+        sim_state_watch(store->state, true);
+    }
+    bool closed = store->inner.ops->close(store->inner.state, error);
+    if (!matters) {
+        sim_state_watch(store->state, false);
+    }
+    free(store);
+    return closed;
 }
 
 static bool open_state(void *context, const char *path, struct state_store *state,
                        struct error *error)
 {
     struct sim_node *node = context;
-    (void)path;
+    struct state_store inner;
     if (node_ends_here(node)) {
         return error_set(error, "the process has ended");
     }
-    sim_state_open(node->records, &node->state_store);
-    node->state_ops = (struct state_store_ops){
-        .records = state_records,
-        .commit = state_commit,
-        .applied_index = state_applied_index,
-        .view_open = state_view_open,
-        /* A view is the inner store's own. */
-        .view_records = node->state_store.ops->view_records,
-        .view_applied_index = node->state_store.ops->view_applied_index,
-        .view_close = node->state_store.ops->view_close,
-        .close = state_close,
+    if (!sim_states_open(node->states, path, &inner, error)) {
+        return false;
+    }
+    struct store *store = memory_zalloc(sizeof *store);
+    *store = (struct store){
+        .node = node,
+        .number = ++node->stores_opened,
+        .state = sim_states_at(node->states, path),
+        .inner = inner,
+        .ops =
+            {
+                .records = state_records,
+                .commit = state_commit,
+                .applied_index = state_applied_index,
+                .view_open = state_view_open,
+                /* A view is the inner store's own. */
+                .view_records = inner.ops->view_records,
+                .view_applied_index = inner.ops->view_applied_index,
+                .view_close = inner.ops->view_close,
+                .checkpoint = state_checkpoint,
+                .check = state_check,
+                .close = state_close,
+            },
     };
-    *state = (struct state_store){&node->state_ops, node};
+    *state = (struct state_store){&store->ops, store};
     return true;
 }
 
@@ -277,7 +376,7 @@ const struct core_env node_env = {
     .monotonic_ms = monotonic_ms,
     .wall_ms = wall_ms,
     .send = send,
-    .send_bulk = send,
+    .send_bulk = send_bulk,
     .write_log = write_log,
     .open_state = open_state,
     .run_in_pool = run_in_pool,

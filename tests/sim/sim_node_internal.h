@@ -5,6 +5,7 @@
  *   sim_node_turn.c  events, turns, and what a call into the core may come to
  *   sim_node_env.c   what the core asks of its surroundings
  *   sim_node_log.c   the log's thread
+ *   sim_node_pool.c  the pool
  */
 #ifndef TESTS_SIM_NODE_INTERNAL_H
 #define TESTS_SIM_NODE_INTERNAL_H
@@ -25,6 +26,8 @@ void node_begin_end(struct sim_node *node, enum sim_end how);
  * error must have its cause in a failure since the call before; or the log has failed earlier, and
  * this is &node->log_failure, or what the log says to whoever uses it behind that. */
 bool node_survives(struct sim_node *node, bool ok, const struct error *error);
+/* The same where a failure was noted before: `failed`. */
+bool node_survives_failure(struct sim_node *node, bool ok, bool failed, const struct error *error);
 /* Failures that disk and state have given since the last time they were asked for. */
 uint64_t node_disk_failures(struct sim_node *node);
 uint64_t node_state_failures(struct sim_node *node);
@@ -38,6 +41,21 @@ void node_begin_turns(struct sim_node *node);
 /* sim_node_env.c */
 
 extern const struct core_env node_env; /* but for the context */
+/* The state's database that the core goes by. */
+struct sim_state *node_state(const struct sim_node *node);
+/* Which of all that this machine has opened. */
+uint64_t node_store_number(const struct sim_node *node);
+
+/* sim_node_pool.c */
+
+bool node_run_in_pool(struct sim_node *node, struct pool_work *work, struct error *error);
+/* Ends all that is in the pool, as an orderly stop waits for it. False: the process has ended over
+ * it. */
+bool node_finish_works(struct sim_node *node);
+/* The same of a process that is gone: nothing has an effect. */
+void node_drop_works(struct sim_node *node);
+/* Tells the checks what manifest and log on the disk have come to, as to snapshots. */
+void node_report_snapshot(struct sim_node *node);
 /* Is this the call outside at which the process ends? */
 bool node_ends_here(struct sim_node *node);
 

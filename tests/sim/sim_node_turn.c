@@ -38,11 +38,31 @@ static void report_matches(struct sim_node *node, const struct replica_status *s
     }
 }
 
+/* The replica stands at a snapshot that is being installed; or the core at its state. */
+static void report_install(struct sim_node *node, const struct replica_status *status)
+{
+    if (status->installing && !node->is_installing) {
+        checks_installing(node->checks, node->number, status->last_index);
+        node->log_asked = status->last_index;
+    }
+    node->is_installing = status->installing;
+    uint64_t store = node_store_number(node);
+    if (store != node->store_seen) {
+        node->store_seen = store;
+        sim_state_watch(node_state(node), true);
+        checks_replaced(node->checks, node->number, core_applied_index(&node->core),
+                        ledger_digest(node->core.ledger));
+        sim_state_watch(node_state(node), false);
+    }
+}
+
 void sim_node_report(struct sim_node *node)
 {
     struct replica_status status;
     report_hard_state(node);
     replica_status_get(node->core.replica, &status);
+    report_install(node, &status);
+    checks_transferring(node->checks, node->number, status.transferring_to);
     report_matches(node, &status);
     checks_commit_index(node->checks, node->number, status.commit_index);
 }
@@ -77,8 +97,19 @@ uint64_t node_disk_failures(struct sim_node *node)
 uint64_t node_state_failures(struct sim_node *node)
 {
     uint64_t before = node->state_failures_seen;
-    node->state_failures_seen = sim_state_failures(node->records);
+    node->state_failures_seen = sim_states_failures(node->states);
     return node->state_failures_seen - before;
+}
+
+/* Has work in the pool met a failure of which the loop has not heard yet? Manifest and log take
+ * nothing more behind it. */
+static bool has_failed_in_pool(const struct sim_node *node)
+{
+    bool failed = false;
+    for (size_t i = 0; i < node->work_count; i++) {
+        failed = failed || node->works[i].has_failed;
+    }
+    return failed;
 }
 
 /* Is the error the log's failure, or what the log says to whoever reads it behind that? */
@@ -88,9 +119,26 @@ static bool is_log_failure(const struct sim_node *node, const struct error *erro
            (error == &node->log_failure || strstr(error->text, "the log failed before") != NULL);
 }
 
+/* Its state is wrong, and it has found out. Its directory is kept until the cluster has healed;
+ * then it comes back without one. */
+static void stop_spoilt(struct sim_node *node)
+{
+    world_count(node->world, STAT_SPOILT_STOPPED);
+    trace_note(&node->world->trace, node->number, TRACE_SPOILT_STOPPED, 0);
+    node_begin_end(node, SIM_KILLED);
+    node_end(node);
+    node->is_retired = true;
+    node->is_wiped = true; /* it counts as one, for who shall settle and lead */
+}
+
 bool node_survives(struct sim_node *node, bool ok, const struct error *error)
 {
-    bool disk_failed = node_disk_failures(node) > 0;
+    return node_survives_failure(node, ok, false, error);
+}
+
+bool node_survives_failure(struct sim_node *node, bool ok, bool failed, const struct error *error)
+{
+    bool disk_failed = node_disk_failures(node) > 0 || failed;
     bool state_failed = node_state_failures(node) > 0;
     if (node->is_crashing || !sim_disk_has_power(node->disk)) {
         if (!node->is_crashing) {
@@ -104,7 +152,12 @@ bool node_survives(struct sim_node *node, bool ok, const struct error *error)
                    node->number + 1, disk_failed ? "disk" : "state's database");
         return false;
     }
-    if (!ok && !disk_failed && !state_failed && !is_log_failure(node, error)) {
+    if (!ok && node->spoilt_from != 0 && strstr(error->text, "the state of this node is wrong")) {
+        stop_spoilt(node);
+        return false;
+    }
+    if (!ok && !disk_failed && !state_failed && !is_log_failure(node, error) &&
+        !has_failed_in_pool(node)) {
         world_fail(node->world, CHECK_FAIL_STOP, "node %zu stops though nothing has failed: %s",
                    node->number + 1, error->text);
         return false;
@@ -176,7 +229,8 @@ static void end_turn(struct sim_node *node)
 {
     struct error error;
     node->is_turn_open = false;
-    if (node_survives(node, core_tick(&node->core, &error), &error) && answer_reads(node) &&
+    bool ok = core_tick(&node->core, &error);
+    if (node_survives(node, ok, &error) && answer_reads(node) &&
         node_survives(node, core_flush(&node->core, &error), &error)) {
         arm_timer(node);
     }
@@ -258,6 +312,9 @@ void sim_node_receive(struct sim_node *node, size_t from, struct peer_message *m
     }
     trace_received(&node->world->trace, node->number, from, message);
     bool is_append = message->type == PEER_APPEND_ENTRIES;
+    if (message->type == PEER_CHECKPOINT_PART) {
+        world_count(node->world, STAT_FETCHES);
+    }
     bool ok = core_receive(&node->core, from + 1, message, &error);
     if (node_survives(node, ok, &error)) {
         if (is_append && node->core.leader_id == from + 1) {
@@ -338,11 +395,34 @@ bool sim_node_change_members(struct sim_node *node, const struct replica_change 
     if (!node->is_up || node->paused_until_us > node->world->now_us) {
         return false;
     }
-    bool ok = core_change_members(&node->core, change, &accepted, &why, &error);
+    /* Not core_change_members, which never gives an id a second time: here nodes come back under
+     * theirs, with their old logs, which is harder on Raft. */
+    bool ok = replica_change_members(node->core.replica, change, core_now_ms(&node->core),
+                                     &accepted, &why, &error);
     if (!node->is_crashing) {
         world_count(node->world, accepted ? STAT_CHANGES : STAT_CHANGES_REFUSED);
         trace_note(&node->world->trace, node->number, TRACE_CHANGE, change->kind, change->id,
                    accepted);
+    }
+    if (!node_survives(node, ok, &error)) {
+        return false;
+    }
+    node_after_event(node);
+    return accepted && node->is_up;
+}
+
+bool sim_node_hand_over(struct sim_node *node, uint64_t to)
+{
+    struct error error;
+    struct error why;
+    bool accepted = false;
+    if (!node->is_up || node->paused_until_us > node->world->now_us) {
+        return false;
+    }
+    bool ok = core_transfer_leadership(&node->core, to, &accepted, &why, &error);
+    if (!node->is_crashing) {
+        world_count(node->world, accepted ? STAT_TRANSFERS : STAT_TRANSFERS_REFUSED);
+        trace_note(&node->world->trace, node->number, TRACE_TRANSFER, to, accepted);
     }
     if (!node_survives(node, ok, &error)) {
         return false;
@@ -361,7 +441,7 @@ bool sim_node_leads(const struct sim_node *node)
 static void audit_ended(struct audit *audit)
 {
     struct sim_node *node = (struct sim_node *)audit->core->env.context;
-    if (node->is_crashing) {
+    if (node->is_crashing || node->spoilt_from != 0) {
         free(audit);
         return;
     }
@@ -384,15 +464,15 @@ void sim_node_audit(struct sim_node *node)
 {
     struct audit *audit = memory_zalloc(sizeof *audit);
     struct error error;
-    bool busy;
+    enum audit_refusal why;
     if (!node->is_up || node->paused_until_us > node->world->now_us) {
         free(audit);
         return;
     }
     audit->ended = audit_ended;
-    if (!audit_start(audit, &node->core, &busy, &error)) {
+    if (!audit_start(audit, &node->core, &why, &error)) {
         free(audit);
-        if (!busy && !node->pool_refused) {
+        if (why != AUDIT_BUSY && !node->pool_refused) {
             world_fail(node->world, CHECK_INVARIANTS, "node %zu can't be audited: %s",
                        node->number + 1, error.text);
         }

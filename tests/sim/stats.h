@@ -14,6 +14,8 @@
     X(COMMANDS, "commands acknowledged", true)                                                     \
     X(REFUSALS, "refused by the ledger", true)                                                     \
     X(READS, "reads answered", true)                                                               \
+    X(STALE_READS, "of them stale", true)                                                          \
+    X(AGES, "that tell their age", true)                                                           \
     X(NOT_EXECUTED, "surely not executed", true)                                                   \
     X(UNKNOWN, "outcomes unknown", true)                                                           \
     X(RETRIES, "retries under the same identity", true)                                            \
@@ -31,6 +33,13 @@
     X(STARTS, "starts", true)                                                                      \
     X(ENTRIES_APPLIED, "entries applied", true)                                                    \
     X(TRUNCATIONS, "truncations", true)                                                            \
+    X(SNAPSHOTS, "snapshots taken", true)                                                          \
+    X(TRIMS, "trims of a log", true)                                                               \
+    X(FETCHES, "parts of checkpoints", true)                                                       \
+    X(FETCHES_GIVEN_UP, "fetches given up", true)                                                  \
+    X(INSTALLS, "snapshots installed", true)                                                       \
+    X(TRANSFERS, "hand-overs begun", true)                                                         \
+    X(TRANSFERS_REFUSED, "hand-overs refused", true)                                               \
     X(CHANGES, "changes of members", true)                                                         \
     X(CHANGES_REFUSED, "changes refused", true)                                                    \
     X(CHANGES_UNDONE, "changes undone by another leader", true)                                    \
@@ -50,9 +59,13 @@
     X(CRASHED_IN_START, "crashes inside a start", true)                                            \
     X(CRASHED_IN_FILE, "crashes inside a file operation", true)                                    \
     X(CRASHED_IN_APPEND, "crashes while the log was written", true)                                \
+    X(CRASHED_IN_POOL, "crashes inside work in the pool", true)                                    \
     X(TORN_BATCHES, "torn batches", true)                                                          \
     X(PAUSES, "pauses", true)                                                                      \
     X(WIPES, "wiped directories", true)                                                            \
+    X(SPOILT_STATES, "states gone wrong", true)                                                    \
+    X(SPOILT_STOPPED, "nodes stopped for that", true)                                              \
+    X(SPOILT_CURED, "crashed back to a right state", true)                                         \
     X(REFUSED_HELLOS, "hellos refused", true)                                                      \
     /* faults: disks */                                                                            \
     X(SLOW_DISKS, "slow disks", true)                                                              \
@@ -65,6 +78,7 @@
     /* faults: clocks */                                                                           \
     X(WALL_JUMPS, "jumps of a wall clock", true)                                                   \
     X(DRIFTS, "changes of a clock's rate", true)                                                   \
+    X(CLOCK_WARNINGS, "warnings of a wrong clock", true)                                           \
     /* faults: network */                                                                          \
     X(LOST, "messages lost", true)                                                                 \
     X(TWICE, "messages doubled", true)                                                             \

@@ -57,6 +57,8 @@ static const char *kind_name(uint64_t kind)
         return "Release";
     case LEDGER_REGISTER_NODE:
         return "RegisterNode";
+    case LEDGER_RAISE_VERSION:
+        return "RaiseVersion";
     }
     return "a command of an unknown kind";
 }
@@ -115,7 +117,9 @@ void trace_note_numbers(struct trace *trace, size_t node, enum trace_event event
 #define RECEIVED_BEHIND_SENT (TRACE_RECEIVED_REQUEST_VOTE - TRACE_SENT_REQUEST_VOTE)
 _Static_assert(TRACE_RECEIVED_READ_ANSWER - TRACE_SENT_READ_ANSWER == RECEIVED_BEHIND_SENT &&
                    TRACE_RECEIVED_TIMEOUT_NOW - TRACE_SENT_TIMEOUT_NOW == RECEIVED_BEHIND_SENT &&
-                   TRACE_RECEIVED_APPEND - TRACE_SENT_APPEND == RECEIVED_BEHIND_SENT,
+                   TRACE_RECEIVED_APPEND - TRACE_SENT_APPEND == RECEIVED_BEHIND_SENT &&
+                   TRACE_RECEIVED_CHECKPOINT_PART - TRACE_SENT_CHECKPOINT_PART ==
+                       RECEIVED_BEHIND_SENT,
                "one list of messages, told from both ends");
 
 /* What a note has no room for counts all the same. */
@@ -173,9 +177,28 @@ static void mix_message(struct trace *trace, const struct peer_message *message)
     case PEER_READ_ASK:
     case PEER_READ_ANSWER:
         break; /* the note has all of it */
+    case PEER_DIGEST_REPORT:
+        mix_in(trace, message->digest_report.digest.high);
+        break;
+    case PEER_DIGEST_DIFFERS:
+        mix_in(trace, message->digest_differs.digest.high);
+        mix_in(trace, message->digest_differs.majority.high);
+        break;
     case PEER_INSTALL_SNAPSHOT:
+        mix_in(trace, message->install_snapshot.term);
+        mix_entries(trace, &message->install_snapshot.configuration, 1);
+        break;
     case PEER_CHECKPOINT_ASK:
+        mix_in(trace, message->checkpoint_ask.max_bytes);
+        break;
     case PEER_CHECKPOINT_PART:
+        mix_in(trace, message->checkpoint_part.size);
+        if (message->checkpoint_part.data != NULL) {
+            mix_in(trace, hash128_of(message->checkpoint_part.data->data).low);
+        }
+        break;
+    case PEER_PING:
+    case PEER_PONG:
         break;
     }
 }
@@ -240,9 +263,38 @@ static void note_message(struct trace *trace, size_t node, size_t other, int shi
         v[1] = message->read_answer.index;
         v[2] = message->read_answer.round;
         break;
+    case PEER_DIGEST_REPORT:
+        event = TRACE_SENT_DIGEST;
+        v[1] = message->digest_report.index;
+        v[2] = message->digest_report.digest.low;
+        break;
+    case PEER_DIGEST_DIFFERS:
+        event = TRACE_SENT_DIFFERENCE;
+        v[1] = message->digest_differs.index;
+        v[2] = message->digest_differs.digest.low;
+        v[3] = message->digest_differs.majority.low;
+        break;
     case PEER_INSTALL_SNAPSHOT:
+        event = TRACE_SENT_INSTALL_SNAPSHOT;
+        v[1] = message->install_snapshot.index;
+        v[2] = message->install_snapshot.last_term;
+        v[3] = message->install_snapshot.checkpoint.low;
+        break;
     case PEER_CHECKPOINT_ASK:
+        event = TRACE_SENT_CHECKPOINT_ASK;
+        v[1] = message->checkpoint_ask.file;
+        v[2] = message->checkpoint_ask.offset;
+        v[3] = message->checkpoint_ask.checkpoint.low;
+        break;
     case PEER_CHECKPOINT_PART:
+        event = TRACE_SENT_CHECKPOINT_PART;
+        v[1] = message->checkpoint_part.file;
+        v[2] = message->checkpoint_part.offset;
+        v[3] = message->checkpoint_part.data != NULL ? message->checkpoint_part.data->data.len
+                                                     : UINT64_MAX; /* it is gone: -1 */
+        break;
+    case PEER_PING:
+    case PEER_PONG:
         break; /* told by what becomes of them */
     }
     if (event != TRACE_EVENT_COUNT) {

@@ -36,13 +36,21 @@ struct peer_message;
 /* What happens, and how it is told: printf's format and arguments, v being the note's numbers.
  * Expanded in trace.c alone. To add an event, add a line. */
 #define TRACE_U "%" PRIu64
+#define TRACE_X "%016" PRIx64
 #define TRACE_EVENTS(X)                                                                            \
     /* ---- noted by the checks, as they are told ---- */                                          \
     X(HARD_STATE, ("stores term " TRACE_U ", vote n" TRACE_U, v[0], v[1]))                         \
     X(LOG_ASKED,                                                                                   \
       ("log: writes " TRACE_U " to " TRACE_U ", last of term " TRACE_U, v[0], v[1], v[2]))         \
     X(LOG_DURABLE, ("log: " TRACE_U " writes durable, ends at " TRACE_U, v[0], v[1]))              \
-    X(LOG_FOUND, ("finds its log: ends at " TRACE_U ", term " TRACE_U, v[0], v[1]))                \
+    X(LOG_FOUND, ("finds its log: ends at " TRACE_U ", term " TRACE_U ", begins at " TRACE_U,      \
+                  v[0], v[1], v[2]))                                                               \
+    X(SNAPSHOT, ("snapshot at " TRACE_U ", term " TRACE_U ", stored", v[0], v[1]))                 \
+    X(TRIMMED, ("log trimmed: begins at " TRACE_U, v[0]))                                          \
+    X(INSTALLING, ("installs a snapshot at " TRACE_U ": its log is forgotten", v[0]))              \
+    X(INSTALLED, ("snapshot at " TRACE_U " installed on its disk", v[0]))                          \
+    X(REPLACED, ("goes on with the state at " TRACE_U ", digest %016" PRIx64, v[0], v[1]))         \
+    X(HANDS_OVER, ("hands its leadership to n" TRACE_U " (0: to nobody any more)", v[0]))          \
     X(STARTED, ("starts: state at " TRACE_U ", digest %016" PRIx64, v[0], v[1]))                   \
     X(FOLLOWER, ("becomes FOLLOWER, term " TRACE_U, v[0]))                                         \
     X(CANDIDATE, ("becomes CANDIDATE, term " TRACE_U, v[0]))                                       \
@@ -53,6 +61,10 @@ struct peer_message;
     X(ASKED_READ, ("op-" TRACE_U ": a read asked", v[0]))                                          \
     X(RESULT,                                                                                      \
       ("op-" TRACE_U ": %s at " TRACE_U "." TRACE_U, v[0], verdict_name(v[1]), v[2], v[3]))        \
+    X(ASKED_STALE_READ,                                                                            \
+      ("op-" TRACE_U ": a stale read asked, of " TRACE_U " at least", v[0], v[1]))                 \
+    X(READ_AGE, ("op-" TRACE_U ": n" TRACE_U " says that its state is " TRACE_U " ms old", v[0],   \
+                 v[1], v[2]))                                                                      \
     X(NOT_EXECUTED, ("op-" TRACE_U ": surely not executed", v[0]))                                 \
     X(UNKNOWN, ("op-" TRACE_U ": outcome unknown", v[0]))                                          \
     X(READ, ("op-" TRACE_U ": read by n" TRACE_U " at " TRACE_U ", %s", v[0], v[1], v[2],          \
@@ -79,6 +91,22 @@ struct peer_message;
       ("-> n" TRACE_U " where may we read, term " TRACE_U ", round " TRACE_U, v[0], v[1], v[2]))   \
     X(SENT_READ_ANSWER,                                                                            \
       ("-> n" TRACE_U " reads may show " TRACE_U ", round " TRACE_U, v[0], v[1], v[2]))            \
+    X(SENT_DIGEST,                                                                                 \
+      ("-> n" TRACE_U " state at " TRACE_U " has digest ..." TRACE_X, v[0], v[1], v[2]))           \
+    X(SENT_DIFFERENCE,                                                                             \
+      ("-> n" TRACE_U " shall stop: at " TRACE_U " it has digest ..." TRACE_X ", a majority "      \
+       "..." TRACE_X,                                                                              \
+       v[0], v[1], v[2], v[3]))                                                                    \
+    X(SENT_INSTALL_SNAPSHOT,                                                                       \
+      ("-> n" TRACE_U " offers its snapshot at " TRACE_U " of term " TRACE_U ", checkpoint "       \
+       "%016" PRIx64,                                                                              \
+       v[0], v[1], v[2], v[3]))                                                                    \
+    X(SENT_CHECKPOINT_ASK,                                                                         \
+      ("-> n" TRACE_U " asks for file " TRACE_U " from " TRACE_U " on of checkpoint %016" PRIx64,  \
+       v[0], v[1], v[2], v[3]))                                                                    \
+    X(SENT_CHECKPOINT_PART,                                                                        \
+      ("-> n" TRACE_U " file " TRACE_U " from " TRACE_U " on: %" PRId64 " bytes", v[0], v[1],      \
+       v[2], (int64_t)v[3]))                                                                       \
     X(RECEIVED_REQUEST_VOTE,                                                                       \
       ("<- n" TRACE_U " asks for %s in term " TRACE_U ", log ends at " TRACE_U, v[0],              \
        v[1] != 0 ? "a pre-vote" : "our vote", v[2], v[3]))                                         \
@@ -103,6 +131,22 @@ struct peer_message;
        v[2]))                                                                                      \
     X(RECEIVED_READ_ANSWER,                                                                        \
       ("<- n" TRACE_U " reads may show " TRACE_U ", round " TRACE_U, v[0], v[1], v[2]))            \
+    X(RECEIVED_DIGEST,                                                                             \
+      ("<- n" TRACE_U " state at " TRACE_U " has digest ..." TRACE_X, v[0], v[1], v[2]))           \
+    X(RECEIVED_DIFFERENCE,                                                                         \
+      ("<- n" TRACE_U " says to stop: at " TRACE_U " we have digest ..." TRACE_X ", a majority "   \
+       "..." TRACE_X,                                                                              \
+       v[0], v[1], v[2], v[3]))                                                                    \
+    X(RECEIVED_INSTALL_SNAPSHOT,                                                                   \
+      ("<- n" TRACE_U " offers its snapshot at " TRACE_U " of term " TRACE_U ", checkpoint "       \
+       "%016" PRIx64,                                                                              \
+       v[0], v[1], v[2], v[3]))                                                                    \
+    X(RECEIVED_CHECKPOINT_ASK,                                                                     \
+      ("<- n" TRACE_U " asks for file " TRACE_U " from " TRACE_U " on of checkpoint %016" PRIx64,  \
+       v[0], v[1], v[2], v[3]))                                                                    \
+    X(RECEIVED_CHECKPOINT_PART,                                                                    \
+      ("<- n" TRACE_U " file " TRACE_U " from " TRACE_U " on: %" PRId64 " bytes", v[0], v[1],      \
+       v[2], (int64_t)v[3]))                                                                       \
     /* ---- a node's life ---- */                                                                  \
     X(STARTING, ("is started"))                                                                    \
     X(STOPPING, ("is stopped in order"))                                                           \
@@ -110,6 +154,8 @@ struct peer_message;
     X(CRASH_IN_CALL, ("is about to crash in a call"))                                              \
     X(STOPPED, ("STOPS, as it must: its disk failed"))                                             \
     X(PAUSED, ("is paused for " TRACE_U " us", v[0]))                                              \
+    X(SPOILT, ("its state goes WRONG, from " TRACE_U " on", v[0]))                                 \
+    X(SPOILT_STOPPED, ("STOPS, as it must: its state is wrong"))                                   \
     X(WIPED, ("loses its directory"))                                                              \
     X(HELD_DOWN, ("is held down"))                                                                 \
     X(CLOCK_JUMP, ("wall clock jumps by %" PRId64 " ms", (int64_t)v[0]))                           \
@@ -125,6 +171,11 @@ struct peer_message;
     X(DISK_FULL, ("disk full"))                                                                    \
     X(DISK_FAILS, ("disk fails"))                                                                  \
     X(LOG_TORN, ("cuts a torn batch off its log, which ends at " TRACE_U, v[0]))                   \
+    X(LOG_REPLACED, ("drops the log that a snapshot has replaced"))                                \
+    X(CHECKPOINT, ("checkpoint made at " TRACE_U, v[0]))                                           \
+    X(FETCH_GIVEN_UP, ("gives a fetch up"))                                                        \
+    X(TRANSFER,                                                                                    \
+      ("is asked to hand over to n" TRACE_U ": %s", v[0], v[1] != 0 ? "it does" : "refused"))      \
     X(STATE_FLUSHED, ("state flushed at " TRACE_U, v[0]))                                          \
     X(AUDIT, ("audited at " TRACE_U, v[0]))                                                        \
     /* ---- the network ---- */                                                                    \

@@ -208,6 +208,10 @@
  * long has lost the connection. Short, since a connection that outlives a cut stays silent for
  * about as long again (TCP's retransmissions back off), while a new one works at once. */
 #define PEER_SILENCE_MS 2000
+/* The connection that carries a checkpoint: closed when nothing has come or gone for so long; and
+ * what may wait on it, a part and the next one. */
+#define PEER_BULK_IDLE_MS     5000
+#define LIMIT_PEER_BULK_BYTES (2 * LIMIT_CHECKPOINT_PART_BYTES + LIMIT_PEER_HEADER_BYTES)
 /* Reports about connections that were turned away, so that a stranger can't flood the log: how many
  * within a window, and how soon the same words again. */
 #define LIMIT_PEER_REPORTS    20
@@ -215,6 +219,27 @@
 #define PEER_REPORT_REPEAT_MS 60000
 /* Writes waiting for the log's thread. */
 #define LIMIT_LOG_WRITES 1024
+
+/* ---- clocks ---- */
+
+/* How often the others are asked for their wall clocks; while one is not known; how long an answer
+ * may take to say anything, and how long it counts: clocks of machines drift by less than a
+ * millisecond in that time. */
+#define CLOCK_ASK_MS         1000
+#define CLOCK_ASK_SOON_MS    100
+#define LIMIT_CLOCK_ROUND_MS 2000
+#define LIMIT_CLOCK_AGE_MS   10000
+/* How far a node's wall clock may be off the time that a majority of the voters bears out, and be
+ * believed: NTP keeps machines within a tenth of that. */
+#define LIMIT_CLOCK_SKEW_MS 1000
+/* A majority that is so far ahead of ledger time in the midst of a lead has been set: what lies
+ * below is slewed, in ten minutes at most. */
+#define LIMIT_CLOCK_STEP_MS 60000
+/* Warnings of one node's clock are at least so far apart. */
+#define CLOCK_WARN_GAP_MS 60000
+/* A leader that nobody writes to stamps an entry each so often while there are holds: after a
+ * restart of all nodes, what lies behind the last entry counts as an outage. */
+#define LEDGER_IDLE_STAMP_MS 10000
 
 /* ---- log files ---- */
 
@@ -237,6 +262,9 @@
 #define STATE_OPEN_FILES 256
 /* Its threads: one that flushes, one that compacts. */
 #define STATE_BACKGROUND_JOBS 2
+/* What it has written of a file before it asks the disk to begin: a sync of a whole write buffer at
+ * its end would keep the log's sync waiting. */
+#define STATE_SYNC_BYTES (1u << 20)
 /* Changes of one commit stay in memory until it; one entry's work bounds them. This much of the
  * memory is kept for the next one. */
 #define STATE_OVERLAY_KEPT_BYTES (8u << 20)
@@ -253,11 +281,19 @@
 #define LIMIT_CHECKPOINT_FILES      16384
 #define LIMIT_CHECKPOINT_BYTES      (UINT64_C(1) << 40)
 #define LIMIT_CHECKPOINT_NAME_BYTES 64
+/* What is received of a file between two syncs: little to wait for for who else syncs. */
+#define CHECKPOINT_SYNC_BYTES (4u << 20)
 /* What is read at once to sum up a file. */
 #define CHECKPOINT_READ_BYTES (1u << 20)
-/* What one message brings of a file; nodes that are read for at once. */
-#define LIMIT_CHECKPOINT_PART_BYTES (1u << 20)
+/* What one message brings of a file: little enough that its checksums and copies are no pause on
+ * the loop's thread. Nodes that are read for at once. */
+#define LIMIT_CHECKPOINT_PART_BYTES (256u << 10)
 #define LIMIT_CHECKPOINT_READERS    4
+/* How fast parts leave a node, in bytes per second, for all that fetch together: half of a gigabit
+ * network, so that what Raft says has the other half; and the least that can be set, at which every
+ * reader gets its part while it still asks. */
+#define SNAPSHOT_RATE_BYTES       (UINT64_C(64) << 20)
+#define LEAST_SNAPSHOT_RATE_BYTES (UINT64_C(1) << 20)
 /* A question for a part without an answer is repeated after this time, so often; then the fetch is
  * given up, and begins anew with the leader's next offer: what has come stays this long. */
 #define CHECKPOINT_ASK_MS     1000
@@ -265,12 +301,46 @@
 #define STAGING_KEPT_MS       600000
 /* A checkpoint that nobody has asked for in this time is removed. */
 #define CHECKPOINT_KEPT_MS 60000
-/* A snapshot is taken when the log has grown by so much since the last one. */
+/* A snapshot is taken when the log has grown by so much since the last one. The bytes are what a
+ * start reads, about a second of it; 100,000 orders a second write them in half a minute, and a
+ * snapshot costs little more than a write buffer's flush. The entries are what a start may have to
+ * keep in mind, about 150 bytes each. */
 #define SNAPSHOT_LOG_ENTRIES 200000
-#define SNAPSHOT_LOG_BYTES   (UINT64_C(512) << 20)
+#define SNAPSHOT_LOG_BYTES   (UINT64_C(256) << 20)
 /* While another node fetches a checkpoint, its log must go on behind it, and none is taken: but not
- * beyond this size of the log. */
-#define LIMIT_HELD_LOG_BYTES (UINT64_C(4) << 30)
+ * beyond this size of the log. At 100,000 orders a second it lasts for a minute and a half, in
+ * which 6 GiB of state leave. */
+#define HELD_LOG_BYTES         (UINT64_C(1) << 30)
+#define LIMIT_HELD_LOG_ENTRIES 1000000
+/* Calls that wait for a snapshot. */
+#define LIMIT_SNAPSHOT_CALLS 16
+
+/* ---- the disk ---- */
+
+/* Free bytes below which the leader refuses commands: room for a log segment that is made ahead,
+ * for all write buffers and what one compaction takes meanwhile, and for what comes in between two
+ * looks. */
+#define DISK_RESERVE_BYTES       (UINT64_C(512) << 20)
+#define LIMIT_DISK_RESERVE_BYTES (UINT64_C(1) << 60)
+/* From one look to the next, and from one hand-over of a leader without room to its next. */
+#define DISK_LOOK_MS     500
+#define DISK_HANDOVER_MS 60000
+
+/* ---- digests ---- */
+
+/* Every so many log indexes the nodes compare the digests of their states: some times a second
+ * under load, for one small message each. The last few stay noted, so that nodes which are not far
+ * apart meet at one index. */
+#define DIGEST_INTERVAL_ENTRIES 1000
+#define DIGEST_NOTES            16
+/* So many upkeeps (about a second) after the first report at an index nobody else is waited for;
+ * and as often, so many times, a node whose digest differs is told again. */
+#define DIGEST_UPKEEPS 20
+#define DIGEST_REPEATS 10
+/* An audit at an index that is still to be applied waits for it so many upkeeps (30 s), and a
+ * leader writes so many empty entries at most to get there. */
+#define AUDIT_WAIT_UPKEEPS  600
+#define LIMIT_AUDIT_ENTRIES 1024
 
 /* ---- the holdfast command ---- */
 
@@ -319,6 +389,10 @@ _Static_assert(LIMIT_CHECKPOINT_FILES *(LIMIT_CHECKPOINT_NAME_BYTES + 32u) < LIM
                "a checkpoint's list must fit a frame");
 _Static_assert(LIMIT_CHECKPOINT_PART_BYTES + LIMIT_PEER_HEADER_BYTES < LIMIT_PEER_FRAME_BYTES,
                "a part of a checkpoint must fit a frame");
+_Static_assert(LIMIT_CHECKPOINT_PART_BYTES *LIMIT_CHECKPOINT_READERS *UINT64_C(1000) <
+                   LEAST_SNAPSHOT_RATE_BYTES * CHECKPOINT_ASK_MS * LIMIT_CHECKPOINT_ASKS / 2,
+               "every reader's part must leave while it is asked for");
+_Static_assert(CHECKPOINT_ASK_MS < PEER_BULK_IDLE_MS, "a fetch keeps its connection");
 _Static_assert(LIMIT_ENTRY_BYTES < LIMIT_LOG_BATCH_BYTES, "an entry must fit a batch");
 _Static_assert(LIMIT_LOG_BATCH_BYTES < LOG_SEGMENT_BYTES, "a batch must fit a segment");
 _Static_assert(LOG_SEGMENT_BYTES <= LIMIT_LOG_SEGMENT_BYTES, "our own segments must be readable");

@@ -63,8 +63,6 @@
       "a received append is fed with a commit index beyond its own last entry")                    \
     X(NO_CONFIGURATION_EVENTS, "no-configuration-events", "rule 8",                                \
       "libraft is never told that a change of members is committed")                               \
-    X(CONFIGURATIONS_FROM_APPLIED, "configurations-from-applied", "rule 8",                        \
-      "after a start, only changes behind the applied index are told")                             \
     X(CONFIGURATIONS_WAIT_FOR_APPLY, "configurations-wait-for-apply", "rule 8",                    \
       "a committed change is told only when it has been applied")                                  \
     X(NO_BARRIER, "no-barrier", "rule 10", "a new leader submits no entry of its own first")       \
@@ -76,14 +74,57 @@
       "a new leader changes members before an entry of its own term is committed")                 \
     X(CHANGE_BEFORE_CHANGE, "change-before-change", "rule 11",                                     \
       "a leader changes members again before the last change is committed")                        \
+    X(START_FORGETS_APPLIED, "start-forgets-applied", "rule 12",                                   \
+      "a start tells libraft of the last snapshot, and not of what the state has applied since")   \
+    X(READ_ANSWER_UNTOLD, "read-answer-untold", "rule 12",                                         \
+      "a follower applies what a read's answer says to be committed, and does not tell libraft")   \
+    /* ---- snapshots and hand-overs ---- */                                                       \
+    X(SNAPSHOT_AHEAD, "snapshot-ahead", "rule 12",                                                 \
+      "the manifest names what is applied, and not what the state has flushed")                    \
+    X(TRIM_PAST_SNAPSHOT, "trim-past-snapshot", "rule 12",                                         \
+      "the log is trimmed up to what is applied")                                                  \
+    X(SNAPSHOT_OF_LATEST_MEMBERS, "snapshot-of-latest-members", "rule 12",                         \
+      "a snapshot carries the latest members, and not those as of its index")                      \
+    X(STAGED_FILES_NOT_SYNCED, "staged-files-not-synced", "rule 12",                               \
+      "the files of a fetched state are not synced")                                               \
+    X(TRANSFER_UNREADY, "transfer-unready", "rule 13",                                             \
+      "the other one is told to take over at once, whatever it lacks")                             \
+    X(SUBMIT_WHILE_TRANSFERRING, "submit-while-transferring", "rule 13",                           \
+      "a leader that hands over goes on submitting")                                               \
+    X(TRANSFER_NEVER_ENDS, "transfer-never-ends", "rule 13",                                       \
+      "a leader waits for ever for the one that it hands over to")                                 \
+    /* ---- timers ---- */                                                                         \
     X(EARLY_TIMEOUT, "early-timeout", "rule 14", "libraft's timer is fired whenever we look")      \
     X(HEARTBEATS_NOT_ALIGNED, "heartbeats-not-aligned", "rule 14",                                 \
       "a leader's timer fires for each follower on its own")                                       \
     /* ---- answers ---- */                                                                        \
     X(STALE_READ, "stale-read", "linearizable reads",                                              \
       "a read is answered at once, from whatever has been applied here")                           \
+    X(READ_UNCONFIRMED, "read-unconfirmed", "linearizable reads",                                  \
+      "a leader vouches for its commit index without asking anybody")                              \
+    X(READ_BEFORE_BARRIER, "read-before-barrier", "linearizable reads",                            \
+      "a new leader vouches for its commit index before its barrier is applied")                   \
+    X(READ_JOINS_SENT_ROUND, "read-joins-sent-round", "linearizable reads",                        \
+      "a read is answered by a round that was sent before it came")                                \
+    X(READ_NOT_APPLIED, "read-not-applied", "linearizable reads",                                  \
+      "a read does not wait until its index is applied")                                           \
+    X(MIN_INDEX_IGNORED, "min-index-ignored", "min_log_index",                                     \
+      "a stale read does not wait for the index that it names")                                    \
+    X(AGE_OF_LAST_APPEND, "age-of-last-append", "stale reads",                                     \
+      "the age is the time since the last append")                                                 \
+    X(AGE_BEFORE_APPLIED, "age-before-applied", "stale reads",                                     \
+      "the age counts what is committed, applied or not")                                          \
+    X(AGE_OF_OLD_ECHO, "age-of-old-echo", "stale reads",                                           \
+      "a leader takes itself to be confirmed as of now")                                           \
     X(UNKNOWN_AS_FAILED, "unknown-as-failed", "honest answers",                                    \
       "commands that were in the log when the lead was lost are said not to be executed")          \
+    /* ---- states compared ---- */                                                                \
+    X(DIGEST_OF_ANOTHER_INDEX, "digest-of-another-index", "digests",                               \
+      "a report counts at the index behind the one that it names")                                 \
+    X(ONE_VOTE_STOPS, "one-vote-stops", "digests",                                                 \
+      "who has another digest than any one voter is told to stop")                                 \
+    X(LEADER_EXEMPTS_ITSELF, "leader-exempts-itself", "digests",                                   \
+      "a leader goes on whose digest is not that of a majority")                                   \
     /* ---- the ledger ---- */                                                                     \
     X(NO_DEDUPLICATION, "no-deduplication", "exactly once",                                        \
       "records of requests are not looked at")                                                     \
@@ -97,6 +138,11 @@
       "time without a leader counts against holds")                                                \
     X(STAMP_BY_WALL_CLOCK, "stamp-by-wall-clock", "ledger time",                                   \
       "a leader stamps entries with its wall clock")                                               \
+    X(WALL_NOT_BORNE_OUT, "wall-not-borne-out", "ledger time",                                     \
+      "a leader goes by its own wall clock, whatever the others' show")                            \
+    X(NO_SLEW, "no-slew", "ledger time", "ledger time follows the wall clock at once")             \
+    X(CREDIT_BY_WALL_CLOCK, "credit-by-wall-clock", "holds outlive outages",                       \
+      "time without a leader is told by the own wall clock")                                       \
     X(DIGEST_KEEPS_REPLACED, "digest-keeps-replaced", "equal states",                              \
       "a record that was replaced still counts in the digest")
 

@@ -116,7 +116,10 @@ typedef enum hf_verdict {
     /* The node asks for credentials or rights that this client does not have. */
     HF_DENIED = -6,
     /* The node does not know this call: it is older than this library, or no Holdfast node. */
-    HF_UNSUPPORTED = -7
+    HF_UNSUPPORTED = -7,
+    /* The cluster is not in a state for this change of its members or its leader: `message` has the
+     * node's words. */
+    HF_REFUSED = -8
 } hf_verdict;
 
 /* "INSUFFICIENT_STOCK", "OUTCOME_UNKNOWN"; a number that is not listed: "UNRECOGNISED". Static. */
@@ -520,7 +523,20 @@ typedef struct hf_member {
     const char *client_address; /* "": not heard of yet */
     bool connected;             /* seen from the node that answers */
     uint64_t match_index;       /* on the leader: what this member is known to have */
+    bool heard;                 /* on the leader: heard from since its process began */
+    uint64_t last_contact_ms;   /* where `heard`: so long ago; the leader of itself: 0 */
+    bool clock_is_known;        /* to the node that answers: */
+    int64_t clock_offset_ms;    /* its wall clock is so far ahead of the answering node's */
 } hf_member;
+
+/* A state on its way to a node that is too far behind for the log. */
+typedef struct hf_fetching {
+    uint64_t from_node_id;
+    uint64_t snapshot_index;
+    uint64_t bytes_done;
+    uint64_t bytes_total; /* 0: not known yet */
+    bool installing;      /* it is all here, and about to replace the state */
+} hf_fetching;
 
 typedef struct hf_status {
     hf_verdict verdict;
@@ -538,10 +554,29 @@ typedef struct hf_status {
     uint64_t commit_index;
     uint64_t applied_index;
     uint64_t last_index;
-    const char *digest; /* of the state at applied_index, 32 hexadecimal digits */
+    uint64_t transferring_to; /* a leader that hands over: to this node; else 0 */
+    uint64_t removed_index;   /* it was removed, by this entry or one before; else 0 */
+    const char *digest;       /* of the state at applied_index, 32 hexadecimal digits */
     int64_t ledger_time_ms;
     size_t member_count;
     const hf_member *members;
+    uint64_t disk_free_bytes;
+    uint64_t disk_reserve_bytes; /* with less free, it takes no commands as leader; 0: none */
+    const char *refuses;      /* why it refuses commands, or would as leader; empty: it does not */
+    uint64_t log_first_index; /* where its log's files begin */
+    uint64_t log_bytes;       /* of these files */
+    uint64_t snapshot_index;  /* the entry that its last snapshot ends with; 0: none */
+    int64_t snapshot_time_ms; /* 0: none was taken or installed since its process began */
+    const hf_fetching *fetching; /* NULL: it fetches no state */
+    /* On the leader: the last log index at which the digests of the members' states were compared
+     * (0: none yet, or it does not lead), whether they were equal, and what is to be said where
+     * they differ and none has a majority ("": nothing). */
+    uint64_t digest_compared_index;
+    bool digests_agree;
+    const char *digest_alarm;
+    uint32_t ledger_version;       /* what commands mean, as far as this node has applied */
+    uint32_t ledger_version_known; /* the newest that its program knows */
+    const char *clock_warning;     /* what is wrong with its clock; "": nothing that it knows of */
 } hf_status;
 
 HF_API HF_MUST_CHECK hf_verdict hf_get_status(hf_client *client, const char *endpoint,
@@ -569,6 +604,94 @@ typedef struct hf_verification {
  * may. */
 HF_API HF_MUST_CHECK hf_verdict hf_verify(hf_client *client, const char *endpoint,
                                           const hf_call_options *options, hf_verification **out);
+/* The same at exactly this log index, so that nodes can be compared: each waits until it has
+ * applied it, for 30 s at most (HF_UNREACHABLE then), and where nothing else is written the leader
+ * writes empty entries until it is there, if it lies no more than 1,024 ahead. HF_INVALID_ARGUMENT:
+ * the node is beyond it. 0: as hf_verify. */
+HF_API HF_MUST_CHECK hf_verdict hf_verify_at(hf_client *client, const char *endpoint,
+                                             uint64_t at_index, const hf_call_options *options,
+                                             hf_verification **out);
+
+typedef struct hf_snapshot {
+    hf_verdict verdict;
+    const char *message;
+    uint32_t attempts;
+    /* with HF_OK */
+    uint64_t node_id;
+    uint64_t snapshot_index; /* the entry that it ends with */
+} hf_snapshot;
+
+/* The node takes a snapshot of all that it has applied, and trims its log behind it. It refuses
+ * while another node fetches one from it. */
+HF_API HF_MUST_CHECK hf_verdict hf_take_snapshot(hf_client *client, const char *endpoint,
+                                                 const hf_call_options *options, hf_snapshot **out);
+
+/* ---- the cluster's members and leader, for operators. The leader is found as for commands.
+ *
+ * HF_OK: it is so now, for good. HF_REFUSED: it is not possible now, and nothing was done.
+ * HF_OUTCOME_UNKNOWN: ask for the same again, or look at hf_get_status. What is so already is
+ * HF_OK, with `unchanged`. ---- */
+
+typedef struct hf_membership {
+    hf_verdict verdict;
+    bool may_have_executed; /* as in hf_result */
+    const char *message;
+    uint32_t attempts;
+    /* with HF_OK */
+    bool unchanged;
+    uint64_t log_index;
+    const char *cluster_id;
+    size_t member_count;
+    const hf_member *members; /* behind the change */
+} hf_membership;
+
+/* A new member, that gets the log and has no vote. */
+HF_API HF_MUST_CHECK hf_verdict hf_add_server(hf_client *client, uint64_t node_id,
+                                              const char *peer_address,
+                                              const hf_call_options *options, hf_membership **out);
+/* Its vote, for a standby that has caught up. */
+HF_API HF_MUST_CHECK hf_verdict hf_promote_server(hf_client *client, uint64_t node_id,
+                                                  const hf_call_options *options,
+                                                  hf_membership **out);
+/* No member any more. Not the leader itself: hand over first. */
+HF_API HF_MUST_CHECK hf_verdict hf_remove_server(hf_client *client, uint64_t node_id,
+                                                 const hf_call_options *options,
+                                                 hf_membership **out);
+
+typedef struct hf_leadership {
+    hf_verdict verdict;
+    bool may_have_executed;
+    const char *message;
+    uint32_t attempts;
+    /* with HF_OK */
+    bool unchanged;
+    uint64_t leader_id;
+    uint64_t term;
+    const char *leader_client_address; /* "": not heard of yet */
+} hf_leadership;
+
+/* Has the leader hand over to this voter; 0: to the one that has most of the log. With 0 an attempt
+ * that may have been executed is not repeated. */
+HF_API HF_MUST_CHECK hf_verdict hf_transfer_leadership(hf_client *client, uint64_t node_id,
+                                                       const hf_call_options *options,
+                                                       hf_leadership **out);
+
+typedef struct hf_upgrade {
+    hf_verdict verdict;
+    bool may_have_executed;
+    const char *message;
+    uint32_t attempts;
+    /* with HF_OK */
+    uint32_t ledger_version;
+    bool unchanged;
+    uint64_t log_index;
+} hf_upgrade;
+
+/* Raises the ledger's version, for good: behind it no release that does not know it can run. 0: to
+ * the newest that every member knows. HF_REFUSED names those that are not ready. */
+HF_API HF_MUST_CHECK hf_verdict hf_raise_ledger_version(hf_client *client, uint32_t to,
+                                                        const hf_call_options *options,
+                                                        hf_upgrade **out);
 
 #ifdef __cplusplus
 }

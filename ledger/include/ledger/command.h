@@ -27,6 +27,7 @@ enum ledger_command_kind {
     LEDGER_RELEASE = 5,
     LEDGER_REGISTER_NODE =
         64, /* a node's incarnation: the first one registered under an id stays (raft rule 0) */
+    LEDGER_RAISE_VERSION = 65, /* of the ledger: what commands behind it mean (version.c) */
 };
 
 enum ledger_reserve_mode { LEDGER_RESERVE_WHOLE = 0, LEDGER_RESERVE_ADD_LINES = 1 };
@@ -71,6 +72,8 @@ struct ledger_command {
     /* RegisterNode */
     uint64_t node_id;
     uint64_t incarnation;
+    /* RaiseVersion */
+    uint16_t version;
 };
 
 /* The rules of form: ids, texts, quantities, line counts, request ids where they are needed. True
@@ -87,7 +90,10 @@ bool ledger_lines_check(const struct ledger_line *lines, uint32_t count, struct 
 bool ledger_command_needs_request_id(const struct ledger_command *command);
 
 #define LEDGER_ENTRY_FORMAT 1 /* layout of the header and the commands */
-#define LEDGER_VERSION      1 /* meaning of the commands; raised by a log command only */
+/* Meaning of the commands: the newest that this program knows, and the one that a new ledger begins
+ * with. Raised by a log command only, once every node knows it. */
+#define LEDGER_VERSION       1
+#define LEDGER_VERSION_FIRST 1
 
 struct ledger_entry_header {
     uint16_t format;

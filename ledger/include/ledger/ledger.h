@@ -14,6 +14,8 @@
 #ifndef LEDGER_LEDGER_H
 #define LEDGER_LEDGER_H
 
+#include <stdatomic.h>
+
 #include "base/hash.h"
 #include "ledger/command.h"
 #include "ledger/record.h"
@@ -24,6 +26,9 @@ struct ledger;
 /* Reads clock, limits and digest from the store (an empty store is a new ledger). NULL and a reason
  * if the store can't be read or was written by a newer version. */
 struct ledger *ledger_open(struct ledger_store store, struct error *error);
+/* The same by a program that knows versions up to this one: for tests of upgrades. */
+struct ledger *ledger_open_knowing(struct ledger_store store, uint16_t version_known,
+                                   struct error *error);
 void ledger_close(struct ledger *ledger);
 
 struct ledger_result {
@@ -54,6 +59,8 @@ bool ledger_apply(struct ledger *ledger, uint64_t index, struct bytes entry,
 
 /* ---- what the node needs to know between entries ---- */
 
+/* What a leader writes into the headers of entries. */
+unsigned ledger_version(const struct ledger *ledger);
 /* The stamp of the last entry; 0 before the first. */
 int64_t ledger_time_ms(const struct ledger *ledger);
 /* Sum of all outage credits. A hold kept as expiry e (hold time) ends at ledger time e + credits.
@@ -63,6 +70,9 @@ int64_t ledger_credits_ms(const struct ledger *ledger);
  * kept. May be early, never late. The leader proposes an empty entry (a tick) then, if nothing else
  * is written. */
 int64_t ledger_next_due_ms(const struct ledger *ledger);
+/* Could there be orders that will expire? May be true where there are none any more, never false
+ * where there are. */
+bool ledger_has_holds(const struct ledger *ledger);
 struct hash128 ledger_digest(const struct ledger *ledger);
 /* The incarnation registered for the node; false if none is. */
 bool ledger_node_incarnation(struct ledger *ledger, uint64_t node_id, uint64_t *incarnation,
@@ -115,5 +125,8 @@ struct ledger_audit {
  * expiry row per order with open lines, one purge row per record that ends by age, the digest.
  * False only if the store can't be read. Memory: bounded by the number of stocks. Any thread. */
 bool ledger_audit_run(struct ledger_store store, struct ledger_audit *audit, struct error *error);
+/* The same; another thread may set *stop, and then it soon ends with false. */
+bool ledger_audit_run_until(struct ledger_store store, const atomic_bool *stop,
+                            struct ledger_audit *audit, struct error *error);
 
 #endif

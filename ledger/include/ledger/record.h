@@ -114,7 +114,7 @@ struct request_record {
 
 /* Where the ledger stands. */
 struct clock_record {
-    uint16_t ledger_version; /* the newest that an entry was written in */
+    uint16_t ledger_version; /* as it was raised to */
     int64_t time_ms;
     int64_t credits_ms;
     uint64_t last_index; /* the last entry applied */

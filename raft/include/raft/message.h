@@ -26,6 +26,12 @@ enum peer_message_type {
      * it. */
     PEER_CHECKPOINT_ASK = 14,
     PEER_CHECKPOINT_PART = 15,
+    /* 16 and 17 compare states (node/core/digests.h), from owner to owner as well. */
+    PEER_DIGEST_REPORT = 16,  /* a member to its leader: my state at this index */
+    PEER_DIGEST_DIFFERS = 17, /* a leader to a member: a majority's is another one */
+    /* What a node tells of itself when it is asked, from owner to owner too. */
+    PEER_PING = 18,
+    PEER_PONG = 19,
 };
 
 /* By the sender's own clock, and what it has heard of the receiver's (freshness.c). 0: nothing. */
@@ -59,6 +65,7 @@ struct peer_message {
             uint64_t prev_log_term;
             uint64_t leader_commit;
             struct peer_clock clock;
+            int64_t ledger_time_ms; /* the owner's: what time it is for the ledger; 0: not told */
             struct entry *
                 *entries; /* references; array and references owned by the message's owner */
             size_t entry_count;
@@ -117,6 +124,23 @@ struct peer_message {
             struct entry *data; /* its bytes from offset on, a reference owned by the message's
                                    owner; NULL: there is no such checkpoint here (any more) */
         } checkpoint_part;
+        struct {
+            uint64_t index;
+            struct hash128 digest;
+        } digest_report;
+        struct {
+            uint64_t index;
+            struct hash128 digest;   /* the receiver's, as it has reported it */
+            struct hash128 majority; /* of the voters */
+        } digest_differs;
+        struct {
+            uint64_t clock_ms; /* the sender's, monotonic: comes back as an echo */
+        } ping;
+        struct {
+            uint64_t echo_ms;
+            int64_t wall_ms; /* the wall clock when it was answered: Unix time */
+            uint32_t ledger_version_known;
+        } pong;
     };
 };
 

@@ -23,6 +23,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/limits.h"
 #include "raft/entry.h"
 #include "raft/message.h"
 
@@ -120,7 +121,8 @@ struct replica_limits {
     size_t unsynced_bytes;
     size_t inflight_entries; /* LIMIT_INFLIGHT_... */
     size_t inflight_bytes;
-    size_t append_entries; /* LIMIT_APPEND_... */
+    size_t raft_inflight_entries; /* LIMIT_RAFT_INFLIGHT_ENTRIES */
+    size_t append_entries;        /* LIMIT_APPEND_... */
     size_t append_bytes;
     size_t append_turn_bytes;
     size_t apply_turn_entries; /* LIMIT_APPLY_TURN_... */
@@ -133,9 +135,11 @@ struct replica_limits replica_limits_complete(const struct replica_limits *given
 struct replica_config {
     uint64_t id;
     const char *address;
-    const struct replica_member
-        *members; /* entry 1 of every log is made of these (rule 0); sorted inside */
+    /* Those who found the cluster: entry 1 of every log is made of these (rule 0); sorted inside.
+     * None: a node that joins one. Whoever has no log then waits for a leader to bring it. */
+    const struct replica_member *members;
     size_t member_count;
+    uint64_t cluster_id;          /* the hash of entry 1; 0: that of the founders */
     uint32_t election_timeout_ms; /* 0: DEFAULT_ELECTION_TIMEOUT_MS */
     uint32_t heartbeat_ms;        /* 0: a quarter of the timeout, the longest that is allowed */
     uint32_t seed; /* random, and another one in each life: spreads elections (rule 1), and tells
@@ -145,8 +149,8 @@ struct replica_config {
 
 /* What was found on disk. entries: every entry of the log in order, beginning at 1 or, where there
  * is a snapshot, anywhere up to the one behind it; only term, type, index and - of ENTRY_CHANGE -
- * the bytes are looked at. Neither entries nor snapshot: a new node, the replica writes entry 1
- * itself. */
+ * the bytes are looked at. Neither entries nor snapshot: a new node; one that founds writes entry 1
+ * itself, one that joins has no members until a leader reaches it. */
 struct replica_disk {
     uint64_t term;
     uint64_t voted_for;
@@ -159,6 +163,11 @@ struct replica_disk {
 /* The bytes of entry 1 for these members, and the cluster id that is the hash of them (rule 0). */
 bool replica_bootstrap_entry(const struct replica_member *members, size_t count, struct buffer *out,
                              uint64_t *cluster_id, struct error *error);
+/* The cluster that these bytes of entry 1 found. */
+uint64_t replica_cluster_id(struct bytes bootstrap);
+/* Which address do the bytes of a configuration give this node? False: it is not in it. */
+bool replica_address_in(struct bytes configuration, uint64_t id,
+                        char address[LIMIT_ADDRESS_BYTES + 1]);
 
 struct replica *replica_open(const struct replica_config *config, const struct replica_env *env,
                              struct error *error);
@@ -265,7 +274,7 @@ struct replica_status {
     uint64_t applied_index;
     uint64_t last_index;
     uint64_t durable_index;
-    uint64_t snapshot_index;   /* of the last snapshot; 0: none */
+    uint64_t snapshot_index;   /* of the last snapshot, or of what a start found applied; 0: none */
     uint64_t first_index;      /* where the log begins */
     bool installing;           /* a snapshot from another node */
     uint64_t transferring_to;  /* leader that hands over; 0: it does not */
@@ -282,9 +291,18 @@ struct replica_status {
 void replica_status_get(const struct replica *replica, struct replica_status *status);
 /* On the leader: what the member is known to have; else 0. */
 uint64_t replica_match_index(const struct replica *replica, uint64_t member_id);
-/* The latest configuration: fills up to `capacity`, returns how many there are. Addresses are valid
- * until the next call. */
+/* The latest configuration, committed or not, for it counts from the moment it is in the log: fills
+ * up to `capacity`, returns how many there are; 0: a node that joins, and has none yet. Addresses
+ * are valid until the next call. */
 size_t replica_members(const struct replica *replica, struct replica_member *members,
                        size_t capacity);
+/* Another number whenever the latest configuration may be another one. */
+uint64_t replica_members_version(const struct replica *replica);
+/* The entry that made the latest configuration; 0: there is none. */
+uint64_t replica_members_index(const struct replica *replica);
+/* The same of the latest committed one. */
+uint64_t replica_committed_members_index(const struct replica *replica);
+/* Is the node in it? */
+bool replica_is_committed_member(const struct replica *replica, uint64_t id);
 
 #endif

@@ -28,7 +28,7 @@ struct data_directory;
 struct data_directory_options {
     const struct file_system *files;
     const char *path;
-    uint64_t cluster_id;
+    uint64_t cluster_id; /* 0: whichever it has; it must not be new then */
     uint64_t node_id;
     uint64_t new_incarnation; /* random, from the caller; used when the directory is new */
 };
@@ -39,8 +39,17 @@ struct data_directory *data_directory_open(const struct data_directory_options *
                                            struct error *error);
 void data_directory_close(struct data_directory *directory);
 
+/* Whose directory it is, by its manifest, which must be there: nothing is locked or changed. */
+struct data_owner {
+    uint64_t cluster_id;
+    uint64_t node_id;
+};
+bool data_directory_owner(const struct file_system *files, const char *path,
+                          struct data_owner *owner, struct error *error);
+
 /* Made by this open. */
 bool data_directory_is_new(const struct data_directory *directory);
+uint64_t data_directory_cluster_id(const struct data_directory *directory);
 uint64_t data_directory_incarnation(const struct data_directory *directory);
 uint64_t data_directory_term(const struct data_directory *directory);
 uint64_t data_directory_voted_for(const struct data_directory *directory);

@@ -55,14 +55,17 @@ struct log_store_options {
     void *begin_context;
 };
 
-/* Called for each live record, in index order, each index once. data is valid during the call. */
+/* Called for each record in the order in which they were written, so that the log is read once. One
+ * at or before an index that was shown takes the place of that record and of all behind it; one at
+ * or before the first takes the place of all. What counts in the end lies between the first index
+ * and the last one of the log that was opened. data is valid during the call. */
 typedef bool (*log_store_visit)(void *context, const struct log_record *record,
                                 struct error *error);
 
 /* Opens and verifies the whole log, in a directory that is there, and shows what it holds (visit
- * may be NULL). What it shows is durable, and follows the snapshot: the first index is at most the
- * snapshot's + 1, the last at least the snapshot's. *dropped (may be NULL) gets a line about a torn
- * batch that was dropped, or about a log that a snapshot replaced, or "". */
+ * may be NULL). What it then holds is durable, and follows the snapshot: the first index is at most
+ * the snapshot's + 1, the last at least the snapshot's. *dropped (may be NULL) gets a line about a
+ * torn batch that was dropped, or about a log that a snapshot replaced, or "". */
 struct log_store *log_store_open(const struct log_store_options *options, log_store_visit visit,
                                  void *context, struct error *dropped, struct error *error);
 void log_store_close(struct log_store *store);

@@ -36,6 +36,9 @@ struct ledger_store state_db_store(struct state_db *db);
 /* Writes all changes since the last commit and the applied index, atomically. The index grows with
  * each commit (asserted). Durable once RocksDB flushes it; until then the log has it. */
 bool state_db_commit(struct state_db *db, uint64_t applied_index, struct error *error);
+/* Has a flush or a compaction failed in the background? RocksDB tells a flush's failure at the next
+ * commit; a compaction's perhaps never. False: yes, and nothing is written any more. */
+bool state_db_check(struct state_db *db, struct error *error);
 /* Forgets all changes since the last commit. */
 void state_db_rollback(struct state_db *db);
 /* The index of the last commit found or made; 0 for a new database. */

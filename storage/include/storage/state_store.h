@@ -31,6 +31,9 @@ struct state_store_ops {
      * makes this one's flushed state reach that index as well: behind it the log may be trimmed.
      * From any thread. */
     bool (*checkpoint)(void *state, const char *path, uint64_t *applied_index, struct error *error);
+    /* False: something has failed in the background that no call has told yet; final, like a failed
+     * commit. Cheap. */
+    bool (*check)(void *state, struct error *error);
     /* Frees in any case; false: what is in memory could not be written, and the log has it. */
     bool (*close)(void *state, struct error *error);
 };

@@ -173,6 +173,11 @@ static void answer_other_read(struct fake_node *node, struct rpc_call *call, con
         Holdfast__V1__StatusResponse reply = HOLDFAST__V1__STATUS_RESPONSE__INIT;
         reply.node_id = (uint64_t)node->number + 1;
         reply_message(call, &reply.base);
+    } else if (strcmp(method, "TakeSnapshot") == 0) {
+        Holdfast__V1__TakeSnapshotResponse reply = HOLDFAST__V1__TAKE_SNAPSHOT_RESPONSE__INIT;
+        reply.node_id = (uint64_t)node->number + 1;
+        reply.snapshot_index = 77;
+        reply_message(call, &reply.base);
     } else {
         assert(strcmp(method, "Verify") == 0);
         Holdfast__V1__VerifyResponse reply = HOLDFAST__V1__VERIFY_RESPONSE__INIT;
@@ -267,13 +272,14 @@ static void on_request(void *context, struct rpc_call *call, struct bytes messag
     }
 
 static const struct rpc_method METHODS[] = {
-    METHOD("Ledger", "SetStock"),   METHOD("Ledger", "AdjustStock"),
-    METHOD("Ledger", "Reserve"),    METHOD("Ledger", "Deduct"),
-    METHOD("Ledger", "Release"),    METHOD("Ledger", "Execute"),
-    METHOD("Ledger", "GetStock"),   METHOD("Ledger", "BatchGetStock"),
-    METHOD("Ledger", "CheckStock"), METHOD("Ledger", "ListStock"),
-    METHOD("Ledger", "GetOrder"),   METHOD("Ledger", "ListHistory"),
-    METHOD("Cluster", "Status"),    METHOD("Cluster", "Verify"),
+    METHOD("Ledger", "SetStock"),      METHOD("Ledger", "AdjustStock"),
+    METHOD("Ledger", "Reserve"),       METHOD("Ledger", "Deduct"),
+    METHOD("Ledger", "Release"),       METHOD("Ledger", "Execute"),
+    METHOD("Ledger", "GetStock"),      METHOD("Ledger", "BatchGetStock"),
+    METHOD("Ledger", "CheckStock"),    METHOD("Ledger", "ListStock"),
+    METHOD("Ledger", "GetOrder"),      METHOD("Ledger", "ListHistory"),
+    METHOD("Cluster", "Status"),       METHOD("Cluster", "Verify"),
+    METHOD("Cluster", "TakeSnapshot"),
 };
 
 static void open_server(struct fake_node *node)

@@ -256,8 +256,9 @@ static void a_refusal_of_the_arguments_is_final(void **state)
         {RPC_PERMISSION_DENIED, HF_DENIED},
         {RPC_UNAUTHENTICATED, HF_DENIED},
         {RPC_UNIMPLEMENTED, HF_UNSUPPORTED},
+        {RPC_FAILED_PRECONDITION, HF_REFUSED},
     };
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 5; i++) {
         struct fake_step step = {.what = FAKE_FAIL, .status = cases[i].status};
         fake_cluster_next(fixture->nodes, 0, step);
         hf_result *result = NULL;
@@ -267,7 +268,7 @@ static void a_refusal_of_the_arguments_is_final(void **state)
         assert_non_null(strstr(result->message, "the script says"));
         hf_free(result);
     }
-    assert_int_equal(fake_cluster_count(fixture->nodes), 4);
+    assert_int_equal(fake_cluster_count(fixture->nodes), 5);
 }
 
 /* The first attempt may have done it, so the refusal of the second proves nothing. */
@@ -496,7 +497,12 @@ static void one_node_is_asked_about_itself(void **state)
         assert_int_equal(hf_verify(fixture->client, address, NULL, &verification), HF_OK);
         assert_true(verification->sound);
         hf_free(verification);
-        assert_int_equal(fake_cluster_count_of(fixture->nodes, node), 2);
+        hf_snapshot *snapshot = NULL;
+        assert_int_equal(hf_take_snapshot(fixture->client, address, NULL, &snapshot), HF_OK);
+        assert_int_equal(snapshot->node_id, node + 1);
+        assert_int_equal(snapshot->snapshot_index, 77);
+        hf_free(snapshot);
+        assert_int_equal(fake_cluster_count_of(fixture->nodes, node), 3);
     }
     fake_cluster_stop(fixture->nodes, 1);
     const char *down = fake_cluster_address(fixture->nodes, 1);
@@ -507,7 +513,7 @@ static void one_node_is_asked_about_itself(void **state)
     assert_int_equal(status->attempts, 1);
     assert_non_null(strstr(status->message, down));
     hf_free(status);
-    assert_int_equal(fake_cluster_count(fixture->nodes), 6); /* no other node answers for it */
+    assert_int_equal(fake_cluster_count(fixture->nodes), 9); /* no other node answers for it */
     assert_int_equal(hf_get_status(fixture->client, "no-port", NULL, &status), HF_INVALID_ARGUMENT);
     assert_non_null(strstr(status->message, "no-port"));
     hf_free(status);

@@ -156,8 +156,8 @@ static void an_empty_reply_is_no_success(void **state)
 {
     (void)state;
     static const struct reply_shape *const shapes[] = {
-        &REPLY_RESULT,  &REPLY_AVAILABILITY, &REPLY_ORDER,
-        &REPLY_HISTORY, &REPLY_STATUS,       &REPLY_VERIFICATION,
+        &REPLY_RESULT, &REPLY_AVAILABILITY, &REPLY_ORDER,    &REPLY_HISTORY,
+        &REPLY_STATUS, &REPLY_VERIFICATION, &REPLY_SNAPSHOT,
     };
     struct bytes nothing = {0};
     for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
@@ -479,6 +479,23 @@ static void a_status_has_every_field(void **state)
     reply.n_members = 1;
     reply.members = members;
     reply.incarnation = "i";
+    reply.disk_free_bytes = 3;
+    reply.disk_reserve_bytes = 4;
+    reply.refuses = "full";
+    reply.log_first_index = 7;
+    reply.log_bytes = 8;
+    reply.snapshot_index = 9;
+    reply.transferring_to = 2;
+    Holdfast__V1__Fetching fetching = HOLDFAST__V1__FETCHING__INIT;
+    fetching.from_node_id = 3;
+    fetching.bytes_done = 10;
+    fetching.bytes_total = 11;
+    reply.fetching = &fetching;
+    member.heard = true;
+    member.last_contact_ms = 12;
+    reply.digest_compared_index = 7;
+    reply.digests_agree = true;
+    reply.digest_alarm = "alarm";
     hf_status *status = object_new(REPLY_STATUS.size, 0);
     assert_int_equal(decode(&REPLY_STATUS, status, &reply.base), HF_OK);
     assert_string_equal(status->cluster_id, "cluster");
@@ -493,6 +510,22 @@ static void a_status_has_every_field(void **state)
     assert_int_equal(status->last_index, 6);
     assert_string_equal(status->digest, "d");
     assert_string_equal(status->incarnation, "i");
+    assert_int_equal(status->disk_free_bytes, 3);
+    assert_int_equal(status->disk_reserve_bytes, 4);
+    assert_string_equal(status->refuses, "full");
+    assert_int_equal(status->log_first_index, 7);
+    assert_int_equal(status->log_bytes, 8);
+    assert_int_equal(status->snapshot_index, 9);
+    assert_int_equal(status->transferring_to, 2);
+    assert_non_null(status->fetching);
+    assert_int_equal(status->fetching->from_node_id, 3);
+    assert_int_equal(status->fetching->bytes_done, 10);
+    assert_int_equal(status->fetching->bytes_total, 11);
+    assert_true(status->members[0].heard);
+    assert_int_equal(status->members[0].last_contact_ms, 12);
+    assert_int_equal(status->digest_compared_index, 7);
+    assert_true(status->digests_agree);
+    assert_string_equal(status->digest_alarm, "alarm");
     assert_int_equal(status->member_count, 1);
     assert_int_equal(status->members[0].role, HF_ROLE_VOTER);
     assert_string_equal(status->members[0].client_address, "c:1");

@@ -105,13 +105,13 @@ static void verdicts_are_those_of_the_proto(void **state)
         assert_string_equal(hf_verdict_name((hf_verdict)value->value), expected);
         assert_true(strlen(hf_verdict_text((hf_verdict)value->value)) > 0);
     }
-    for (int number = HF_UNSUPPORTED; number < 0; number++) {
+    for (int number = HF_REFUSED; number < 0; number++) {
         assert_string_not_equal(hf_verdict_name((hf_verdict)number), "UNRECOGNISED");
         assert_string_not_equal(hf_verdict_text((hf_verdict)number),
                                 hf_verdict_text((hf_verdict)1000));
     }
     assert_string_equal(hf_verdict_name((hf_verdict)24), "UNRECOGNISED");
-    assert_string_equal(hf_verdict_name((hf_verdict)(HF_UNSUPPORTED - 1)), "UNRECOGNISED");
+    assert_string_equal(hf_verdict_name((hf_verdict)(HF_REFUSED - 1)), "UNRECOGNISED");
 }
 
 /* Every number of the proto has our name, but 0. */

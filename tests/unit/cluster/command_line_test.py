@@ -15,7 +15,8 @@ import unittest
 
 PROGRAM = None
 VERBS = ["playground", "stock set", "stock adjust", "stock get", "stock list", "stock check", "stock history", "order reserve",
-         "order deduct", "order release", "order get", "replay", "cluster status", "cluster verify", "bench"]
+         "order deduct", "order release", "order get", "replay", "cluster status", "cluster verify", "cluster snapshot", "cluster upgrade",
+         "cluster add", "cluster promote", "cluster remove", "cluster transfer-leader", "bench"]
 
 
 def environment(**env):
@@ -161,7 +162,7 @@ class NoCluster(unittest.TestCase):
                 self.assertIn(endpoint.encode(), result.stderr)
                 self.assertIn(b"start one with: holdfast playground", result.stderr)
                 self.assertEqual(result.stderr.count(b"\n"), 1)
-        for args in (["cluster", "status"], ["cluster", "verify"]):
+        for args in (["cluster", "status"], ["cluster", "verify"], ["cluster", "snapshot"]):
             result = holdfast(*args, "--endpoints", endpoint, "--timeout", "300ms")
             self.assertEqual(result.returncode, 3, result.stderr)
             self.assertIn(endpoint.encode(), result.stderr)

@@ -345,9 +345,16 @@ class Reads(unittest.TestCase):
 
 
 class Cluster(unittest.TestCase):
-    def run_on(self, verb, *ports, form="json"):
+    def run_on(self, verb, *ports, form="json", **environment):
         endpoints = ",".join(f"127.0.0.1:{port}" for port in ports)
-        return holdfast("cluster", verb, "--endpoints", endpoints, "-o", form)
+        return holdfast("cluster", verb, "--endpoints", endpoints, "-o", form, **environment)
+
+    def verify(self, *ports, leader="", form="json"):
+        """With members at these ports, of which any endpoint tells; without a leader, they can't agree on an index."""
+        environment = {"STAND_IN_MEMBERS": ",".join(map(str, ports))}
+        if leader:
+            environment["STAND_IN_LEADER"] = str(leader)
+        return self.run_on("verify", 2, 3, form=form, **environment)
 
     def test_status_asks_each(self):
         result = self.run_on("status", 1, 2, 3)
@@ -356,21 +363,145 @@ class Cluster(unittest.TestCase):
         self.assertEqual([line["endpoint"] for line in lines], ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"])
         self.assertEqual((lines[0]["state"], lines[0]["members"][0]["role"]), ("LEADER", "VOTER"))
         self.assertEqual(lines[1]["error"], "connection refused")
+        result = self.run_on("status", 9, form="table")
+        self.assertIn(b"127.0.0.1:9: ALARM: they differ", result.stderr)
         result = self.run_on("status", 2, 4)
         self.assertEqual(result.returncode, 3)
         self.assertIn(b"holdfast playground", result.stderr)
 
-    def test_verify(self):
-        self.assertEqual(self.run_on("verify", 1, 3).returncode, 0)
-        self.assertEqual(self.run_on("verify", 1, 11).returncode, 0)  # other index, so nothing to compare
-        result = self.run_on("verify", 1, 3, 5)
+    def test_equal_nodes(self):
+        result = self.verify(1, 3, 17, leader=1)
+        self.assertEqual((result.returncode, lines_of(result)[-1]), (0, {"verdict": "EQUAL", "log_index": 76, "nodes": 3, "wrong": [], "unchecked": []}))
+        self.assertEqual([(line["node_id"], line["applied_index"]) for line in lines_of(result)[:-1]], [(1, 76), (2, 76), (3, 76)])
+        result = self.verify(1, leader=1, form="table")
+        self.assertEqual(result.returncode, 0)
+        self.assertIn(b"EQUAL: of 1 nodes at log index 76, 1 equal and sound, 0 wrong, 0 not checked\n", result.stdout)
+
+    def test_a_node_that_differs_is_named(self):
+        result = self.verify(1, 3, 5, leader=1)
+        self.assertEqual((result.returncode, lines_of(result)[-1]["wrong"], lines_of(result)[-1]["verdict"]), (1, [3], "WRONG"))
+        self.assertIn(b"node 3 (127.0.0.1:5): differs: at log index 76 its records", result.stderr)
+        self.assertIn(b"give digest bb, those of most others (0, 0, 0) aa", result.stderr)
+        # Of two, nobody knows which one is right; a node that is not reached changes nothing of it.
+        result = self.verify(1, 5, 2, leader=1)
+        self.assertEqual((result.returncode, lines_of(result)[-1]["wrong"], lines_of(result)[-1]["unchecked"]), (1, [1, 2], [3]))
+        self.assertEqual(result.stderr.count(b"those of another node"), 2)
+
+    def test_a_node_that_is_wrong_by_itself_is_named(self):
+        result = self.verify(1, 7, 3, leader=1)
+        self.assertEqual((result.returncode, lines_of(result)[-1]["wrong"]), (1, [2]))
+        self.assertEqual(lines_of(result)[1]["violations"], ["on_hand of \"x\" is -1"])
+        self.assertIn(b"node 2 (127.0.0.1:7): violation: on_hand of", result.stderr)
+        result = self.verify(1, 15, 3, leader=1)
+        self.assertEqual((result.returncode, lines_of(result)[-1]["wrong"]), (1, [2]))
+        self.assertIn(b"the digest that it keeps is cc, but its records give aa", result.stderr)
+
+    def test_nodes_that_are_not_reached_are_listed(self):
+        for ports in ((1, 3, 2), (1, 3, 0)):
+            result = self.verify(*ports, leader=1)
+            self.assertEqual((result.returncode, lines_of(result)[-1]["unchecked"], lines_of(result)[-1]["verdict"]), (3, [3], "INCOMPLETE"))
+            self.assertIn("error", lines_of(result)[2])
+            self.assertIn(b"node 3 (", result.stderr)
+        result = self.run_on("verify", 2, 4)
+        self.assertEqual((result.returncode, result.stdout), (3, b""))
+        self.assertIn(b"holdfast playground", result.stderr)
+
+    def test_a_node_that_has_passed_the_index_is_asked_again(self):
+        result = self.verify(1, 3, 13, leader=1)
+        self.assertEqual((result.returncode, lines_of(result)[-1]["log_index"]), (0, 140))
+
+    def test_without_a_leader_what_can_be_compared_is(self):
+        result = self.verify(1, 3, 5)
+        self.assertEqual((result.returncode, lines_of(result)[-1]["wrong"]), (1, [3]))
+        self.assertIn(b"no leader is known", result.stderr)
+        result = self.verify(1, 3, 11)
+        self.assertEqual((result.returncode, lines_of(result)[-1]["unchecked"]), (3, [3]))
+
+    def test_snapshot_asks_each(self):
+        result = self.run_on("snapshot", 1, 3)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual([(line["node_id"], line["snapshot_index"]) for line in lines_of(result)], [(1, 4711), (3, 4711)])
+        result = self.run_on("snapshot", 1, 2)
+        self.assertEqual(result.returncode, 3)
+        self.assertIn(b"127.0.0.1:2: another node fetches", result.stderr)
+        self.assertEqual(lines_of(result)[0]["snapshot_index"], 4711)
+        result = self.run_on("snapshot", 1, form="table")
+        self.assertEqual(result.returncode, 0)
+        self.assertIn(b"4711", result.stdout)
+
+    def test_status_finds_the_members(self):
+        """Of one that is given: the others, by the addresses that it tells; who has none is told of."""
+        result = self.run_on("status", 102, form="table")
+        self.assertEqual(result.returncode, 0)
+        rows = [line.split() for line in result.stdout.decode().splitlines()[1:]]
+        self.assertEqual([row[:3] for row in rows], [
+            ["1", "VOTER", "LEADER"], ["2", "VOTER", "FOLLOWER"], ["3", "VOTER", "UNREACHED"], ["4", "STANDBY", "FOLLOWER"]])
+        self.assertEqual([row[-1] for row in rows], ["127.0.0.1:101", "127.0.0.1:102", "unknown", "127.0.0.1:104"])
+        self.assertIn("6000", rows[3])  # what it lags behind
+        self.assertIn(b"node 3 was not asked", result.stderr)
+        lines = lines_of(self.run_on("status", 102))
+        self.assertEqual([line["endpoint"] for line in lines], ["127.0.0.1:102", "127.0.0.1:101", "", "127.0.0.1:104"])
+        self.assertEqual((lines[2]["node_id"], "error" in lines[2]), (3, True))
+        # Who is given and is no member has a line too.
+        result = self.run_on("status", 102, 106, 2, form="table")
+        self.assertEqual(result.stdout.count(b"NO MEMBER"), 1, result.stdout)
+        self.assertEqual(result.stdout.splitlines()[-1].split()[:3], [b"?", b"-", b"UNREACHED"])
+
+    def members(self, *arguments, ports=(101, 102), **environment):
+        endpoints = ",".join(f"127.0.0.1:{port}" for port in ports)
+        return holdfast("cluster", *arguments, "--endpoints", endpoints, **environment)
+
+    def test_add(self):
+        result = self.members("add", "5", "10.0.0.5:7080")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn(b"node 5 is a member: STANDBY", result.stdout)
+        self.assertIn(b"holdfastd --id 5 --data DIR --cluster-id 00000000000000c1 --peer-address 10.0.0.5:7080", result.stdout)
+        self.assertIn(b"already", self.members("add", "2", "h:2").stdout)
+        self.assertEqual(self.members("add", "2", "h:9").returncode, 1)
+        result = self.members("add", "8", "h:8")
+        self.assertEqual(result.returncode, 4)
+        self.assertIn(b"same command again", result.stderr)
+        answer = lines_of(self.members("add", "5", "h:5", "-o", "json"))[0]
+        self.assertEqual((answer["log_index"], answer["unchanged"], answer["cluster_id"], len(answer["members"])), (10001, False, "00000000000000c1", 5))
+        for arguments in (["5"], ["0", "h:5"], ["4294967296", "h:5"], ["x", "h:5"], ["5", "h:5", "h:6"]):
+            self.assertEqual(self.members("add", *arguments).returncode, 2, arguments)
+
+    def test_promote_waits(self):
+        self.assertEqual(self.members("promote", "4", "--no-wait").returncode, 1)
+        result = self.members("promote", "4", "--timeout", "20s")
+        self.assertEqual((result.returncode, result.stderr), (0, b""), result)
+        self.assertIn(b"node 4 has a vote, one of 4", result.stdout)
+        result = self.members("promote", "4", "--timeout", "500ms", STAND_IN_STUCK="1")
         self.assertEqual(result.returncode, 1)
-        self.assertEqual(result.stderr.count(b"different digests at index 12"), 2)
-        result = self.run_on("verify", 7)
-        self.assertEqual(result.returncode, 1)
-        self.assertEqual(lines_of(result)[0]["violations"], ["on_hand of \"x\" is -1"])
-        self.assertEqual(self.run_on("verify", 1, 2).returncode, 3)
-        self.assertEqual(self.run_on("verify", 1, 2, 5, form="table").returncode, 1)
+        self.assertIn(b"still lacks 6000 entries", result.stderr)
+        self.assertIn(b"already", self.members("promote", "2").stdout)
+        self.assertEqual(self.members("promote", "9").returncode, 1)
+        result = self.members("promote", "4", "--timeout", "500ms", ports=(102,), STAND_IN_STUCK="1")
+        self.assertEqual(result.returncode, 1)  # the leader was found from another node
+
+    def test_remove(self):
+        result = self.members("remove", "2")
+        self.assertEqual((result.returncode, result.stderr), (0, b""))
+        self.assertIn(b"2 voters are left", result.stdout)
+        result = self.members("remove", "1")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn(b"node 1 led: node 2 leads now", result.stderr)
+        self.assertIn(b"is no member", self.members("remove", "9").stdout)
+
+    def test_transfer_leader(self):
+        answer = lines_of(self.members("transfer-leader", "-o", "json"))[0]
+        self.assertEqual(answer, {"leader_id": 2, "term": 4, "leader_client_address": "", "unchanged": False})
+        self.assertIn(b"node 3 leads, in term 4", self.members("transfer-leader", "3").stdout)
+        self.assertIn(b"leads already", self.members("transfer-leader", "1").stdout)
+        self.assertEqual(self.members("transfer-leader", "4").returncode, 1)
+
+    def test_upgrade(self):
+        self.assertEqual(lines_of(self.members("upgrade", "-o", "json")), [{"ledger_version": 3, "unchanged": False, "log_index": 99}])
+        self.assertRegex(self.members("upgrade", "--to", "1").stdout.decode(), r"LEDGER VERSION  CHANGED  INDEX\n +1  no +99\n")
+        result = self.members("upgrade", "--to", "4")
+        self.assertEqual((result.returncode, result.stdout), (1, b""))
+        self.assertIn(b"node 2 knows 3", result.stderr)
+        self.assertEqual(self.members("upgrade", "--to", "0").returncode, 2)
 
 
 class Bench(unittest.TestCase):

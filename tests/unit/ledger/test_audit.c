@@ -313,6 +313,25 @@ static void many_violations_are_counted_and_a_hundred_told(void **state)
     fixture_abandon(&fixture);
 }
 
+/* A node that is to end does not wait until a large state is read. */
+static void an_audit_that_is_told_to_stop_ends_without_a_finding(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    build(&fixture);
+    struct ledger_audit *audit = memory_alloc(sizeof *audit);
+    struct error error;
+    atomic_bool stop = false;
+    assert_true(
+        ledger_audit_run_until(memory_store_interface(fixture.store), &stop, audit, &error));
+    atomic_store(&stop, true);
+    assert_false(
+        ledger_audit_run_until(memory_store_interface(fixture.store), &stop, audit, &error));
+    assert_non_null(strstr(error.text, "stop"));
+    free(audit);
+    fixture_abandon(&fixture);
+}
+
 /* What the ledger itself meets of this, it names, and stops. */
 static void apply_stops_at_a_contradiction(void **state)
 {
@@ -386,6 +405,7 @@ int main(void)
         cmocka_unit_test(rows_that_are_too_many),
         cmocka_unit_test(records_that_can_not_be_read),
         cmocka_unit_test(many_violations_are_counted_and_a_hundred_told),
+        cmocka_unit_test(an_audit_that_is_told_to_stop_ends_without_a_finding),
         cmocka_unit_test(apply_stops_at_a_contradiction),
         cmocka_unit_test(a_deduct_needs_the_goods),
         cmocka_unit_test(orders_that_were_returned),

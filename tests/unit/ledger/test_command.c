@@ -81,6 +81,7 @@ static void good_commands_pass(void **state)
     command.kind = LEDGER_RELEASE;
     good(command);
     good((struct ledger_command){.kind = LEDGER_REGISTER_NODE, .node_id = 1, .incarnation = 2});
+    good((struct ledger_command){.kind = LEDGER_RAISE_VERSION, .version = 1});
 }
 
 static void ids_are_1_to_255_bytes_of_utf8_without_nul(void **state)
@@ -203,6 +204,7 @@ static void numbers_outside_their_range_are_refused(void **state)
     malformed(command, "requested_at");
 
     malformed((struct ledger_command){.kind = LEDGER_REGISTER_NODE, .node_id = 1}, "incarnation");
+    malformed((struct ledger_command){.kind = LEDGER_RAISE_VERSION}, "version");
     malformed((struct ledger_command){.kind = (enum ledger_command_kind)63}, "command 63");
 }
 

@@ -222,6 +222,116 @@ static void it_stops_in_the_middle_of_a_snapshot(void **state)
     }
 }
 
+/* ---- asked for ---- */
+
+struct wait {
+    struct snapshot_call call; /* first */
+    bool ended;
+};
+
+static void call_ended(struct snapshot_call *call)
+{
+    ((struct wait *)call)->ended = true;
+}
+
+static bool call_for(struct world_node *node, struct wait *wait, struct error *why)
+{
+    *wait = (struct wait){.call = {.ended = call_ended}};
+    return snapshots_call(node->core.snapshots, &wait->call, why);
+}
+
+static void one_is_taken_when_asked_for(void **state)
+{
+    (void)state;
+    struct world *world = world_of(1, 1000000);
+    struct world_node *node = &world->nodes[1];
+    struct wait wait;
+    struct wait again;
+    struct error why;
+    world_write(world, 120);
+    uint64_t applied = core_applied_index(&node->core);
+    assert_int_equal(snapshots_taken_ms(node->core.snapshots), 0);
+    assert_true(call_for(node, &wait, &why));
+    assert_false(wait.ended); /* never from within */
+    WORLD_UNTIL(world, 500, wait.ended);
+    assert_true(wait.call.ok);
+    assert_true(wait.call.index >= applied);
+    assert_int_equal(wait.call.index, world_status(world, 1).snapshot_index);
+    assert_true(snapshots_taken_ms(node->core.snapshots) > 0);
+    /* Nothing was applied since: it is the same one, and no other is taken for it. */
+    assert_true(call_for(node, &again, &why));
+    WORLD_UNTIL(world, 500, again.ended);
+    assert_int_equal(again.call.index, wait.call.index);
+    assert_true(is_tidy(world, 1));
+    world_free(world);
+}
+
+/* A checkpoint under way may stand before what is applied by now: another one follows. */
+static void one_under_way_is_not_taken_for_an_answer(void **state)
+{
+    (void)state;
+    struct world *world = world_of(1, 1000000);
+    struct world_node *node = &world->nodes[1];
+    struct wait first;
+    struct wait second;
+    struct error why;
+    world_write(world, 50);
+    assert_true(call_for(node, &first, &why));
+    WORLD_UNTIL(world, 500, node->work_count > 0); /* begun, and run in the next step */
+    world_step(world);
+    world_write(world, 50);
+    uint64_t applied = core_applied_index(&node->core);
+    assert_true(call_for(node, &second, &why));
+    WORLD_UNTIL(world, 1000, second.ended);
+    assert_true(first.ended && first.call.ok && second.call.ok);
+    assert_true(second.call.index >= applied);
+    world_free(world);
+}
+
+static void calls_are_bounded_and_end_with_the_node(void **state)
+{
+    (void)state;
+    struct world *world = world_of(1, 1000000);
+    struct world_node *node = &world->nodes[1];
+    struct wait waits[LIMIT_SNAPSHOT_CALLS];
+    struct wait beyond;
+    struct error why;
+    world_write(world, 50);
+    node->pool_is_shut = true;
+    for (size_t i = 0; i < LIMIT_SNAPSHOT_CALLS; i++) {
+        assert_true(call_for(node, &waits[i], &why));
+    }
+    assert_false(call_for(node, &beyond, &why));
+    assert_non_null(strstr(why.text, "wait for a snapshot"));
+    core_abandon(&node->core);
+    for (size_t i = 0; i < LIMIT_SNAPSHOT_CALLS; i++) {
+        assert_true(waits[i].ended && !waits[i].call.ok);
+        assert_non_null(strstr(waits[i].call.error.text, "stopping"));
+    }
+    assert_false(call_for(node, &beyond, &why));
+    world_free(world);
+}
+
+static void who_waits_in_vain_is_told(void **state)
+{
+    (void)state;
+    struct world *world = world_of(1, 1000000);
+    struct world_node *node = &world->nodes[1];
+    struct wait wait;
+    struct error why;
+    world_write(world, 50);
+    node->pool_is_shut = true;
+    assert_true(call_for(node, &wait, &why));
+    world_go(world, 29000);
+    assert_false(wait.ended);
+    WORLD_UNTIL(world, 2000, wait.ended);
+    assert_false(wait.call.ok);
+    assert_non_null(strstr(wait.call.error.text, "in time"));
+    node->pool_is_shut = false;
+    world_go(world, 200);
+    world_free(world);
+}
+
 /* ---- fetching ---- */
 
 /* Node 3 is down while the others write and trim. */
@@ -308,6 +418,80 @@ static void what_was_installed_can_be_passed_on(void **state)
     }
     assert_true(world_start(world, 2));
     WORLD_UNTIL(world, 10000, world_has_caught_up(world, 2));
+    world_free(world);
+}
+
+/* What an operator asks for does not make it begin anew. */
+static void none_is_taken_for_a_call_while_one_is_fetched(void **state)
+{
+    (void)state;
+    struct world *world = world_with_one_behind();
+    struct world_node *leader = &world->nodes[world_leader(world)];
+    struct wait wait;
+    struct error why;
+    start_3(world);
+    WORLD_UNTIL(world, 5000, world->part_count > 1);
+    assert_false(call_for(leader, &wait, &why));
+    assert_non_null(strstr(why.text, "another node fetches"));
+    WORLD_UNTIL(world, 10000, world_has_caught_up(world, 3));
+    assert_true(call_for(&world->nodes[3], &wait, &why));
+    WORLD_UNTIL(world, 1000, wait.ended);
+    assert_true(wait.call.ok);
+    world_free(world);
+}
+
+static void progress_is_told(void **state)
+{
+    (void)state;
+    struct world *world = world_with_one_behind();
+    struct fetching_progress progress;
+    uint64_t last = 0;
+    size_t grew = 0;
+    uint64_t leader = world_leader(world);
+    start_3(world);
+    const struct core *core = &world->nodes[3].core;
+    assert_false(fetching_progress_get(core->fetching, &progress));
+    for (uint64_t end = world->now_ms + 10000; !world_has_caught_up(world, 3);) {
+        assert_true(world->now_ms < end);
+        world_step(world);
+        if (!fetching_progress_get(core->fetching, &progress)) {
+            continue;
+        }
+        assert_int_equal(progress.peer_id, leader);
+        assert_int_equal(progress.index, world_status(world, leader).snapshot_index);
+        assert_true(progress.bytes >= last && progress.bytes <= progress.total_bytes);
+        assert_true(!progress.is_installing || progress.bytes == progress.total_bytes);
+        grew += progress.bytes > last;
+        last = progress.bytes;
+    }
+    assert_true(grew >= 3);
+    WORLD_UNTIL(world, 1000, is_tidy(world, 3));
+    assert_false(fetching_progress_get(core->fetching, &progress));
+    assert_true(snapshots_taken_ms(core->snapshots) > 0);
+    world_free(world);
+}
+
+/* The leader's own disk has changed a file since it was listed. Its state shares those bytes: it
+ * stops, and another leader's state is fetched. */
+static void who_serves_notices_its_own_damage(void **state)
+{
+    (void)state;
+    struct world *world = world_with_one_behind();
+    struct world_node *leader = &world->nodes[world_leader(world)];
+    start_3(world);
+    WORLD_UNTIL(world, 5000, world->part_count > 0); /* the list */
+    char *directory =
+        data_directory_checkpoint_path(leader->core.directory, core_applied_index(&leader->core));
+    char path[512];
+    snprintf(path, sizeof path, "%s/records.000001", directory);
+    free(directory);
+    sim_disk_flip(leader->disk, path, 100, 1);
+    WORLD_UNTIL(world, 5000, leader->is_stopped);
+    assert_non_null(strstr(leader->error.text, "records.000001 is damaged"));
+    assert_int_equal(data_directory_generation(world->nodes[3].core.directory), 1);
+    world_crash(world, leader->id, SIM_LOSE_ALL);
+    WORLD_UNTIL(world, 20000, world_leader(world) != 0 && world_has_caught_up(world, 3));
+    WORLD_UNTIL(world, 1000, is_tidy(world, 3));
     world_free(world);
 }
 
@@ -620,11 +804,11 @@ static void audit_ended(struct audit *audit)
 /* Begins an audit whose work is kept out of the pool: the others go round it. */
 static struct pool_work *begin_audit(struct world_node *node)
 {
-    bool busy;
+    enum audit_refusal why;
     struct error error;
     struct audit *audit = memory_zalloc(sizeof *audit);
     audit->ended = audit_ended;
-    assert_true(audit_start(audit, &node->core, &busy, &error));
+    assert_true(audit_start(audit, &node->core, &why, &error));
     return node->works[--node->work_count];
 }
 
@@ -633,7 +817,7 @@ static void an_audit_is_waited_for(void **state)
     (void)state;
     struct world *world = world_with_one_behind();
     struct world_node *node = &world->nodes[3];
-    bool busy;
+    enum audit_refusal why;
     struct error error;
     start_3(world);
     WORLD_UNTIL(world, 10000, world->part_count > 3);
@@ -645,14 +829,43 @@ static void an_audit_is_waited_for(void **state)
     audit->run(audit);
     audit->done(audit);
     struct audit second = {.ended = audit_ended};
-    assert_false(audit_start(&second, &node->core, &busy, &error));
-    assert_true(busy);
+    assert_false(audit_start(&second, &node->core, &why, &error));
+    assert_int_equal(why, AUDIT_BUSY);
     assert_non_null(strstr(error.text, "replace its state"));
     WORLD_UNTIL(world, 5000, world_has_caught_up(world, 3));
     WORLD_UNTIL(world, 1000, is_tidy(world, 3));
     audit = begin_audit(node);
     audit->run(audit);
     audit->done(audit);
+    world_free(world);
+}
+
+static void stopped_audit_ended(struct audit *audit)
+{
+    assert_false(audit->ok);
+    assert_non_null(strstr(audit->error.text, "stop"));
+    free(audit);
+}
+
+/* A node that is to end does not wait until the whole state is read. */
+static void an_audit_is_told_to_stop(void **state)
+{
+    (void)state;
+    struct world *world = world_with_one_behind();
+    struct world_node *node = &world->nodes[1];
+    enum audit_refusal why;
+    struct error error;
+    struct pool_work *work = begin_audit(node);
+    ((struct audit *)work)->ended = stopped_audit_ended;
+    audits_stop(&node->core);
+    struct audit second = {.ended = audit_ended};
+    assert_false(audit_start(&second, &node->core, &why, &error));
+    assert_int_equal(why, AUDIT_GIVEN_UP);
+    assert_non_null(strstr(error.text, "stopping"));
+    assert_int_equal(node->core.audits, 1);
+    work->run(work);
+    work->done(work);
+    assert_int_equal(node->core.audits, 0);
     world_free(world);
 }
 
@@ -791,7 +1004,14 @@ int main(void)
         cmocka_unit_test(a_lost_log_is_refused),
         cmocka_unit_test(what_is_under_way_is_waited_for),
         cmocka_unit_test(it_stops_in_the_middle_of_a_snapshot),
+        cmocka_unit_test(one_is_taken_when_asked_for),
+        cmocka_unit_test(one_under_way_is_not_taken_for_an_answer),
+        cmocka_unit_test(calls_are_bounded_and_end_with_the_node),
+        cmocka_unit_test(who_waits_in_vain_is_told),
         cmocka_unit_test(who_is_far_behind_gets_the_state),
+        cmocka_unit_test(none_is_taken_for_a_call_while_one_is_fetched),
+        cmocka_unit_test(progress_is_told),
+        cmocka_unit_test(who_serves_notices_its_own_damage),
         cmocka_unit_test(what_was_installed_can_be_passed_on),
         cmocka_unit_test(the_log_goes_on_behind_what_is_fetched),
         cmocka_unit_test(a_log_that_is_too_large_is_held_no_longer),
@@ -807,6 +1027,7 @@ int main(void)
         cmocka_unit_test(who_catches_up_by_itself_drops_what_it_fetched),
         cmocka_unit_test(an_install_survives_a_power_cut_at_any_point),
         cmocka_unit_test(an_audit_is_waited_for),
+        cmocka_unit_test(an_audit_is_told_to_stop),
         cmocka_unit_test(what_is_staged_may_be_replaced),
         cmocka_unit_test(it_stops_in_the_middle_of_an_install),
         cmocka_unit_test(a_pool_that_refuses_is_asked_again),

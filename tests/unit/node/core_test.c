@@ -251,12 +251,13 @@ static void an_audit_that_the_pool_refuses_leaves_nothing(void **state)
     struct stage *stage = stage_new(1);
     struct error error = {""};
     struct audit audit;
-    bool busy;
+    enum audit_refusal why;
     memset(&audit, 0xa5, sizeof audit);
     audit.ended = audit_ended;
+    audit.at_index = 0;
     assert_true(core_start(&stage->core, &error));
-    assert_false(audit_start(&audit, &stage->core, &busy, &error));
-    assert_false(busy);
+    assert_false(audit_start(&audit, &stage->core, &why, &error));
+    assert_int_equal(why, AUDIT_FAILED);
     assert_int_equal(stage->core.audits, 0);
     stage_free(stage);
 }

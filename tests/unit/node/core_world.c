@@ -18,12 +18,16 @@ static uint64_t monotonic_ms(void *context)
 
 static int64_t wall_ms(void *context)
 {
-    return (int64_t)((struct world_node *)context)->world->now_ms + 1700000000000;
+    const struct world_node *node = context;
+    return WORLD_WALL_MS + (int64_t)node->world->now_ms + node->wall_off_ms;
 }
 
 static void fly(struct world *world, uint64_t from, uint64_t to, const struct peer_message *message)
 {
     assert_true(world->flight_count < WORLD_FLIGHT);
+    if (to > world->node_count) {
+        return; /* a member that is nowhere */
+    }
     struct flight *flight = &world->flights[world->flight_count++];
     *flight = (struct flight){from, to, peer_message_copy(message)};
     if (world->sees != NULL) {
@@ -102,8 +106,15 @@ static void quiet(void *context)
 
 struct world *world_new(size_t node_count)
 {
+    return world_new_with(node_count, node_count);
+}
+
+struct world *world_new_with(size_t founder_count, size_t node_count)
+{
     struct world *world = memory_zalloc(sizeof *world);
+    assert_true(founder_count <= node_count && node_count <= WORLD_NODES);
     world->node_count = node_count;
+    world->founder_count = founder_count;
     world->now_ms = 1000;
     for (uint64_t id = 1; id <= node_count; id++) {
         struct world_node *node = &world->nodes[id];
@@ -118,6 +129,11 @@ struct world *world_new(size_t node_count)
         node->incarnation = 70 + id;
         node->log = memory_zalloc(sizeof *node->log);
     }
+    struct buffer bootstrap = {0};
+    struct error error;
+    assert_true(replica_bootstrap_entry(world->members, founder_count, &bootstrap,
+                                        &world->cluster_id, &error));
+    buffer_free(&bootstrap);
     return world;
 }
 
@@ -143,18 +159,23 @@ bool world_start(struct world *world, uint64_t id)
         .warn = warn,
         .quiet = quiet,
     };
+    bool founds = id <= world->founder_count;
     const struct core_config config = {
         .id = id,
-        .address = world->addresses[id - 1],
+        .address = node->is_told_nothing ? NULL : world->addresses[id - 1],
         .members = world->members,
-        .member_count = world->node_count,
+        .member_count = founds && !node->is_told_nothing ? world->founder_count : 0,
+        .cluster_id = founds || node->is_told_nothing ? 0 : world->cluster_id,
         .data = node->data,
         .files = &node->files,
         .log_segment_bytes = 4096,
         .new_incarnation = node->incarnation,
+        .ledger_version_known = node->ledger_version_known,
         .seed = (uint32_t)(id * 7919 + world->now_ms),
         .snapshot_log_entries = world->snapshot_log_entries,
         .held_log_bytes = world->held_log_bytes,
+        .disk_reserve_bytes = world->disk_reserve_bytes,
+        .digest_interval = world->digest_interval,
         .replica_limits = {.trailing_entries = world->trailing_entries},
     };
     assert_false(node->is_up);
@@ -381,13 +402,13 @@ uint64_t world_leader(const struct world *world)
 
 struct write {
     struct proposal proposal;
+    enum ledger_verdict verdict;
     size_t *open;
 };
 
 static void write_result(struct proposal *proposal, const struct ledger_result *result)
 {
-    (void)proposal;
-    assert_int_equal(result->verdict, LEDGER_OK);
+    assert_int_equal(result->verdict, ((struct write *)proposal)->verdict);
 }
 
 static void write_applied(struct proposal *proposal)
@@ -403,13 +424,24 @@ static void write_failed(struct proposal *proposal, enum proposal_failure failur
     free(proposal);
 }
 
-static void propose(struct world *world, uint64_t leader, size_t *open)
+void world_propose(struct world *world, uint64_t leader, const struct ledger_command *command,
+                   enum ledger_verdict verdict, size_t *open)
 {
     static const struct proposal_ops ops = {
         .result = write_result, .applied = write_applied, .failed = write_failed};
+    struct write *write = memory_zalloc(sizeof *write);
+    *write = (struct write){.proposal = {.ops = &ops, .command_count = 1, .line_count = 1},
+                            .verdict = verdict,
+                            .open = open};
+    ledger_command_encode(&write->proposal.data, command);
+    (*open)++;
+    assert_true(core_propose(&world->nodes[leader].core, &write->proposal));
+}
+
+static void propose(struct world *world, uint64_t leader, size_t *open)
+{
     char sku[32];
     char request[32];
-    struct write *write = memory_zalloc(sizeof *write);
     uint64_t number = world->next_request++;
     snprintf(sku, sizeof sku, "sku-%d", (int)(number % 50));
     snprintf(request, sizeof request, "request-%d", (int)number);
@@ -420,11 +452,7 @@ static void propose(struct world *world, uint64_t leader, size_t *open)
         .warehouse = 1,
         .quantity = (int64_t)number,
     };
-    *write = (struct write){.proposal = {.ops = &ops, .command_count = 1, .line_count = 1},
-                            .open = open};
-    ledger_command_encode(&write->proposal.data, &command);
-    (*open)++;
-    assert_true(core_propose(&world->nodes[leader].core, &write->proposal));
+    world_propose(world, leader, &command, LEDGER_OK, open);
 }
 
 void world_write(struct world *world, size_t count)

@@ -16,10 +16,12 @@
 #include "sim_files.h"
 #include "sim_states.h"
 
-#define WORLD_NODES  5
-#define WORLD_WORKS  16
-#define WORLD_FLIGHT 65536
-#define WORLD_WARNS  64
+#define WORLD_NODES 5
+/* What a right wall clock shows when the world begins: Unix time. */
+#define WORLD_WALL_MS INT64_C(1700000000000)
+#define WORLD_WORKS   16
+#define WORLD_FLIGHT  65536
+#define WORLD_WARNS   64
 
 struct world;
 
@@ -35,12 +37,15 @@ struct world_node {
     char data[256];
     struct sim_states *states;
     uint64_t incarnation;
+    int64_t wall_off_ms;           /* how wrong its wall clock is */
+    uint16_t ledger_version_known; /* when it starts; 0: the default */
     struct log_queue *log;
     struct log_run run;
     struct pool_work *works[WORLD_WORKS];
     size_t work_count;
-    bool pool_is_shut; /* works wait */
-    bool pool_refuses; /* every other one */
+    bool pool_is_shut;    /* works wait */
+    bool pool_refuses;    /* every other one */
+    bool is_told_nothing; /* at its start: its directory says all */
     size_t refused;
     size_t quiets;
     struct error warnings[WORLD_WARNS];
@@ -56,6 +61,8 @@ struct flight {
 struct world {
     struct world_node nodes[WORLD_NODES + 1]; /* by id */
     size_t node_count;
+    size_t founder_count; /* the others join */
+    uint64_t cluster_id;
     struct replica_member members[WORLD_NODES];
     char addresses[WORLD_NODES][32];
     uint64_t now_ms;
@@ -74,10 +81,14 @@ struct world {
     /* Of nodes that start from now on. */
     uint64_t snapshot_log_entries;
     uint64_t held_log_bytes;
+    uint64_t digest_interval;
     uint32_t trailing_entries;
+    uint64_t disk_reserve_bytes;
 };
 
 struct world *world_new(size_t node_count);
+/* The first of them found the cluster, the others may join it. */
+struct world *world_new_with(size_t founder_count, size_t node_count);
 void world_free(struct world *world);
 
 /* False: it refuses, or its disk fails; why is in its `error`. */
@@ -104,6 +115,10 @@ void world_go(struct world *world, uint64_t ms);
 
 /* Who leads and may submit; 0: nobody. */
 uint64_t world_leader(const struct world *world);
+/* The leader is given the command; *open counts those that have not ended. Its verdict must be
+ * this one. */
+void world_propose(struct world *world, uint64_t leader, const struct ledger_command *command,
+                   enum ledger_verdict verdict, size_t *open);
 /* Writes so many commands through the leader, and waits until they are applied there. */
 void world_write(struct world *world, size_t count);
 /* The node has applied what the leader has, and its state is the same. */

@@ -39,6 +39,12 @@ static void test_defaults(void **state)
     assert_string_equal(options.members[2].address, "host-3:3");
     assert_int_equal(options.election_timeout_ms, 300);
     assert_int_equal(options.heartbeat_ms, 75);
+    assert_int_equal(options.snapshot_log_entries, 200000);
+    assert_int_equal(options.snapshot_log_bytes, 256 << 20);
+    assert_int_equal(options.held_log_bytes, 1 << 30);
+    assert_int_equal(options.log_segment_bytes, 64 << 20);
+    assert_int_equal(options.snapshot_rate_bytes, 64 << 20);
+    assert_int_equal(options.disk_reserve_bytes, DISK_RESERVE_BYTES);
     options_free(&options);
 }
 
@@ -84,8 +90,12 @@ static void refused(const char *words, const char *const *flags)
 static void test_refusals(void **state)
 {
     (void)state;
-    REFUSED("--id is needed", "--data", "/d");
-    REFUSED("--initial-cluster is needed", "--id", "1", "--data", "/d");
+    REFUSED("--data is needed", "--id", "1");
+    REFUSED("--id is needed with --initial-cluster", "--data", "/d", "--initial-cluster", "1=a:1");
+    REFUSED("not the id of a cluster", "--data", "/d", "--cluster-id", "12ab");
+    REFUSED("not the id of a cluster", "--data", "/d", "--cluster-id", "0000000000000000");
+    REFUSED("not the id of a cluster", "--data", "/d", "--cluster-id", "-000000000000001");
+    REFUSED("--peer-address: 0.0.0.0:1 is nowhere", "--data", "/d", "--peer-address", "0.0.0.0:1");
     REFUSED("unknown option --speed", GOOD, "--speed", "9");
     REFUSED("--heartbeat-ms needs a value", GOOD, "--heartbeat-ms");
     REFUSED("unexpected argument 'x'", GOOD, "x");
@@ -93,6 +103,12 @@ static void test_refusals(void **state)
     REFUSED("not a number", GOOD, "--election-timeout-ms", "-5");
     REFUSED("not a number", GOOD, "--election-timeout-ms", "5 s");
     REFUSED("at most a quarter", GOOD, "--heartbeat-ms", "76");
+    REFUSED("not a number from 1 to 1000000", GOOD, "--snapshot-log-entries", "0");
+    REFUSED("not a number from 65536", GOOD, "--snapshot-log-bytes", "65535");
+    REFUSED("not a number from 65536 to 268435456", GOOD, "--log-segment-bytes", "1G");
+    REFUSED("must be at least --snapshot-log-bytes 268435456", GOOD, "--held-log-bytes", "65536");
+    REFUSED("is too slow: at least 1048576", GOOD, "--snapshot-rate", "1048575");
+    REFUSED("--disk-reserve: '1G' is not a number", GOOD, "--disk-reserve", "1G");
     REFUSED("is not debug", GOOD, "--log-level", "loud");
     REFUSED("--client-address", GOOD, "--client-address", "nowhere");
     REFUSED("--advertise-peer", GOOD, "--advertise-peer", "10.0.0.1:5");
@@ -113,6 +129,38 @@ static void test_refusals(void **state)
     REFUSED("--advertise-client: [::]:7070 is nowhere", GOOD, "--advertise-client", "[::]:7070");
     REFUSED("node 1: 0.0.0.0:1 is nowhere", "--id", "1", "--data", "/d", "--initial-cluster",
             "1=0.0.0.0:1");
+}
+
+static void test_what_the_directory_knows_may_be_left_out(void **state)
+{
+    (void)state;
+    struct node_options options;
+    struct error error;
+    const char *const bare[] = {"--data", "/d", NULL};
+    assert_int_equal(run(&options, &error, bare), OPTIONS_RUN);
+    assert_int_equal(options.id, 0);
+    assert_int_equal(options.cluster_id, 0);
+    assert_int_equal(options.member_count, 0);
+    assert_null(options.peer_address);
+    assert_null(options.advertise_peer);
+    options_free(&options);
+
+    const char *const joins[] = {
+        "--data",         "/d",      "--id", "4", "--cluster-id", "00c0ffee00c0ffee",
+        "--peer-address", "n4:7071", NULL};
+    assert_int_equal(run(&options, &error, joins), OPTIONS_RUN);
+    assert_int_equal(options.id, 4);
+    assert_true(options.cluster_id == UINT64_C(0xc0ffee00c0ffee));
+    assert_string_equal(options.peer_address, "n4:7071");
+    assert_string_equal(options.advertise_peer, "n4:7071");
+    options_free(&options);
+
+    const char *const behind[] = {
+        "--data", "/d", "--peer-address", "0.0.0.0:7071", "--advertise-peer", "n4:7071", NULL};
+    assert_int_equal(run(&options, &error, behind), OPTIONS_RUN);
+    assert_string_equal(options.peer_address, "0.0.0.0:7071");
+    assert_string_equal(options.advertise_peer, "n4:7071");
+    options_free(&options);
 }
 
 static bool doubted(const char *const *flags)
@@ -143,6 +191,23 @@ static void test_an_address_that_leads_others_to_themselves_is_doubted(void **st
                          "10.0.0.1:7070"));
 }
 
+static void test_snapshots(void **state)
+{
+    (void)state;
+    struct node_options options;
+    struct error error;
+    assert_int_equal(RUN(&options, &error, GOOD, "--snapshot-log-entries=7",
+                         "--snapshot-log-bytes=65536", "--held-log-bytes=65536",
+                         "--log-segment-bytes=131072", "--snapshot-rate=0"),
+                     OPTIONS_RUN);
+    assert_int_equal(options.snapshot_log_entries, 7);
+    assert_int_equal(options.snapshot_log_bytes, 65536);
+    assert_int_equal(options.held_log_bytes, 65536);
+    assert_int_equal(options.log_segment_bytes, 131072);
+    assert_int_equal(options.snapshot_rate_bytes, 0);
+    options_free(&options);
+}
+
 static void test_help_and_version_come_first(void **state)
 {
     (void)state;
@@ -158,7 +223,9 @@ int main(void)
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_precedence),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_what_the_directory_knows_may_be_left_out),
         cmocka_unit_test(test_an_address_that_leads_others_to_themselves_is_doubted),
+        cmocka_unit_test(test_snapshots),
         cmocka_unit_test(test_help_and_version_come_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -54,6 +54,8 @@ static void assert_ended(const struct call *call, int end)
 
 static bool taking;
 static uint64_t last_index;
+static int64_t credit_ms; /* of the next stamps */
+static int64_t last_credit_ms;
 
 static bool can_submit(void *context)
 {
@@ -64,14 +66,18 @@ static bool can_submit(void *context)
 static void stamp(void *context, struct ledger_entry_header *header)
 {
     (void)context;
+    header->ledger_version = LEDGER_VERSION_FIRST;
     header->time_ms = 1;
+    header->outage_credit_ms = credit_ms;
 }
 
 static bool submit(void *context, struct entry *entry, uint64_t *index, uint64_t *term,
                    struct error *error)
 {
     (void)context;
-    (void)error;
+    struct ledger_entry_reader reader;
+    assert_true(ledger_entry_open(&reader, entry->data, error));
+    last_credit_ms = reader.header.outage_credit_ms;
     *index = ++last_index;
     *term = 1;
     entry_release(entry);
@@ -208,6 +214,15 @@ static void a_command_that_was_cancelled_in_time_is_not_submitted(void **state)
     flush(proposer);
     assert_int_equal(last_index, 0);
     assert_ended(&waiting, PROPOSAL_CANCELLED);
+    /* But a stamp that credits holds must not be lost: the next one does not credit that again. */
+    commands_with(proposer, &waiting);
+    waiting.proposal.cancelled = true;
+    credit_ms = 7;
+    flush(proposer);
+    credit_ms = 0;
+    assert_int_equal(last_index, 1);
+    assert_int_equal(last_credit_ms, 7);
+    proposer_applied(proposer, 1, 1);
     proposer_free(proposer);
 }
 

@@ -37,6 +37,26 @@ static void the_first_registration_of_a_node_counts_until_it_is_applied(void **s
     /* The state knows better. */
     assert_int_equal(registrations_find(&registrations, 1, 3), 0);
     assert_int_equal(registrations_find(&registrations, 2, 3), 22);
+    registrations_free(&registrations);
+    assert_int_equal(registrations_find(&registrations, 2, 3), 0);
+}
+
+static void what_was_replaced_does_not_count(void **state)
+{
+    (void)state;
+    struct registrations registrations = {0};
+    note(&registrations, 3, 1, 11);
+    note(&registrations, 4, 2, 22);
+    note(&registrations, 6, 3, 33);
+    registrations_cut(&registrations, 7);
+    assert_int_equal(registrations.count, 3);
+    registrations_cut(&registrations, 4);
+    assert_int_equal(registrations_find(&registrations, 1, 0), 11);
+    assert_int_equal(registrations_find(&registrations, 2, 0), 0);
+    note(&registrations, 4, 2, 99);
+    assert_int_equal(registrations_find(&registrations, 2, 0), 99);
+    registrations_cut(&registrations, 0);
+    assert_int_equal(registrations.count, 0);
 }
 
 static void what_is_no_entry_is_left_out(void **state)
@@ -45,10 +65,14 @@ static void what_is_no_entry_is_left_out(void **state)
     struct registrations registrations = {0};
     struct ledger_command_lines lines = {0};
     registrations_note(&registrations, 1, BYTES_LITERAL("nonsense"), &lines);
-    for (uint64_t id = 1; id <= LIMIT_NODES + 3; id++) {
-        note(&registrations, id, id, id);
+    assert_int_equal(registrations.count, 0);
+    for (uint64_t id = 1; id <= 10 * LIMIT_NODES; id++) { /* of members who came and went */
+        note(&registrations, id, id, id + 1000);
     }
-    assert_int_equal(registrations.count, LIMIT_NODES);
+    for (uint64_t id = 1; id <= 10 * LIMIT_NODES; id++) {
+        assert_int_equal(registrations_find(&registrations, id, 0), id + 1000);
+    }
+    registrations_free(&registrations);
     ledger_command_lines_free(&lines);
 }
 
@@ -56,6 +80,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_registration_of_a_node_counts_until_it_is_applied),
+        cmocka_unit_test(what_was_replaced_does_not_count),
         cmocka_unit_test(what_is_no_entry_is_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

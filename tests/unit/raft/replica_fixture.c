@@ -245,7 +245,8 @@ bool fixture_start(struct fixture *fixture, uint64_t id, size_t member_count)
         .id = id,
         .address = addresses[id - 1],
         .members = members,
-        .member_count = member_count,
+        .member_count = fixture->joins ? 0 : member_count,
+        .cluster_id = fixture->joins ? replica_cluster_id(fixture_configuration(member_count)) : 0,
         .seed = fixture->seed != 0 ? fixture->seed : (uint32_t)(77 * id),
         .limits = fixture->limits,
     };

@@ -48,6 +48,7 @@ struct fixture {
     struct error error;
     uint64_t now_ms;
     struct replica_limits limits; /* set before the start; 0: the defaults */
+    bool joins;                   /* the cluster of the members that fixture_start is given */
     uint32_t seed;                /* 0: one for each member */
 
     /* The disk. */

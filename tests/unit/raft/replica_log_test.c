@@ -253,13 +253,27 @@ static void change_on_disk(struct fixture *fixture)
     fixture->term = 1;
 }
 
-/* The owner has applied the change in an earlier life: libraft must hear of it all the same. */
-static void configurations_are_fed_behind_starts_commit_index(void **state)
+/* The owner has applied the change in an earlier life: libraft knows from START. */
+static void what_is_applied_is_committed_for_libraft(void **state)
 {
     (void)state;
     struct fixture *fixture = fixture_new();
     change_on_disk(fixture);
     fixture->applied_index = 4;
+    assert_true(fixture_start(fixture, 1, 3));
+    assert_int_equal(raft_commit_index(&fixture->replica->raft), 4);
+    assert_int_equal(fixture->replica->change_count, 0);
+    assert_int_equal(fixture->replica->raft.configuration_uncommitted_index, 0);
+    assert_int_equal(fixture->replica->raft.configuration_committed_index, 3);
+    fixture_free(fixture);
+}
+
+static void configurations_are_fed_behind_starts_commit_index(void **state)
+{
+    (void)state;
+    struct fixture *fixture = fixture_new();
+    change_on_disk(fixture);
+    fixture->applied_index = 2;
     assert_true(fixture_start(fixture, 1, 3));
     assert_int_equal(fixture->replica->raft.configuration_uncommitted_index, 3);
     assert_true(fixture_receive(fixture, 2, fixture_append(1, 4, 1, 4)));
@@ -387,6 +401,7 @@ int main(void)
         cmocka_unit_test(a_commit_is_settled_before_the_next_change),
         cmocka_unit_test(a_change_settles_the_one_before),
         cmocka_unit_test(a_change_behind_another_log_settles_nothing),
+        cmocka_unit_test(what_is_applied_is_committed_for_libraft),
         cmocka_unit_test(configurations_are_fed_behind_starts_commit_index),
         cmocka_unit_test(configurations_do_not_wait_for_apply),
         cmocka_unit_test(a_leader_applies_what_is_durable_here),

@@ -504,8 +504,12 @@ static void an_answer_tells_a_follower_what_is_committed(void **state)
     (void)state;
     struct fixture *fixture = fixture_new();
     follow_with_entry(fixture);
+    size_t results = fixture_sent_count(fixture, 2, PEER_APPEND_ENTRIES_RESULT);
     hear_index(fixture, 2, 2);
     assert_int_equal(fixture->applied_index, 2);
+    /* libraft knows it, too, and nobody hears what it says to that. */
+    assert_int_equal(raft_commit_index(&fixture->replica->raft), 2);
+    assert_int_equal(fixture_sent_count(fixture, 2, PEER_APPEND_ENTRIES_RESULT), results);
     hear_index(fixture, 2, 1); /* an older one */
     assert_int_equal(commit_index(fixture), 2);
     struct peer_message append = fixture_append(4, 2, 4, 2);

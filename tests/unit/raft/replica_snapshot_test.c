@@ -145,7 +145,8 @@ static void snapshots_that_contradict_the_log_are_refused(void **state)
     start_is_refused(fixture, "begins at entry 2");
 }
 
-/* The change at 95 is the snapshot's, the one at 110 is not: it may still be taken back. */
+/* The change at 95 is the snapshot's, the one at 110 is not: it may still be taken back, unless it
+ * is applied, which makes a snapshot of what the start finds. */
 static void the_cursor_of_rule_8_starts_at_the_snapshot(void **state)
 {
     (void)state;
@@ -160,8 +161,9 @@ static void the_cursor_of_rule_8_starts_at_the_snapshot(void **state)
     fixture->snapshot.configuration = bytes_of(members, four.len);
     entry_release(fixture->log[110]);
     fixture->log[110] = entry_new_copy(110, 3, ENTRY_CHANGE, fixture_configuration(5));
-    fixture->applied_index = 115; /* however far the owner is */
+    fixture->applied_index = 109;
     assert_true(fixture_start(fixture, 1, 3));
+    assert_int_equal(fixture->replica->snapshot.index, 109);
     assert_int_equal(fixture->replica->change_count, 1);
     assert_int_equal(fixture->replica->raft.configuration_committed_index, 95);
     assert_int_equal(fixture->replica->raft.configuration_uncommitted_index, 110);
@@ -303,21 +305,24 @@ static void a_snapshot_has_the_members_of_its_index(void **state)
     fixture_free(fixture);
 }
 
-/* The owner has applied it in an earlier life; libraft does not know yet that it is committed. */
-static void what_libraft_does_not_know_to_be_committed_is_no_snapshot(void **state)
+/* Else a leader could not give it to a follower without which nothing is committed any more. */
+static void what_a_start_finds_applied_is_a_snapshot(void **state)
 {
     (void)state;
     struct fixture *fixture = fixture_new();
     fixture_found(fixture, 3);
     fixture_disk_append(fixture, 1, ENTRY_CHANGE, fixture_configuration(4));
     fixture->term = 1;
+    fixture_disk_append(fixture, 1, ENTRY_COMMAND, BYTES_LITERAL("x"));
     fixture->applied_index = 2;
     assert_true(fixture_start(fixture, 1, 3));
-    assert_false(replica_can_snapshot(fixture->replica));
-    assert_true(fixture_receive(fixture, 2, fixture_append(1, 2, 1, 2)));
-    assert_true(replica_can_snapshot(fixture->replica));
-    take(fixture, 2);
+    assert_int_equal(fixture->replica->snapshot.index, 2);
+    assert_int_equal(fixture->replica->first_index, 1);
     assert_int_equal(fixture->replica->raft.configuration_committed_index, 2);
+    assert_false(replica_can_snapshot(fixture->replica)); /* nothing is behind it */
+    assert_true(fixture_receive(fixture, 2, fixture_append(1, 3, 1, 3)));
+    assert_true(replica_can_snapshot(fixture->replica));
+    take(fixture, 3);
     fixture_free(fixture);
 }
 
@@ -482,7 +487,7 @@ int main(void)
         cmocka_unit_test(a_short_log_is_not_trimmed),
         cmocka_unit_test(trailing_entries_are_twice_what_libraft_sends_ahead),
         cmocka_unit_test(a_snapshot_has_the_members_of_its_index),
-        cmocka_unit_test(what_libraft_does_not_know_to_be_committed_is_no_snapshot),
+        cmocka_unit_test(what_a_start_finds_applied_is_a_snapshot),
         cmocka_unit_test(a_log_that_cannot_be_read_is_final),
         cmocka_unit_test(a_follower_that_lacks_more_is_sent_a_descriptor),
         cmocka_unit_test(without_a_checkpoint_nothing_is_offered),

@@ -1,6 +1,6 @@
 /*
- * replica_start_test.c - starting from a disk, sound or not (rules 0 and 11), how libraft is set up
- * (rule 1), and that every failure is final (rule 2).
+ * replica_start_test.c - starting from a disk, sound or not, or with nothing (rules 0 and 11), how
+ * libraft is set up (rule 1), and that every failure is final (rule 2).
  */
 #include "replica_fixture.h"
 
@@ -64,6 +64,107 @@ static void damaged_disks_are_refused(void **state)
     fixture_disk_append(fixture, 1, ENTRY_COMMAND, BYTES_LITERAL("x"));
     fixture->term = 1;
     start_is_refused(fixture, "founded by other members");
+}
+
+/* ---- a node that joins ---- */
+
+static struct fixture *joining(void)
+{
+    struct fixture *fixture = fixture_new();
+    fixture->joins = true;
+    assert_true(fixture_start(fixture, 4, 3 + 1));
+    fixture_forget(fixture);
+    return fixture;
+}
+
+static void a_node_that_joins_has_nothing_and_stands_for_nothing(void **state)
+{
+    (void)state;
+    struct fixture *fixture = joining();
+    struct replica_member members[LIMIT_NODES];
+    assert_int_equal(fixture->log_last, 0);
+    assert_int_equal(replica_members(fixture->replica, members, LIMIT_NODES), 0);
+    assert_int_equal(replica_members_index(fixture->replica), 0);
+    assert_int_equal(replica_committed_members_index(fixture->replica), 0);
+    assert_false(replica_is_committed_member(fixture->replica, 4));
+    assert_false(replica_can_snapshot(fixture->replica));
+    for (int i = 0; i < 50; i++) {
+        assert_true(fixture_tick(fixture));
+    }
+    assert_int_equal(fixture->sent_count, 0);
+    assert_int_equal(fixture->term, 1);
+    /* It begins again with what it has stored: a term. */
+    uint64_t term = fixture->term;
+    fixture_free(fixture);
+    fixture = fixture_new();
+    fixture->joins = true;
+    fixture->term = term + 7;
+    assert_true(fixture_start(fixture, 4, 4));
+    assert_int_equal(fixture->term, term + 7);
+    fixture_free(fixture);
+}
+
+static void entry_1_must_be_the_clusters(void **state)
+{
+    (void)state;
+    struct fixture *fixture = joining();
+    uint64_t version = replica_members_version(fixture->replica);
+    struct replica_status status;
+    const struct bytes others[] = {fixture_configuration(3), BYTES_LITERAL("no members")};
+    for (size_t i = 0; i < 2; i++) {
+        struct peer_message append = fixture_append(2, 0, 0, 1);
+        fixture_append_entry(&append, 1, ENTRY_CHANGE, others[i]);
+        assert_true(fixture_receive(fixture, 1, append));
+    }
+    struct peer_message append = fixture_append(2, 0, 0, 1);
+    fixture_append_entry(&append, 2, ENTRY_CHANGE, fixture_configuration(4)); /* not term 1 */
+    assert_true(fixture_receive(fixture, 1, append));
+    append = fixture_append(2, 0, 0, 1);
+    fixture_append_entry(&append, 1, ENTRY_COMMAND, fixture_configuration(4));
+    assert_true(fixture_receive(fixture, 1, append));
+    replica_status_get(fixture->replica, &status);
+    assert_int_equal(status.refused_count, 4);
+    assert_int_equal(fixture->log_last, 0);
+    assert_int_equal(replica_members_version(fixture->replica), version);
+
+    append = fixture_append(2, 0, 0, 1);
+    fixture_append_entry(&append, 1, ENTRY_CHANGE, fixture_configuration(4));
+    fixture_append_entry(&append, 2, ENTRY_COMMAND, BYTES_LITERAL("x"));
+    assert_true(fixture_receive(fixture, 1, append));
+    assert_int_equal(fixture->log_last, 2);
+    assert_int_equal(fixture->leader_id, 1);
+    assert_int_equal(replica_members_index(fixture->replica), 1);
+    assert_true(replica_members_version(fixture->replica) != version);
+    assert_true(fixture_sync_all(fixture));
+    assert_int_equal(fixture->applied_index, 1);
+    assert_int_equal(replica_committed_members_index(fixture->replica), 1);
+    assert_true(replica_is_committed_member(fixture->replica, 4));
+    fixture_free(fixture);
+}
+
+/* A change behind entry 1 that is undone leaves the founders, though nobody has said yet that entry
+ * 1 is committed. */
+static void a_change_behind_entry_1_can_be_undone(void **state)
+{
+    (void)state;
+    struct fixture *fixture = joining();
+    struct replica_member members[LIMIT_NODES];
+    struct peer_message append = fixture_append(2, 0, 0, 0);
+    fixture_append_entry(&append, 1, ENTRY_CHANGE, fixture_configuration(4));
+    fixture_append_entry(&append, 2, ENTRY_CHANGE, fixture_configuration(5));
+    assert_true(fixture_receive(fixture, 1, append));
+    assert_int_equal(replica_members(fixture->replica, members, LIMIT_NODES), 5);
+    assert_int_equal(replica_members_index(fixture->replica), 2);
+    assert_int_equal(replica_committed_members_index(fixture->replica), 1);
+    assert_true(fixture_sync_all(fixture));
+    append = fixture_append(3, 1, 1, 1);
+    fixture_append_entry(&append, 3, ENTRY_COMMAND, BYTES_LITERAL("x"));
+    uint64_t version = replica_members_version(fixture->replica);
+    assert_true(fixture_receive(fixture, 2, append));
+    assert_int_equal(replica_members(fixture->replica, members, LIMIT_NODES), 4);
+    assert_int_equal(replica_members_index(fixture->replica), 1);
+    assert_true(replica_members_version(fixture->replica) != version);
+    fixture_free(fixture);
 }
 
 /* ---- rule 1 ---- */
@@ -256,6 +357,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(damaged_disks_are_refused),
+        cmocka_unit_test(a_node_that_joins_has_nothing_and_stands_for_nothing),
+        cmocka_unit_test(entry_1_must_be_the_clusters),
+        cmocka_unit_test(a_change_behind_entry_1_can_be_undone),
         cmocka_unit_test(libraft_is_set_up_as_the_rules_say),
         cmocka_unit_test(the_clock_must_not_go_back),
         cmocka_unit_test(a_callback_must_not_call_back),

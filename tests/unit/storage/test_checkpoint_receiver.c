@@ -73,6 +73,33 @@ static void settle_source(struct carrying *carrying)
     assert_true(carrying->files.sync_directory(carrying->disk, FROM, &error));
 }
 
+/* A large file is synced while it comes, so that the last sync is none of all of it. */
+static void test_a_large_file_is_synced_on_its_way(void **state)
+{
+    (void)state;
+    enum { LEN = 3 * CHECKPOINT_SYNC_BYTES + 1000 };
+    struct carrying carrying = {.disk = sim_disk_new(1)};
+    carrying.files = sim_disk_files(carrying.disk);
+    struct error error;
+    enum checkpoint_taken taken;
+    uint8_t *content = memory_zalloc(LEN);
+    assert_true(carrying.files.make_directory(carrying.disk, FROM, &error));
+    sim_disk_set_content(carrying.disk, FROM "/000001.sst", bytes_of(content, LEN));
+    free(content);
+    settle_source(&carrying);
+    connect(&carrying);
+    uint64_t before = sim_disk_count(carrying.disk, SIM_SYNC);
+    checkpoint_carry(carrying.reader, carrying.receiver, LIMIT_CHECKPOINT_PART_BYTES,
+                     LEN / LIMIT_CHECKPOINT_PART_BYTES, &taken);
+    assert_int_equal(sim_disk_count(carrying.disk, SIM_SYNC) - before, 3);
+    checkpoint_carry(carrying.reader, carrying.receiver, LIMIT_CHECKPOINT_PART_BYTES, 0, &taken);
+    assert_int_equal(taken, CHECKPOINT_TAKEN);
+    assert_int_equal(sim_disk_count(carrying.disk, SIM_SYNC) - before, 4);
+    expect_arrived(&carrying);
+    disconnect(&carrying);
+    sim_disk_free(carrying.disk);
+}
+
 static void test_ranges_of_any_size(void **state)
 {
     (void)state;
@@ -392,10 +419,15 @@ static void test_a_state_arrives(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ranges_of_any_size),       cmocka_unit_test(test_only_empty_files),
-        cmocka_unit_test(test_lost_connections),         cmocka_unit_test(test_wrong_bytes),
-        cmocka_unit_test(test_what_is_there_is_checked), cmocka_unit_test(test_failing_disk),
-        cmocka_unit_test(test_power_cut_at_every_step),  cmocka_unit_test(test_a_state_arrives),
+        cmocka_unit_test(test_ranges_of_any_size),
+        cmocka_unit_test(test_only_empty_files),
+        cmocka_unit_test(test_lost_connections),
+        cmocka_unit_test(test_wrong_bytes),
+        cmocka_unit_test(test_what_is_there_is_checked),
+        cmocka_unit_test(test_failing_disk),
+        cmocka_unit_test(test_power_cut_at_every_step),
+        cmocka_unit_test(test_a_state_arrives),
+        cmocka_unit_test(test_a_large_file_is_synced_on_its_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

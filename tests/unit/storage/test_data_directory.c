@@ -103,6 +103,36 @@ static void test_strangers_are_refused(void **state)
     sim_disk_free(disk);
 }
 
+/* Somebody else's files are no place to begin in, and nothing is made beside them. */
+static void test_foreign_files_are_left_alone(void **state)
+{
+    (void)state;
+    struct sim_disk *disk = sim_disk_new(1);
+    struct file_system files = sim_disk_files(disk);
+    struct data_directory_options options = options_of(&files);
+    struct error error = {""};
+    assert_true(files.make_directory(files.context, "/data", &error));
+    struct file *file = files.open(files.context, "/data/letter.txt", true, &error);
+    assert_non_null(file);
+    files.close(file);
+    must_refuse(&options, "letter.txt");
+    assert_false(sim_disk_exists(disk, "/data/lock"));
+    assert_false(sim_disk_exists(disk, MANIFEST));
+    assert_true(files.remove(files.context, "/data/letter.txt", &error));
+    /* What an earlier start left before it made a manifest, and a file system's own, are no
+     * obstacle; nor is anything beside a manifest. */
+    assert_true(files.make_directory(files.context, "/data/lost+found", &error));
+    file = files.open(files.context, "/data/manifest.new", true, &error);
+    assert_non_null(file);
+    files.close(file);
+    data_directory_close(must_open(&options));
+    file = files.open(files.context, "/data/letter.txt", true, &error);
+    assert_non_null(file);
+    files.close(file);
+    data_directory_close(must_open(&options));
+    sim_disk_free(disk);
+}
+
 static void test_missing_manifest(void **state)
 {
     (void)state;
@@ -382,6 +412,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_new_then_opened_again),
         cmocka_unit_test(test_strangers_are_refused),
+        cmocka_unit_test(test_foreign_files_are_left_alone),
         cmocka_unit_test(test_missing_manifest),
         cmocka_unit_test(test_missing_parent),
         cmocka_unit_test(test_other_generations_are_removed),

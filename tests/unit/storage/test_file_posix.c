@@ -173,7 +173,9 @@ static void test_no_space(void **state)
     struct file *file = files->open(NULL, "/dev/full", false, &error);
     assert_non_null(file);
     assert_false(files->write(file, 0, "x", 1, &error));
-    assert_string_equal(error.text, "/dev/full: can't write to it: No space left on device");
+    assert_string_equal(
+        error.text,
+        "/dev/full: can't write to it at offset 0: No space left on device; " ADVICE_DISK_FULL);
     files->close(file);
 }
 

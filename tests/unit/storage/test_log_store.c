@@ -355,7 +355,7 @@ static bool first_of_plan(void *context, const struct log_record *record, struct
     if (record->index == found->first) {
         found->term = record->term;
     }
-    found->count++;
+    found->count = record->index; /* the last one: none that was replaced stands behind it */
     return true;
 }
 

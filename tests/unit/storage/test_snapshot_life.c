@@ -97,32 +97,8 @@ static bool open_all(struct life *life, log_store_visit visit, void *context, st
     return life->log != NULL;
 }
 
-/* Terms and lengths of what the log shows. */
-struct shown {
-    uint64_t first;
-    uint64_t count;
-    struct {
-        uint64_t term;
-        size_t len;
-    } entries[4096];
-};
-
-static bool show(void *context, const struct log_record *record, struct error *error)
-{
-    struct shown *shown = context;
-    (void)error;
-    if (shown->count == 0) {
-        shown->first = record->index;
-    }
-    assert_int_equal(record->index, shown->first + shown->count);
-    fixture_check(record, record->index, record->term, record->data.len);
-    shown->entries[shown->count].term = record->term;
-    shown->entries[shown->count++].len = record->data.len;
-    return true;
-}
-
 /* What was under way has happened, or it has not: the model follows. */
-static void settle_plan(struct life *life, const struct shown *shown)
+static void settle_plan(struct life *life, const struct visited *shown)
 {
     struct snapshot snapshot;
     data_directory_snapshot(life->directory, &snapshot);
@@ -164,13 +140,14 @@ static void expect_state(struct life *life)
 
 static void must_open(struct life *life)
 {
-    static struct shown shown_log;
-    struct shown *shown = &shown_log;
+    static struct visited shown_log;
+    struct visited *shown = &shown_log;
     struct error error = {""};
     shown->count = 0;
-    if (!open_all(life, show, shown, &error)) {
+    if (!open_all(life, fixture_visit, shown, &error)) {
         fail_msg("%s", error.text);
     }
+    fixture_settle(shown, life->log);
     settle_plan(life, shown);
     struct snapshot snapshot;
     data_directory_snapshot(life->directory, &snapshot);
@@ -323,7 +300,7 @@ static void check_reads(struct life *life)
 /* What was done counts now, as after an open. */
 static void acknowledge(struct life *life)
 {
-    static struct shown done;
+    static struct visited done;
     done.first = life->plan.index;
     done.count = life->plan.what == PLAN_APPEND ? 1 : 0;
     done.entries[0].term = life->plan.term;

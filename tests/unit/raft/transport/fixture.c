@@ -82,6 +82,20 @@ static void on_refused(void *context, uint64_t peer_id, const char *reason)
     close_in(node, CLOSE_IN_REFUSED);
 }
 
+static uint64_t on_removed_at(void *context, uint64_t peer_id)
+{
+    const struct node *node = context;
+    assert_false(node->closing);
+    return peer_id <= NODES ? node->removed_index[peer_id] : 0;
+}
+
+static void on_told_removed(void *context, uint64_t peer_id, uint64_t removed_index)
+{
+    struct node *node = context;
+    assert_false(node->closing);
+    node->told_removed[peer_id] = removed_index;
+}
+
 static void on_turned_away(void *context, const char *who, const char *reason)
 {
     struct node *node = context;
@@ -198,6 +212,7 @@ struct transport_config node_config(struct fixture *fixture, uint64_t id)
         .incarnation = INCARNATION(id),
         .listen_address = fixture->address[id],
         .client_address = client_address_of(id),
+        .peer_address = fixture->address[id],
         .members = fixture->members,
         .member_count = fixture->member_count,
     };
@@ -214,6 +229,8 @@ struct node *node_open_with(struct fixture *fixture, uint64_t id,
         .connected = on_connected,
         .disconnected = on_disconnected,
         .admit = on_admit,
+        .removed_at = on_removed_at,
+        .told_removed = on_told_removed,
         .refused = on_refused,
         .turned_away = on_turned_away,
     };

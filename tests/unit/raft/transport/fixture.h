@@ -42,7 +42,9 @@ struct node {
     size_t turned_away;
     char who[600]; /* of the last turned_away */
     char why[600];
-    uint64_t forbidden_incarnation; /* admit says no to this one */
+    uint64_t forbidden_incarnation;    /* admit says no to this one */
+    uint64_t removed_index[NODES + 1]; /* what removed_at says of this peer */
+    uint64_t told_removed[NODES + 1];  /* as this peer said */
     struct received *received;
     size_t received_count;
     size_t received_capacity;

@@ -133,6 +133,7 @@ static struct peer_message append(size_t count, uint64_t prev_index)
     message.append_entries.prev_log_term = 3;
     message.append_entries.leader_commit = 41;
     message.append_entries.clock = (struct peer_clock){UINT64_MAX, 12, 13};
+    message.append_entries.ledger_time_ms = LIMIT_TIME_MS;
     message.append_entries.entries = memory_alloc(count * sizeof *message.append_entries.entries);
     message.append_entries.entry_count = count;
     for (size_t i = 0; i < count; i++) {
@@ -162,7 +163,8 @@ static struct hello some_hello(void)
                           .incarnation = UINT64_MAX,
                           .session = 77,
                           .connection = 5,
-                          .client_address = "[2001:db8::7]:8000"};
+                          .client_address = "[2001:db8::7]:8000",
+                          .peer_address = "seven:7000"};
 }
 
 /* ---- round trips ---- */
@@ -252,6 +254,44 @@ static void snapshots_come_back(void **state)
     peer_message_free(&offer);
 }
 
+static void pings_and_pongs_come_back(void **state)
+{
+    (void)state;
+    struct peer_message out;
+    struct peer_message ping = {.type = PEER_PING, .ping = {.clock_ms = UINT64_MAX}};
+    round_trip(&ping, &out);
+    assert_int_equal(out.ping.clock_ms, UINT64_MAX);
+    struct peer_message pong = {
+        .type = PEER_PONG,
+        .pong = {.echo_ms = UINT64_MAX - 1, .wall_ms = 5, .ledger_version_known = UINT32_MAX}};
+    round_trip(&pong, &out);
+    assert_int_equal(out.pong.echo_ms, UINT64_MAX - 1);
+    assert_int_equal(out.pong.wall_ms, 5);
+    assert_int_equal(out.pong.ledger_version_known, UINT32_MAX);
+    /* A clock that shows nonsense is as wrong as can be, and no reason to part. */
+    pong.pong.wall_ms = INT64_MIN;
+    round_trip(&pong, &out);
+    assert_int_equal(out.pong.wall_ms, 0);
+    pong.pong.wall_ms = INT64_MAX;
+    round_trip(&pong, &out);
+    assert_int_equal(out.pong.wall_ms, LIMIT_TIME_MS);
+}
+
+static void ledger_times_outside_all_times_are_refused(void **state)
+{
+    (void)state;
+    Holdfast__Peer__V1__Clock clock = HOLDFAST__PEER__V1__CLOCK__INIT;
+    Holdfast__Peer__V1__AppendEntries append = HOLDFAST__PEER__V1__APPEND_ENTRIES__INIT;
+    append.clock = &clock;
+    append.ledger_time_ms = -1;
+    Header header = HOLDFAST__PEER__V1__HEADER__INIT;
+    header.body_case = HOLDFAST__PEER__V1__HEADER__BODY_APPEND_ENTRIES;
+    header.append_entries = &append;
+    refused(forge_proto(&header, 0), "ledger time -1 ms");
+    append.ledger_time_ms = LIMIT_TIME_MS + 1;
+    refused(forge_proto(&header, 0), "ledger time 253402300800000 ms");
+}
+
 static void snapshots_with_too_many_members_are_refused(void **state)
 {
     (void)state;
@@ -314,9 +354,50 @@ static void parts_without_bytes_are_refused(void **state)
     header.body_case = HOLDFAST__PEER__V1__HEADER__BODY_CHECKPOINT_PART;
     header.checkpoint_part = &part;
     refused(forge_proto(&header, 0), "has 0 bytes");
-    refused(forge_proto(&header, LIMIT_CHECKPOINT_PART_BYTES + 1), "has 1048577 bytes");
+    refused(forge_proto(&header, LIMIT_CHECKPOINT_PART_BYTES + 1), "has 262145 bytes");
     part.gone = true;
     refused(forge_proto(&header, 3), "has 3 bytes");
+}
+
+static void digests_come_back(void **state)
+{
+    (void)state;
+    struct peer_message out;
+    struct peer_message report = {.type = PEER_DIGEST_REPORT, .sent_term = 4};
+    report.digest_report.index = LIMIT_RAFT_NUMBER - 1;
+    report.digest_report.digest = (struct hash128){1, UINT64_MAX};
+    round_trip(&report, &out);
+    assert_int_equal(out.sent_term, 4);
+    assert_int_equal(out.digest_report.index, LIMIT_RAFT_NUMBER - 1);
+    assert_true(hash128_equal(out.digest_report.digest, report.digest_report.digest));
+
+    struct peer_message differs = {.type = PEER_DIGEST_DIFFERS, .sent_term = 4};
+    differs.digest_differs.index = 1;
+    differs.digest_differs.digest = (struct hash128){2, 3};
+    differs.digest_differs.majority = (struct hash128){UINT64_MAX, 4};
+    round_trip(&differs, &out);
+    assert_int_equal(out.digest_differs.index, 1);
+    assert_true(hash128_equal(out.digest_differs.digest, differs.digest_differs.digest));
+    assert_true(hash128_equal(out.digest_differs.majority, differs.digest_differs.majority));
+}
+
+static void digests_at_no_index_are_refused(void **state)
+{
+    (void)state;
+    static const uint64_t indexes[] = {0, LIMIT_RAFT_NUMBER, UINT64_MAX};
+    for (size_t i = 0; i < 3; i++) {
+        Holdfast__Peer__V1__DigestReport report = HOLDFAST__PEER__V1__DIGEST_REPORT__INIT;
+        Holdfast__Peer__V1__DigestDiffers differs = HOLDFAST__PEER__V1__DIGEST_DIFFERS__INIT;
+        Header header = HOLDFAST__PEER__V1__HEADER__INIT;
+        report.index = indexes[i];
+        header.body_case = HOLDFAST__PEER__V1__HEADER__BODY_DIGEST_REPORT;
+        header.digest_report = &report;
+        refused(forge_proto(&header, 0), "which no entry has");
+        differs.index = indexes[i];
+        header.body_case = HOLDFAST__PEER__V1__HEADER__BODY_DIGEST_DIFFERS;
+        header.digest_differs = &differs;
+        refused(forge_proto(&header, 0), "which no entry has");
+    }
 }
 
 static void questions_about_reads_come_back(void **state)
@@ -357,6 +438,7 @@ static void entries_come_back(size_t count, uint64_t prev_index)
     assert_int_equal(out.append_entries.prev_log_index, prev_index);
     assert_int_equal(out.append_entries.prev_log_term, 3);
     assert_int_equal(out.append_entries.leader_commit, 41);
+    assert_int_equal(out.append_entries.ledger_time_ms, LIMIT_TIME_MS);
     assert_int_equal(out.append_entries.clock.now_ms, UINT64_MAX);
     assert_int_equal(out.append_entries.clock.echo_ms, 12);
     assert_int_equal(out.append_entries.clock.confirmed_ago_ms, 13);
@@ -436,6 +518,7 @@ static void hello_and_answer_come_back(void **state)
     assert_int_equal(content.hello.session, 77);
     assert_int_equal(content.hello.connection, 5);
     assert_string_equal(content.hello.client_address, "[2001:db8::7]:8000");
+    assert_string_equal(content.hello.peer_address, "seven:7000");
 
     decode(flatten(frame_of_answer(&hello, "")), &content);
     assert_int_equal(content.kind, FRAME_ANSWER);
@@ -452,15 +535,18 @@ static void the_longest_hello_and_refusal_fit_a_strangers_frame(void **state)
     memset(&hello, 0xff, sizeof hello);
     memset(hello.client_address, 'a', LIMIT_ADDRESS_BYTES);
     hello.client_address[LIMIT_ADDRESS_BYTES] = '\0';
+    memcpy(hello.peer_address, hello.client_address, sizeof hello.peer_address);
     char refusal[5000];
     memset(refusal, 'r', sizeof refusal - 1);
     refusal[sizeof refusal - 1] = '\0';
-    struct buffer bytes = flatten(frame_of_answer(&hello, refusal));
+    struct buffer bytes = flatten(frame_of_removal(&hello, refusal, UINT64_MAX));
     assert_true(bytes.len <= LIMIT_PEER_HELLO_BYTES);
     struct frame_content content;
     decode(bytes, &content);
     assert_int_equal(strlen(content.refusal), LIMIT_PEER_REASON_BYTES);
     assert_int_equal(strlen(content.hello.client_address), LIMIT_ADDRESS_BYTES);
+    assert_int_equal(strlen(content.hello.peer_address), LIMIT_ADDRESS_BYTES);
+    assert_true(content.removed_index == UINT64_MAX);
 }
 
 /* ---- damage ---- */
@@ -769,7 +855,7 @@ static void check_content(struct frame_content *content)
         return;
     }
     struct peer_message *message = &content->message;
-    assert_in_range(message->type, PEER_REQUEST_VOTE, PEER_CHECKPOINT_PART);
+    assert_in_range(message->type, PEER_REQUEST_VOTE, PEER_DIGEST_DIFFERS);
     if (message->type == PEER_APPEND_ENTRIES) {
         uint64_t term = message->append_entries.prev_log_term;
         assert_true(message->append_entries.entry_count <= LIMIT_APPEND_ENTRIES);
@@ -857,6 +943,10 @@ int main(void)
         cmocka_unit_test(snapshots_come_back),
         cmocka_unit_test(parts_of_checkpoints_come_back),
         cmocka_unit_test(parts_without_bytes_are_refused),
+        cmocka_unit_test(digests_come_back),
+        cmocka_unit_test(digests_at_no_index_are_refused),
+        cmocka_unit_test(pings_and_pongs_come_back),
+        cmocka_unit_test(ledger_times_outside_all_times_are_refused),
         cmocka_unit_test(snapshots_with_too_many_members_are_refused),
         cmocka_unit_test(append_entries_come_back),
         cmocka_unit_test(the_largest_entry_fits),
