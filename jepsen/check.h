@@ -94,6 +94,7 @@ void check_oversell(struct check *, const struct history *, const struct check_o
 void check_conservation(struct check *, const struct history *, const struct check_options *);
 void check_acknowledged(struct check *, const struct history *, const struct check_options *);
 void check_stale(struct check *, const struct history *, const struct check_options *);
+void check_rows(struct check *, const struct history *, const struct check_options *);
 void check_set(struct check *, const struct history *, const struct check_options *);
 void check_digests(struct check *, const struct history *, const struct check_options *);
 void check_recovery(struct check *, const struct history *, const struct check_options *);

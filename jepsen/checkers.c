@@ -13,6 +13,7 @@ const struct checker checkers[] = {
     {"stale", check_stale},
     {"oversell", check_oversell},
     {"conservation", check_conservation},
+    {"rows", check_rows},
     {"set", check_set},
     {"digests", check_digests},
     {"recovery", check_recovery},

@@ -14,6 +14,7 @@
 #include "base/random.h"
 #include "ledger/command.h"
 #include "model.h"
+#include "state.h"
 
 #define PROCESSES   64
 #define LATE        4096 /* commands under way that nobody waits for */
@@ -48,6 +49,7 @@ struct world {
     struct random random;
     struct model *model;
     struct buffer *out;
+    struct buffer rows;
     struct process processes[PROCESSES];
     uint32_t next_process;
     struct asked *late;
@@ -360,6 +362,27 @@ static void read_stocks(struct world *world, struct process *process, uint64_t i
     event->stock_count = process->asked.event.line_count;
 }
 
+/* The model keeps every change of a stock. */
+static void read_rows(struct world *world, struct process *process)
+{
+    struct event *event = &process->completion;
+    const struct stock *stock = state_stock(world->model, process->asked.lines[0].sku, 1);
+    event->verdict = stock != NULL ? HF_OK : HF_SKU_NOT_FOUND;
+    buffer_clear(&world->rows);
+    for (uint32_t i = 0; stock != NULL && i < stock->changes.count; i++) {
+        const struct history_record *row = &stock->changes.items[i].row;
+        struct event_row shown = {row->index,
+                                  row->sub,
+                                  (hf_history_op)row->op,
+                                  row->on_hand_after - row->on_hand_before,
+                                  row->reserved_after - row->reserved_before,
+                                  row->order_id};
+        buffer_append(&world->rows, &shown, sizeof shown);
+        event->row_count++;
+    }
+    event->rows = (const struct event_row *)world->rows.data;
+}
+
 static void check_stocks(struct world *world, struct process *process, uint64_t index)
 {
     struct event *event = &process->completion;
@@ -400,6 +423,9 @@ static void answer_read(struct world *world, struct process *process)
         break;
     case FUNCTION_READ_STOCK:
         read_stocks(world, process, index);
+        break;
+    case FUNCTION_READ_HISTORY:
+        read_rows(world, process);
         break;
     default:
         check_stocks(world, process, index);
@@ -547,6 +573,8 @@ static void read_everything(struct world *world)
         struct asked asked = {.event = {.function = FUNCTION_READ_STOCK, .line_count = 1}};
         asked.lines[0] = (struct event_line){sku_text(world, i), 1, 0};
         ask_alone(world, &asked);
+        asked.event.function = FUNCTION_READ_HISTORY;
+        ask_alone(world, &asked);
     }
     for (uint32_t i = 1; i <= world->orders; i++) {
         struct asked asked = {.event = {.function = FUNCTION_READ_ORDER}};
@@ -597,6 +625,7 @@ void random_history_text(struct buffer *out, const struct random_shape *shape)
     }
     model_free(world->model);
     free(world->late);
+    buffer_free(&world->rows);
     free(world);
 }
 

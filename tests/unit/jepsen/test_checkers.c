@@ -164,6 +164,40 @@ static void test_set(void **state)
     expect(check_set, CHECK_SKIPPED, NULL, ASK(1, "o", 1) OK(1, "reserve", 2, ""));
 }
 
+#define ROW_AT(index, op, changes, order)                                                          \
+    "{:log-index " #index ", :sub 0, :op :" op ", " changes ", :order '" order "'}"
+
+static void test_rows(void **state)
+{
+    (void)state;
+#define HELD_AND_SOLD                                                                              \
+    ASK(1, "o", 2) OK(1, "reserve", 2, "") ACT(1, "deduct", "o") OK(1, "deduct", 3, "")
+    expect(check_rows, CHECK_VALID, NULL,
+           HELD_AND_SOLD READ_SET(1, 3,
+                                  ROW_AT(2, "reserve", ":held 2", "o")
+                                      ROW_AT(3, "deduct", ":held -2, :on-hand -2", "o")));
+    expect(check_rows, CHECK_INVALID, "does not have it",
+           HELD_AND_SOLD READ_SET(1, 3, ROW_AT(2, "reserve", ":held 2", "o")));
+    expect(check_rows, CHECK_INVALID, "does not have it",
+           HELD_AND_SOLD READ_SET(1, 3,
+                                  ROW_AT(2, "reserve", ":held 2", "o")
+                                      ROW_AT(3, "deduct", ":held -1, :on-hand -2", "o")));
+    expect(check_rows, CHECK_INVALID, "that nobody was told of",
+           HELD_AND_SOLD READ_SET(1, 4,
+                                  ROW_AT(2, "reserve", ":held 2", "o")
+                                      ROW_AT(3, "deduct", ":held -2, :on-hand -2", "o")
+                                          ROW_AT(4, "deduct", ":held -2, :on-hand -2", "o")));
+    expect(check_rows, CHECK_INVALID, "not in order",
+           HELD_AND_SOLD READ_SET(1, 3,
+                                  ROW_AT(3, "deduct", ":held -2, :on-hand -2", "o")
+                                      ROW_AT(2, "reserve", ":held 2", "o")));
+    expect(check_rows, CHECK_VALID, NULL,
+           ASK(1, "o", 2) INFO(1, "reserve") READ_SET(2, 3, ROW_AT(2, "reserve", ":held 2", "o")));
+    expect(check_rows, CHECK_INVALID, "that nobody was told of",
+           ASK(1, "o", 2) FAIL(1, "reserve") READ_SET(2, 3, ROW_AT(2, "reserve", ":held 2", "o")));
+    expect(check_rows, CHECK_SKIPPED, NULL, HELD_AND_SOLD);
+}
+
 #define DIGEST(node, index, text)                                                                  \
     "{:type :invoke, :process 1, :f :read-digest, :value {:node " #node "}}\n"                     \
     "{:type :ok, :process 1, :f :read-digest, :value {:node " #node                                \
@@ -286,8 +320,8 @@ int main(void)
         cmocka_unit_test(test_oversell),     cmocka_unit_test(test_conservation),
         cmocka_unit_test(test_acknowledged), cmocka_unit_test(test_stale),
         cmocka_unit_test(test_set),          cmocka_unit_test(test_digests),
-        cmocka_unit_test(test_recovery),     cmocka_unit_test(test_enough),
-        cmocka_unit_test(test_logs),
+        cmocka_unit_test(test_rows),         cmocka_unit_test(test_recovery),
+        cmocka_unit_test(test_enough),       cmocka_unit_test(test_logs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

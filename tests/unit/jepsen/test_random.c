@@ -248,6 +248,8 @@ static enum check_verdict run_checker(checker_run run, const struct history *his
 {
     struct check_options options = options_of_test();
     struct check check;
+    options.search_limit_ms =
+        60000; /* to find nothing takes longer, under sanitizers most of all */
     check_begin(&check, "tested", history);
     run(&check, history, &options);
     enum check_verdict verdict = check.verdict;
