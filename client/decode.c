@@ -1,6 +1,6 @@
 /*
- * decode.c - see decode.h. The happy path of each shape: unpack into a scratch arena, copy what the
- * public struct has into the object's own.
+ * decode.c - the Ledger's replies: see decode.h. The happy path of each shape: unpack into a
+ * scratch arena, copy what the public struct has into the object's own.
  *
  * A reply that is none: bytes that don't parse, a missing verdict (an empty reply must not read as
  * success), another number of results than commands. Numbers beyond the enums are passed on: they
@@ -9,20 +9,11 @@
 #include "decode.h"
 
 #include <assert.h>
-#include <stdalign.h>
 
-#include "cluster.h"
+#include "decode_parts.h"
 #include "holdfast/v1/ledger.pb-c.h"
 
-#define SCRATCH_BYTES 4096
-
-struct scratch {
-    alignas(max_align_t) uint8_t room[SCRATCH_BYTES];
-    struct arena arena;
-};
-
-/* The message, valid until arena_free(&scratch->arena). NULL: the bytes are none. */
-static void *unpack(struct scratch *scratch, const ProtobufCMessageDescriptor *descriptor,
+void *decode_unpack(struct scratch *scratch, const ProtobufCMessageDescriptor *descriptor,
                     struct bytes reply, struct error *error)
 {
     arena_init(&scratch->arena, scratch->room, sizeof(scratch->room));
@@ -36,7 +27,7 @@ static void *unpack(struct scratch *scratch, const ProtobufCMessageDescriptor *d
 
 /* ---- parts ---- */
 
-static int64_t ms_of_timestamp(const Google__Protobuf__Timestamp *timestamp)
+int64_t decode_timestamp_ms(const Google__Protobuf__Timestamp *timestamp)
 {
     if (timestamp == NULL) {
         return 0;
@@ -55,8 +46,7 @@ static int64_t ms_of_duration(const Google__Protobuf__Duration *duration)
     return duration != NULL ? duration->seconds * 1000 + (duration->nanos + 999999) / 1000000 : 0;
 }
 
-/* Strings of replies are never NULL. */
-static const char *copy_text(struct arena *arena, const char *text)
+const char *decode_text(struct arena *arena, const char *text)
 {
     return text == NULL || text[0] == '\0' ? "" : arena_copy_string(arena, text);
 }
@@ -81,15 +71,15 @@ static hf_verdict verdict_of(int number, struct error *error)
 static hf_stock stock_of(struct arena *arena, const Holdfast__V1__Stock *stock)
 {
     return (hf_stock){
-        .sku = copy_text(arena, stock->sku),
+        .sku = decode_text(arena, stock->sku),
         .warehouse = stock->warehouse,
         .on_hand = stock->on_hand,
         .reserved = stock->reserved,
         .available = stock->available,
         .version = stock->version,
         .low_stock_threshold = stock->low_stock_threshold,
-        .created_at_ms = ms_of_timestamp(stock->created_at),
-        .updated_at_ms = ms_of_timestamp(stock->updated_at),
+        .created_at_ms = decode_timestamp_ms(stock->created_at),
+        .updated_at_ms = decode_timestamp_ms(stock->updated_at),
         .last_index = stock->last_index,
     };
 }
@@ -100,7 +90,7 @@ static const hf_failed_line *failed_lines_of(struct arena *arena,
     hf_failed_line *items = arena_zalloc_array(arena, count, sizeof(*items));
     for (size_t i = 0; i < count; i++) {
         items[i] = (hf_failed_line){
-            .sku = copy_text(arena, lines[i]->sku),
+            .sku = decode_text(arena, lines[i]->sku),
             .warehouse = lines[i]->warehouse,
             .requested = lines[i]->requested,
             .available = lines[i]->available,
@@ -129,7 +119,7 @@ static hf_verdict fill_result(hf_result *result, struct arena *arena,
     result->log_position = reply->log_position;
     result->order_state = (hf_order_state)reply->order_state;
     result->existed = reply->existed;
-    result->expires_at_ms = ms_of_timestamp(reply->expires_at);
+    result->expires_at_ms = decode_timestamp_ms(reply->expires_at);
     result->failed_lines = failed_lines_of(arena, reply->failed_lines, reply->n_failed_lines);
     result->failed_line_count = reply->n_failed_lines;
     if (reply->stock != NULL) {
@@ -146,7 +136,7 @@ static hf_verdict decode_one(hf_result *result, struct arena *arena, struct byte
     struct scratch scratch;
     hf_verdict verdict = HF_VERDICT_UNSPECIFIED;
     const Holdfast__V1__CommandResult *message =
-        unpack(&scratch, &holdfast__v1__command_result__descriptor, reply, error);
+        decode_unpack(&scratch, &holdfast__v1__command_result__descriptor, reply, error);
     if (message != NULL) {
         verdict = fill_result(result, arena, message, attempts, error);
     }
@@ -228,7 +218,7 @@ static hf_verdict decode_results(void *object, struct bytes reply, uint32_t atte
     hf_results *results = object;
     struct scratch scratch;
     const Holdfast__V1__ExecuteResponse *message =
-        unpack(&scratch, &holdfast__v1__execute_response__descriptor, reply, error);
+        decode_unpack(&scratch, &holdfast__v1__execute_response__descriptor, reply, error);
     results->verdict = message == NULL
                            ? HF_VERDICT_UNSPECIFIED
                            : fill_results(results, object_arena(object), message, attempts, error);
@@ -289,8 +279,8 @@ static bool fill_stock_item(hf_stock_item *item, const Holdfast__V1__GetStockRes
         item->stock.available = stock->available;
         item->stock.version = stock->version;
         item->stock.low_stock_threshold = stock->low_stock_threshold;
-        item->stock.created_at_ms = ms_of_timestamp(stock->created_at);
-        item->stock.updated_at_ms = ms_of_timestamp(stock->updated_at);
+        item->stock.created_at_ms = decode_timestamp_ms(stock->created_at);
+        item->stock.updated_at_ms = decode_timestamp_ms(stock->updated_at);
         item->stock.last_index = stock->last_index;
     }
     return true;
@@ -302,7 +292,7 @@ static bool decode_single_stock(hf_stock_list *list, struct bytes reply, uint32_
     assert(list->count == 1);
     struct scratch scratch;
     const Holdfast__V1__GetStockResponse *message =
-        unpack(&scratch, &holdfast__v1__get_stock_response__descriptor, reply, error);
+        decode_unpack(&scratch, &holdfast__v1__get_stock_response__descriptor, reply, error);
     bool good = message != NULL && fill_stock_item(stock_items_of(list), message, error);
     if (good) {
         list->log_index = message->log_index;
@@ -360,7 +350,7 @@ static hf_verdict decode_stocks(void *object, struct bytes reply, uint32_t attem
     hf_stock_list *list = object;
     struct scratch scratch;
     const Holdfast__V1__BatchGetStockResponse *message =
-        unpack(&scratch, &holdfast__v1__batch_get_stock_response__descriptor, reply, error);
+        decode_unpack(&scratch, &holdfast__v1__batch_get_stock_response__descriptor, reply, error);
     bool good = message != NULL && fill_stocks(list, message, attempts, error);
     arena_free(&scratch.arena);
     return stock_list_end(list, good, HF_OK);
@@ -373,7 +363,7 @@ static hf_verdict decode_stock_page(void *object, struct bytes reply, uint32_t a
     struct arena *arena = object_arena(object);
     struct scratch scratch;
     const Holdfast__V1__ListStockResponse *message =
-        unpack(&scratch, &holdfast__v1__list_stock_response__descriptor, reply, error);
+        decode_unpack(&scratch, &holdfast__v1__list_stock_response__descriptor, reply, error);
     if (message != NULL) {
         hf_stock_item *items = arena_zalloc_array(arena, message->n_stocks, sizeof(*items));
         for (size_t i = 0; i < message->n_stocks; i++) {
@@ -382,7 +372,7 @@ static hf_verdict decode_stock_page(void *object, struct bytes reply, uint32_t a
         }
         list->items = items;
         list->count = message->n_stocks;
-        list->next_page_token = copy_text(arena, message->next_page_token);
+        list->next_page_token = decode_text(arena, message->next_page_token);
         list->log_index = message->log_index;
         list->age_ms = ms_of_duration(message->age);
         list->attempts = attempts;
@@ -445,7 +435,7 @@ static hf_verdict decode_availability(void *object, struct bytes reply, uint32_t
     struct scratch scratch;
     hf_verdict verdict = HF_VERDICT_UNSPECIFIED;
     const Holdfast__V1__CheckStockResponse *message =
-        unpack(&scratch, &holdfast__v1__check_stock_response__descriptor, reply, error);
+        decode_unpack(&scratch, &holdfast__v1__check_stock_response__descriptor, reply, error);
     if (message != NULL) {
         verdict = fill_availability(availability, object_arena(object), message, error);
         availability->attempts = attempts;
@@ -469,18 +459,18 @@ const struct reply_shape REPLY_AVAILABILITY = {sizeof(hf_availability), true, de
 
 static void fill_order(hf_order *order, struct arena *arena, const Holdfast__V1__Order *reply)
 {
-    order->order_id = copy_text(arena, reply->order_id);
+    order->order_id = decode_text(arena, reply->order_id);
     order->state = (hf_order_state)reply->state;
-    order->created_at_ms = ms_of_timestamp(reply->created_at);
-    order->expires_at_ms = ms_of_timestamp(reply->expires_at);
-    order->closed_at_ms = ms_of_timestamp(reply->closed_at);
-    order->actor = copy_text(arena, reply->actor);
-    order->reason = copy_text(arena, reply->reason);
+    order->created_at_ms = decode_timestamp_ms(reply->created_at);
+    order->expires_at_ms = decode_timestamp_ms(reply->expires_at);
+    order->closed_at_ms = decode_timestamp_ms(reply->closed_at);
+    order->actor = decode_text(arena, reply->actor);
+    order->reason = decode_text(arena, reply->reason);
     hf_order_line *lines = arena_zalloc_array(arena, reply->n_lines, sizeof(*lines));
     for (size_t i = 0; i < reply->n_lines; i++) {
         const Holdfast__V1__OrderLine *line = reply->lines[i];
         lines[i] = (hf_order_line){
-            .sku = copy_text(arena, line->sku),
+            .sku = decode_text(arena, line->sku),
             .warehouse = line->warehouse,
             .reserved = line->reserved,
             .deducted = line->deducted,
@@ -501,7 +491,7 @@ static hf_verdict decode_order(void *object, struct bytes reply, uint32_t attemp
     struct scratch scratch;
     hf_verdict verdict = HF_VERDICT_UNSPECIFIED;
     const Holdfast__V1__GetOrderResponse *message =
-        unpack(&scratch, &holdfast__v1__get_order_response__descriptor, reply, error);
+        decode_unpack(&scratch, &holdfast__v1__get_order_response__descriptor, reply, error);
     if (message != NULL) {
         verdict = verdict_of((int)message->verdict, error);
         if (verdict == HF_OK && message->order == NULL) {
@@ -545,13 +535,13 @@ static hf_history_row history_row_of(struct arena *arena, const Holdfast__V1__Hi
         .reserved_change = row->reserved_change,
         .reserved_before = row->reserved_before,
         .reserved_after = row->reserved_after,
-        .order_id = copy_text(arena, row->order_id),
-        .request_id = copy_text(arena, row->request_id),
-        .time_ms = ms_of_timestamp(row->time),
-        .actor = copy_text(arena, row->actor),
-        .reason = copy_text(arena, row->reason),
-        .remark = copy_text(arena, row->remark),
-        .trace_id = copy_text(arena, row->trace_id),
+        .order_id = decode_text(arena, row->order_id),
+        .request_id = decode_text(arena, row->request_id),
+        .time_ms = decode_timestamp_ms(row->time),
+        .actor = decode_text(arena, row->actor),
+        .reason = decode_text(arena, row->reason),
+        .remark = decode_text(arena, row->remark),
+        .trace_id = decode_text(arena, row->trace_id),
     };
 }
 
@@ -563,7 +553,7 @@ static hf_verdict decode_history(void *object, struct bytes reply, uint32_t atte
     struct scratch scratch;
     hf_verdict verdict = HF_VERDICT_UNSPECIFIED;
     const Holdfast__V1__ListHistoryResponse *message =
-        unpack(&scratch, &holdfast__v1__list_history_response__descriptor, reply, error);
+        decode_unpack(&scratch, &holdfast__v1__list_history_response__descriptor, reply, error);
     if (message != NULL) {
         verdict = verdict_of((int)message->verdict, error);
         hf_history_row *rows = arena_zalloc_array(arena, message->n_rows, sizeof(*rows));
@@ -577,7 +567,7 @@ static hf_verdict decode_history(void *object, struct bytes reply, uint32_t atte
         history->age_ms = ms_of_duration(message->age);
         history->rows = rows;
         history->count = message->n_rows;
-        history->next_page_token = copy_text(arena, message->next_page_token);
+        history->next_page_token = decode_text(arena, message->next_page_token);
     }
     arena_free(&scratch.arena);
     return verdict;
@@ -595,168 +585,3 @@ static void fail_history(void *object, const struct reply_failure *failure)
 }
 
 const struct reply_shape REPLY_HISTORY = {sizeof(hf_history), true, decode_history, fail_history};
-
-/* ---- one node ---- */
-
-static void fill_status(hf_status *status, struct arena *arena,
-                        const Holdfast__V1__StatusResponse *reply)
-{
-    status->cluster_id = copy_text(arena, reply->cluster_id);
-    status->node_id = reply->node_id;
-    status->incarnation = copy_text(arena, reply->incarnation);
-    status->version = copy_text(arena, reply->version);
-    status->state = (hf_server_state)reply->state;
-    status->term = reply->term;
-    status->leader_id = reply->leader_id;
-    status->leader_client_address = copy_text(arena, reply->leader_client_address);
-    status->commit_index = reply->commit_index;
-    status->applied_index = reply->applied_index;
-    status->last_index = reply->last_index;
-    status->digest = copy_text(arena, reply->digest);
-    status->ledger_time_ms = ms_of_timestamp(reply->ledger_time);
-    status->transferring_to = reply->transferring_to;
-    status->digest_compared_index = reply->digest_compared_index;
-    status->digests_agree = reply->digests_agree;
-    status->digest_alarm = copy_text(arena, reply->digest_alarm);
-    status->removed_index = reply->removed_index;
-    status->ledger_version = reply->ledger_version;
-    status->ledger_version_known = reply->ledger_version_known;
-    status->clock_warning = copy_text(arena, reply->clock_warning);
-    status->members = cluster_members_of(arena, reply->members, reply->n_members);
-    status->member_count = reply->n_members;
-    status->log_first_index = reply->log_first_index;
-    status->log_bytes = reply->log_bytes;
-    status->snapshot_index = reply->snapshot_index;
-    status->snapshot_time_ms = ms_of_timestamp(reply->snapshot_time);
-    if (reply->fetching != NULL) {
-        hf_fetching *fetching = arena_zalloc_array(arena, 1, sizeof(*fetching));
-        *fetching = (hf_fetching){
-            .from_node_id = reply->fetching->from_node_id,
-            .snapshot_index = reply->fetching->snapshot_index,
-            .bytes_done = reply->fetching->bytes_done,
-            .bytes_total = reply->fetching->bytes_total,
-            .installing = reply->fetching->installing,
-        };
-        status->fetching = fetching;
-    }
-    status->disk_free_bytes = reply->disk_free_bytes;
-    status->disk_reserve_bytes = reply->disk_reserve_bytes;
-    status->refuses = copy_text(arena, reply->refuses);
-}
-
-static hf_verdict decode_status(void *object, struct bytes reply, uint32_t attempts,
-                                struct error *error)
-{
-    hf_status *status = object;
-    struct scratch scratch;
-    const Holdfast__V1__StatusResponse *message =
-        unpack(&scratch, &holdfast__v1__status_response__descriptor, reply, error);
-    bool good = message != NULL;
-    if (good && message->node_id == 0) { /* an empty reply must not read as a status */
-        good = error_set(error, "the reply names no node");
-    }
-    if (good) {
-        status->verdict = HF_OK;
-        status->message = hf_verdict_text(HF_OK);
-        status->attempts = attempts;
-        fill_status(status, object_arena(object), message);
-    }
-    arena_free(&scratch.arena);
-    return good ? HF_OK : HF_VERDICT_UNSPECIFIED;
-}
-
-static void fail_status(void *object, const struct reply_failure *failure)
-{
-    hf_status *status = object;
-    status->verdict = failure->verdict;
-    status->message = arena_copy_string(object_arena(object), failure->message);
-    status->attempts = failure->attempts;
-}
-
-const struct reply_shape REPLY_STATUS = {sizeof(hf_status), true, decode_status, fail_status};
-
-static void fill_verification(hf_verification *verification, struct arena *arena,
-                              const Holdfast__V1__VerifyResponse *reply)
-{
-    verification->applied_index = reply->applied_index;
-    verification->digest = copy_text(arena, reply->digest);
-    verification->recomputed_digest = copy_text(arena, reply->recomputed_digest);
-    verification->stocks = reply->stocks;
-    verification->orders = reply->orders;
-    verification->history_rows = reply->history_rows;
-    verification->violation_count = reply->violation_count;
-    const char **violations = arena_zalloc_array(arena, reply->n_violations, sizeof(*violations));
-    for (size_t i = 0; i < reply->n_violations; i++) {
-        violations[i] = copy_text(arena, reply->violations[i]);
-    }
-    verification->violations = violations;
-    verification->violation_text_count = reply->n_violations;
-    verification->sound = reply->violation_count == 0 && reply->n_violations == 0 &&
-                          strcmp(verification->digest, verification->recomputed_digest) == 0;
-}
-
-static hf_verdict decode_verification(void *object, struct bytes reply, uint32_t attempts,
-                                      struct error *error)
-{
-    hf_verification *verification = object;
-    struct scratch scratch;
-    const Holdfast__V1__VerifyResponse *message =
-        unpack(&scratch, &holdfast__v1__verify_response__descriptor, reply, error);
-    bool good = message != NULL;
-    if (good && (message->digest[0] == '\0' || message->recomputed_digest[0] == '\0')) {
-        good = error_set(error, "the reply has no digest"); /* empty must not read as sound */
-    }
-    if (good) {
-        verification->verdict = HF_OK;
-        verification->message = hf_verdict_text(HF_OK);
-        verification->attempts = attempts;
-        fill_verification(verification, object_arena(object), message);
-    }
-    arena_free(&scratch.arena);
-    return good ? HF_OK : HF_VERDICT_UNSPECIFIED;
-}
-
-static void fail_verification(void *object, const struct reply_failure *failure)
-{
-    hf_verification *verification = object;
-    verification->verdict = failure->verdict;
-    verification->message = arena_copy_string(object_arena(object), failure->message);
-    verification->attempts = failure->attempts;
-}
-
-const struct reply_shape REPLY_VERIFICATION = {sizeof(hf_verification), true, decode_verification,
-                                               fail_verification};
-
-static hf_verdict decode_snapshot(void *object, struct bytes reply, uint32_t attempts,
-                                  struct error *error)
-{
-    hf_snapshot *snapshot = object;
-    struct scratch scratch;
-    const Holdfast__V1__TakeSnapshotResponse *message =
-        unpack(&scratch, &holdfast__v1__take_snapshot_response__descriptor, reply, error);
-    bool good = message != NULL;
-    if (good && message->snapshot_index == 0) {
-        good = error_set(error, "the reply names no snapshot");
-    }
-    if (good) {
-        snapshot->verdict = HF_OK;
-        snapshot->message = hf_verdict_text(HF_OK);
-        snapshot->attempts = attempts;
-        snapshot->node_id = message->node_id;
-        snapshot->snapshot_index = message->snapshot_index;
-    }
-    arena_free(&scratch.arena);
-    return good ? HF_OK : HF_VERDICT_UNSPECIFIED;
-}
-
-static void fail_snapshot(void *object, const struct reply_failure *failure)
-{
-    hf_snapshot *snapshot = object;
-    snapshot->verdict = failure->verdict;
-    snapshot->message = arena_copy_string(object_arena(object), failure->message);
-    snapshot->attempts = failure->attempts;
-}
-
-/* Another one harms nobody. */
-const struct reply_shape REPLY_SNAPSHOT = {sizeof(hf_snapshot), true, decode_snapshot,
-                                           fail_snapshot};

@@ -45,6 +45,9 @@ extern const struct reply_shape REPLY_HISTORY;
 extern const struct reply_shape REPLY_STATUS;
 extern const struct reply_shape REPLY_VERIFICATION;
 extern const struct reply_shape REPLY_SNAPSHOT;
+extern const struct reply_shape REPLY_MEMBERSHIP;
+extern const struct reply_shape REPLY_LEADERSHIP;
+extern const struct reply_shape REPLY_UPGRADE;
 
 /* The arrays that a reply completes: items of hf_results, and of hf_stock_list for keys. */
 hf_result *decode_prepare_results(hf_results *results, size_t count);

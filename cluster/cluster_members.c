@@ -63,9 +63,8 @@ static void tell_failure(struct verb *verb, hf_verdict verdict, const char *mess
 static bool look(struct verb *verb, struct nodes *nodes)
 {
     struct endpoints endpoints;
-    if (!endpoints_split(&endpoints, verb->endpoints)) {
-        return verb_fail(verb, EXIT_CODE_USAGE, "more than %d endpoints",
-                         LIMIT_CLIENT_GIVEN_ENDPOINTS);
+    if (!verb_split_endpoints(verb, &endpoints)) {
+        return false;
     }
     uint32_t timeout_ms =
         verb->timeout_ms < LOOK_TIMEOUT_MS ? (uint32_t)verb->timeout_ms : LOOK_TIMEOUT_MS;

@@ -67,8 +67,7 @@ int verb_cluster_snapshot(int argc, char **argv)
     if (!verb_begin(&verb, &syntax, argc, argv)) {
         return verb.exit_code;
     }
-    if (!endpoints_split(&endpoints, verb.endpoints)) {
-        verb_fail(&verb, EXIT_CODE_USAGE, "more than %d endpoints", LIMIT_CLIENT_GIVEN_ENDPOINTS);
+    if (!verb_split_endpoints(&verb, &endpoints)) {
         return verb_end(&verb);
     }
     if (verb_connect(&verb)) {

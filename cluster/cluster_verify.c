@@ -41,7 +41,7 @@ struct asked_node {
     uint64_t id;
     char endpoint[LIMIT_ADDRESS_BYTES + 1]; /* "": not known */
     pthread_t thread;
-    bool is_asked;
+    bool has_thread;
     hf_verdict verdict;
     hf_verification *answer; /* NULL: not asked */
     bool is_checked;         /* it has answered, and could be compared */
@@ -150,12 +150,16 @@ static void ask_all(struct verify_run *run)
         struct asked_node *node = &run->nodes[i];
         hf_free(node->answer);
         node->answer = NULL;
-        node->is_asked =
+        node->has_thread =
             node->endpoint[0] != '\0' && pthread_create(&node->thread, NULL, ask, node) == 0;
     }
     for (size_t i = 0; i < run->count; i++) {
-        if (run->nodes[i].is_asked) {
-            pthread_join(run->nodes[i].thread, NULL);
+        struct asked_node *node = &run->nodes[i];
+        if (node->has_thread) {
+            int rc = pthread_join(node->thread, NULL);
+            assert(rc == 0); /* it is ours, and joined once */
+        } else if (node->endpoint[0] != '\0') {
+            ask(node); /* none could be started */
         }
     }
 }
@@ -297,7 +301,7 @@ static const char *reason_of(const struct asked_node *node)
     if (node->endpoint[0] == '\0') {
         return "it has not been heard of, so where it serves clients is not known";
     }
-    return node->answer != NULL ? node->answer->message : "no thread could be started to ask it";
+    return node->answer->message;
 }
 
 static void tell_silent(struct asked_node *node)
@@ -461,8 +465,7 @@ int verb_cluster_verify(int argc, char **argv)
     if (!verb_begin(&verb, &syntax, argc, argv)) {
         return verb.exit_code;
     }
-    if (!endpoints_split(&endpoints, verb.endpoints)) {
-        verb_fail(&verb, EXIT_CODE_USAGE, "more than %d endpoints", LIMIT_CLIENT_GIVEN_ENDPOINTS);
+    if (!verb_split_endpoints(&verb, &endpoints)) {
         return verb_end(&verb);
     }
     if (verb_connect(&verb)) {

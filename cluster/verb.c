@@ -198,6 +198,12 @@ void endpoints_free(struct endpoints *endpoints)
     *endpoints = (struct endpoints){0};
 }
 
+bool verb_split_endpoints(struct verb *verb, struct endpoints *endpoints)
+{
+    return endpoints_split(endpoints, verb->endpoints) ||
+           verb_fail(verb, EXIT_CODE_USAGE, "more than %d endpoints", LIMIT_CLIENT_GIVEN_ENDPOINTS);
+}
+
 int verb_cause_of(const char *message, const char **cause)
 {
     *cause = message;

@@ -56,6 +56,9 @@ bool verb_begin(struct verb *verb, struct command_syntax *syntax, int argc, char
 /* Opens the client. False: said, exit code set. */
 bool verb_connect(struct verb *verb);
 
+/* The endpoints, each for itself, of a verb that asks every one. False: said, exit code set. */
+bool verb_split_endpoints(struct verb *verb, struct endpoints *endpoints);
+
 /* "holdfast stock set: text" on stderr; the exit code becomes `code`. Returns false. */
 bool verb_fail(struct verb *verb, enum exit_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

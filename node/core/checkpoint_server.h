@@ -6,7 +6,8 @@
  * file: whoever asks by name gets that very state, or is told that it is gone.
  *
  * Bounds: one part at a time is read for each node that asks, LIMIT_CHECKPOINT_READERS at once; a
- * question beyond that is dropped, and comes again. How fast parts leave is the network's to say.
+ * question beyond that is dropped, and comes again. How fast parts leave is its
+ * owner's to say (core_env.send_bulk).
  * Threads: the loop's; files are read in the pool. Errors: a file that can't be read, or that is
  * not any more what the list says, ends the process (core_fail): our own state is made of it. What
  * others ask for is judged.

@@ -1,6 +1,6 @@
 /*
  * upgrade.h - of core.h, what upgrade.c does for core.c and for who wires a core: the ledger's
- * version is raised once every member has told that it knows it (raft.md, Upgrades).
+ * version is raised once every member has told that it knows it (docs/decisions/010).
  */
 #ifndef NODE_CORE_UPGRADE_H
 #define NODE_CORE_UPGRADE_H

@@ -14,6 +14,7 @@
 
 #include "base/planted.h"
 
+/* Its own, or a free one; NULL: there is none. */
 static struct wall_clock *slot(struct wall_clocks *clocks, uint64_t id)
 {
     struct wall_clock *free_slot = NULL;
@@ -30,6 +31,24 @@ static struct wall_clock *slot(struct wall_clocks *clocks, uint64_t id)
         *free_slot = (struct wall_clock){.id = id};
     }
     return free_slot;
+}
+
+/* The same for a peer that is to be asked, who always gets one. Members are asked each second, and
+ * are fewer than places: who was asked longest ago is none any more, or has told nothing yet. */
+static struct wall_clock *place_to_ask(struct wall_clocks *clocks, uint64_t id)
+{
+    struct wall_clock *peer = slot(clocks, id);
+    if (peer != NULL) {
+        return peer;
+    }
+    peer = &clocks->peers[0];
+    for (size_t i = 1; i < LIMIT_PEERS_KNOWN; i++) {
+        if (clocks->peers[i].asked_ms < peer->asked_ms) {
+            peer = &clocks->peers[i];
+        }
+    }
+    *peer = (struct wall_clock){.id = id};
+    return peer;
 }
 
 const struct wall_clock *wall_clocks_of(const struct wall_clocks *clocks, uint64_t id)
@@ -57,9 +76,9 @@ static bool is_fresh(const struct wall_clock *peer, uint64_t monotonic_ms)
 
 bool wall_clocks_ask(struct wall_clocks *clocks, uint64_t id, uint64_t monotonic_ms)
 {
-    struct wall_clock *peer = slot(clocks, id);
+    struct wall_clock *peer = place_to_ask(clocks, id);
     uint64_t gap_ms = is_fresh(peer, monotonic_ms) ? CLOCK_ASK_MS : CLOCK_ASK_SOON_MS;
-    if (peer == NULL || (peer->asked_ms != 0 && monotonic_ms - peer->asked_ms < gap_ms)) {
+    if (peer->asked_ms != 0 && monotonic_ms - peer->asked_ms < gap_ms) {
         return false;
     }
     peer->asked_ms = monotonic_ms;

@@ -17,7 +17,7 @@
  * whatever the errors leave; then that time is gone by in its place.
  *
  * Pure: no clock is read here. Threads: the loop's. Units: milliseconds. Bounds: LIMIT_PEERS_KNOWN;
- * peers beyond it are not asked.
+ * one more that is asked takes the place of whoever was asked longest ago.
  */
 #ifndef NODE_CORE_WALL_CLOCKS_H
 #define NODE_CORE_WALL_CLOCKS_H

@@ -305,6 +305,15 @@ class Cluster:
 
         wait_until(ready, lambda: f"not every running node serves: {self.describe()}", timeout)
 
+    def wait_caught_up(self, node, timeout=30):
+        """Waits until the node has applied what is committed now."""
+        goal = self.leader().status().commit_index
+        wait_until(
+            lambda: (status := node.status()) is not None and status.applied_index >= goal,
+            lambda: f"node {node.id} does not come to {goal}: {self.describe()}",
+            timeout,
+        )
+
     def statuses(self):
         """The status of each node that runs; fails if one does not answer."""
         found = []
@@ -323,7 +332,7 @@ class Cluster:
 
         def equal():
             found = [node.status() for node in self.nodes if node.responsive]
-            if any(status is None for status in found):
+            if any(status is None or status.HasField("fetching") for status in found):
                 return None
             indexes = {status.applied_index for status in found}
             if len(indexes) != 1:

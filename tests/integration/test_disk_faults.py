@@ -67,20 +67,12 @@ class Faulty(harness.TestCase):
         node.log_path.rename(node.log_path.with_name(f"{node.log_path.name}.{time.monotonic_ns()}"))
         node.log_path.touch()
 
-    def caught_up(self, cluster, node):
-        goal = cluster.leader().status().commit_index
-        wait_until(
-            lambda: (status := node.status()) is not None and status.applied_index >= goal,
-            lambda: f"node {node.id} does not come to {goal}: {cluster.describe()}",
-            timeout=30,
-        )
-
     def mended(self, cluster, load, node):
         """Its disk works again: it comes back by itself, and everything is there."""
         load.wait_more(100)
         self.disks[node.id].mend()
         node.start()
-        self.caught_up(cluster, node)
+        cluster.wait_caught_up(node)
         load.wait_more(50)
         load.stop()
         load.check(self)
@@ -145,7 +137,7 @@ class Fails(Faulty):
             self.stopped(node, place, "Input/output error", "look after the disk")
             self.disks[node.id].mend()
             node.start()
-            self.caught_up(cluster, node)
+            cluster.wait_caught_up(node)
         load.stop()
         load.check(self)
 
@@ -194,9 +186,9 @@ class Damaged(Faulty):
             shutil.copytree(data / "log", kept[0])
 
         cluster, load, node = self.open_damaged(keep)
-        self.caught_up(cluster, node)
+        cluster.wait_caught_up(node)
         load.wait_more(100)
-        self.caught_up(cluster, node)
+        cluster.wait_caught_up(node)
         self.assertEqual(node.terminate(), 0)
         node.log_path.write_text("")
         shutil.rmtree(node.data / "log")
@@ -280,7 +272,7 @@ class Reserve(Faulty):
         self.assertIn("300 MiB", status.refuses)
         wait_until(lambda: cluster.leader() is not leader, "the leadership stays where there is no room")
         load.wait_more(200)  # it follows, and the cluster serves
-        self.caught_up(cluster, leader)
+        cluster.wait_caught_up(leader)
         load.stop()
         load.check(self)
 

@@ -66,13 +66,8 @@ class Failover(harness.TestCase):
         follower = cluster.followers()[0]
         follower.kill()
         load.wait_more(1500, timeout=60)
-        before = cluster.leader().status().commit_index
         follower.start()
-        wait_until(
-            lambda: (status := follower.status()) is not None and status.applied_index >= before,
-            lambda: f"node {follower.id} does not come to {before}: {cluster.describe()}",
-            timeout=30,
-        )
+        cluster.wait_caught_up(follower)
         load.stop()
         load.check(self)
 

@@ -120,7 +120,7 @@ class PowerCut(harness.TestCase):
             if turn % 3 == 2:  # again, while it starts or catches up
                 self.cut(node)
                 node.start()
-            self.caught_up(cluster, node)
+            cluster.wait_caught_up(node)
         load.stop()
         load.check(self)
 
@@ -154,14 +154,6 @@ class PowerCut(harness.TestCase):
         load.wait_more(50)
         load.stop()
         load.check(self)
-
-    def caught_up(self, cluster, node):
-        goal = cluster.leader().status().commit_index
-        wait_until(
-            lambda: (status := node.status()) is not None and status.applied_index >= goal,
-            lambda: f"node {node.id} does not come to {goal}: {cluster.describe()}",
-            timeout=30,
-        )
 
 
 if __name__ == "__main__":

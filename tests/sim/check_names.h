@@ -2,8 +2,9 @@
  * check_names.h - the names of all checks of a simulated cluster: a run that fails says which one,
  * and a planted bug must be caught by the check that is meant for it.
  *
- * What each one means in detail stands in checks.h. The last five are raised by the simulator
- * itself (cluster.c, sim_node.c, sim_net.c), all others by checks*.c.
+ * What each one means in detail stands in checks.h. The simulator itself raises the last six
+ * (cluster.c, sim_node*.c, sim_net.c), and some more of SNAPSHOT and TRANSFER; checks*.c raise all
+ * others.
  */
 #ifndef TESTS_SIM_CHECK_NAMES_H
 #define TESTS_SIM_CHECK_NAMES_H

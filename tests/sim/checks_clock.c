@@ -116,7 +116,8 @@ struct passage {
     uint64_t from_us; /* when the one before was stamped */
     int64_t from_ms;  /* ledger time there: 0 before the first */
     int64_t to_ms;
-    int64_t credit_ms; /* what the ledger takes of it */
+    int64_t credit_ms;     /* what the ledger takes of it */
+    uint64_t unstamped_us; /* from the one before that to the one before */
 };
 
 static struct passage passage_of(const struct known *before,
@@ -125,6 +126,7 @@ static struct passage passage_of(const struct known *before,
     struct passage passage = {.to_ms = header->time_ms};
     if (before != NULL) {
         passage.from_us = before->stamped_us;
+        passage.unstamped_us = before->unstamped_us;
         passage.from_ms = before->ledger_ms;
     }
     if (passage.to_ms < passage.from_ms) {
@@ -147,6 +149,10 @@ static void check_holds(struct checks *checks, size_t node, const struct entry *
         passage->from_ms != 0 ? passage->to_ms - passage->from_ms - passage->credit_ms : 0;
     int64_t most_ms =
         led_us > passage->from_us ? most_passed_ms(led_us - passage->from_us) : ROUNDING_MS;
+    if (clock->owes_barrier) {
+        /* What a heartbeat told right before the last stamp, that stamp may have slewed back. */
+        most_ms += (int64_t)(passage->unstamped_us / 1000) * SLEW_PERMILLE / 1000;
+    }
     if (paid_ms > most_ms) {
         world_fail(checks->world, CHECK_CLOCK,
                    "n%zu lets holds pay %" PRId64 " ms with entry %" PRIu64 ", where %" PRId64
@@ -228,6 +234,7 @@ void checks_stamped(struct checks *checks, size_t node, const struct entry *entr
     const struct passage passage = passage_of(stamped_before(view, entry->index), &reader.header);
     known->is_stamped = true;
     known->stamped_us = checks->world->now_us;
+    known->unstamped_us = passage.from_us != 0 ? checks->world->now_us - passage.from_us : 0;
     known->ledger_ms = passage.to_ms;
     check_holds(checks, node, entry, &passage);
     check_bound(checks, node, entry, &passage);

@@ -429,6 +429,11 @@ static void hand_over_quietly(struct cluster *cluster)
 {
     struct sim_node *leader = leader_of(cluster);
     uint64_t term = leader->core.term;
+    for (size_t i = 0; i < cluster->plan.node_count; i++) {
+        if (cluster->nodes[i].is_wiped) {
+            return; /* it may be the one that the leader takes for the best */
+        }
+    }
     if (!handovers_ask_quietly(&cluster->handovers, leader)) {
         return;
     }
@@ -567,6 +572,9 @@ static void run(struct cluster *cluster, uint64_t events)
     }
     if (!world->failed) {
         wait_until_tidy(cluster);
+    }
+    if (!world->failed) {
+        wait_until_settled(cluster); /* a leader may write an entry of its own at any time */
     }
     audit_all(cluster);
     if (!world->failed) {

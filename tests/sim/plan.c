@@ -77,6 +77,7 @@ struct sim_net_weather plan_weather(struct random *random)
 static void draw_snapshots(struct plan *plan, struct random *random)
 {
     struct replica_limits *replica = &plan->replica_limits;
+    plan->spoil_permille = 0; /* a wrong state that is carried to others would be theirs, too */
     if (plan->proposer_limits.inflight_entries == 0 && sim_random_chance(random, 500)) {
         plan->proposer_limits.inflight_entries = (size_t)sim_random_between(random, 1, 3);
     }
@@ -270,7 +271,6 @@ void plan_draw(struct plan *plan, struct random *random, size_t node_count, uint
     draw_digests(plan, &compared);
     if (sim_random_chance(&taken, 600)) {
         draw_snapshots(plan, &taken);
-        plan->spoil_permille = 0; /* a wrong state that is carried to others would be theirs, too */
     }
     plan->handover_gap_us =
         sim_random_chance(&taken, 300) ? between_magnitudes(&taken, 10000, 1000000) : 0;

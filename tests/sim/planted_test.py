@@ -45,6 +45,7 @@ ONE_WAY = ("--climate", "one-way", "--nodes", "3")
 MEMBERS = ("--climate", "members")
 SPOILT = ("--climate", "spoilt")
 WRONG = "the state of this node is wrong"
+OTHER_MEMBERS = "libraft knows those"
 SNAPSHOTS = ("--climate", "snapshots")
 
 CAUGHT = {
@@ -65,12 +66,12 @@ CAUGHT = {
     "late-vote-counts": Planted(("vote",), 60, DISORDER),
     "late-rejection-counts": Planted(("progress",), 150, DISORDER),
     "pre-vote-not-mended": Planted(("said-durable", "vote"), 20, DISORDER),
-    "append-not-split": Planted(("members", "liveness"), 60, MEMBERS),
-    "change-not-settled": Planted(("members",), 120, MEMBERS),
+    "append-not-split": Planted(("members", "liveness", "fail-stop"), 60, MEMBERS, OTHER_MEMBERS),
+    "change-not-settled": Planted(("members", "liveness", "snapshot", "fail-stop"), 120, MEMBERS, OTHER_MEMBERS),
     # By the replica, which holds libraft to its contract after each step.
     "commit-not-bounded": Planted(("fail-stop",), 200, ONE_WAY, "libraft's commit index went from"),
     "no-configuration-events": Planted(("liveness",), 20, MEMBERS),
-    "configurations-wait-for-apply": Planted(("members",), 60, MEMBERS),
+    "configurations-wait-for-apply": Planted(("members", "liveness", "snapshot", "fail-stop"), 60, MEMBERS, OTHER_MEMBERS),
     "no-barrier": Planted(("clock",), 5),
     "lone-voter-keeps-term": Planted(("one-leader",), 10, ("--nodes", "1")),
     "no-vote-lent": Planted(("liveness",), 40, MEMBERS),
@@ -96,9 +97,9 @@ CAUGHT = {
     "read-joins-sent-round": Planted(("read",), 160, DISORDER),
     "read-not-applied": Planted(("read",), 60, DISORDER),
     "min-index-ignored": Planted(("read",), 80, DISORDER),
-    "age-of-last-append": Planted(("read",), 40, DISORDER),
-    "age-before-applied": Planted(("read",), 40, DISORDER),
-    "age-of-old-echo": Planted(("read",), 40, DISORDER),
+    "age-of-last-append": Planted(("read",), 200, DISORDER),
+    "age-before-applied": Planted(("read",), 200, DISORDER),
+    "age-of-old-echo": Planted(("read",), 200, DISORDER),
     "unknown-as-failed": Planted(("acknowledged",), 30),
     "digest-of-another-index": Planted(("digest", "fail-stop"), 20, (), WRONG),
     "one-vote-stops": Planted(("fail-stop",), 20, SPOILT, WRONG),

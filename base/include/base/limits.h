@@ -409,6 +409,22 @@ _Static_assert(LIMIT_APPEND_BYTES <= LIMIT_APPEND_TURN_BYTES &&
                "a turn's frames must fit the queue");
 _Static_assert(2 * LIMIT_RAFT_INFLIGHT_ENTRIES <= SNAPSHOT_TRAILING_ENTRIES,
                "who is not far behind needs no snapshot (Raft rule 12)");
+_Static_assert(LIMIT_PROMOTION_LAG <= SNAPSHOT_TRAILING_ENTRIES &&
+                   LIMIT_TRANSFER_LAG <= SNAPSHOT_TRAILING_ENTRIES,
+               "who is so close catches up by entries");
+_Static_assert(2 * LOG_SEGMENT_BYTES <= SNAPSHOT_LOG_BYTES, "a snapshot lets whole segments go");
+_Static_assert(SNAPSHOT_LOG_ENTRIES < LIMIT_HELD_LOG_ENTRIES && SNAPSHOT_LOG_BYTES < HELD_LOG_BYTES,
+               "a log that is held may grow beyond where a snapshot is due");
+_Static_assert(CHECKPOINT_ASK_MS *LIMIT_CHECKPOINT_ASKS < CHECKPOINT_KEPT_MS &&
+                   CHECKPOINT_KEPT_MS < STAGING_KEPT_MS,
+               "a checkpoint outlives the questions for it, and what has come of it outlives both");
+_Static_assert(DISK_RESERVE_BYTES >=
+                   LOG_SEGMENT_BYTES + STATE_WRITE_BUFFERS * STATE_WRITE_BUFFER_BYTES,
+               "the reserve must hold what it is for");
+_Static_assert(CLOCK_ASK_SOON_MS < CLOCK_ASK_MS &&
+                   CLOCK_ASK_MS + LIMIT_CLOCK_ROUND_MS < LIMIT_CLOCK_AGE_MS,
+               "an answer may be lost before the last one counts no more");
+_Static_assert(LIMIT_CLOCK_SKEW_MS < LIMIT_CLOCK_STEP_MS, "what is believed is no step");
 _Static_assert(LIMIT_UNSYNCED_BYTES + LIMIT_PEER_FRAME_BYTES <= LIMIT_LOG_TAIL_BYTES &&
                    LIMIT_INFLIGHT_BYTES + LIMIT_ENTRY_BYTES <= LIMIT_LOG_TAIL_BYTES,
                "what is not synced must fit the tail in memory, for it is nowhere else");

@@ -1,6 +1,6 @@
 /*
- * test_orders.c - Reserve, Deduct and Release: domain.md's table of decisions and an order's life
- * by quantities.
+ * test_orders.c - Reserve, Deduct and Release: what each is answered in each state of an order, and
+ * an order's life by quantities.
  */
 #include "fixture.h"
 

@@ -178,16 +178,41 @@ static void peers_are_asked_each_second_and_sooner_while_unknown(void **state)
     assert_true(wall_clocks_ask(&clocks, 2, 1101 + CLOCK_ASK_MS));
 }
 
-static void more_peers_than_places_are_left_out(void **state)
+/* A cluster whose nodes are replaced one by one, each by one with a new id, for as long as this
+ * node runs: those who are members now are asked and known all the same. */
+static void who_was_asked_longest_ago_makes_room(void **state)
 {
     (void)state;
     struct wall_clocks clocks = {0};
-    for (uint64_t id = 1; id <= LIMIT_PEERS_KNOWN; id++) {
-        assert_true(wall_clocks_ask(&clocks, id, 1000));
+    uint64_t now_ms = 1000;
+    for (uint64_t id = 2; id < UINT64_C(4) * LIMIT_PEERS_KNOWN; id++) {
+        const uint64_t members[] = {1, id, id + 1};
+        now_ms += CLOCK_ASK_MS;
+        for (size_t i = 1; i < 3; i++) {
+            wall_clocks_connected(&clocks, members[i]);
+            assert_true(wall_clocks_ask(&clocks, members[i], now_ms));
+            wall_clocks_answered(&clocks, members[i], now_ms, NOW_MS, 1, now_ms);
+        }
+        assert_true(wall_clocks_time(&clocks, 1, members, 3, now_ms, NOW_MS + DAY_MS).is_known);
+        assert_int_equal(wall_clocks_time(&clocks, 1, members, 3, now_ms, NOW_MS + DAY_MS).borne_ms,
+                         NOW_MS);
     }
-    assert_false(wall_clocks_ask(&clocks, LIMIT_PEERS_KNOWN + 1, 1000));
-    wall_clocks_answered(&clocks, LIMIT_PEERS_KNOWN + 1, 1000, NOW_MS, 1, 1000);
-    assert_null(wall_clocks_of(&clocks, LIMIT_PEERS_KNOWN + 1));
+}
+
+/* Who only connects, or answers what nobody asked, takes no place from a member. */
+static void strangers_take_no_place(void **state)
+{
+    (void)state;
+    struct wall_clocks clocks = {0};
+    assert_true(wall_clocks_ask(&clocks, 2, 1000));
+    tell(&clocks, 2, 0, 0);
+    for (uint64_t id = 3; id < UINT64_C(4) * LIMIT_PEERS_KNOWN; id++) {
+        wall_clocks_connected(&clocks, id);
+        tell(&clocks, id, DAY_MS, 0);
+    }
+    assert_int_equal(told(&clocks, 2, 0).borne_ms, NOW_MS);
+    assert_true(wall_clocks_ask(&clocks, UINT64_C(4) * LIMIT_PEERS_KNOWN, 1000));
+    assert_true(told(&clocks, 2, 0).is_known);
 }
 
 int main(void)
@@ -204,7 +229,8 @@ int main(void)
         cmocka_unit_test(a_clock_goes_on_and_is_forgotten),
         cmocka_unit_test(answers_of_another_life_and_overtaken_ones_do_not_count),
         cmocka_unit_test(peers_are_asked_each_second_and_sooner_while_unknown),
-        cmocka_unit_test(more_peers_than_places_are_left_out),
+        cmocka_unit_test(who_was_asked_longest_ago_makes_room),
+        cmocka_unit_test(strangers_take_no_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

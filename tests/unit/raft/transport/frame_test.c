@@ -1,6 +1,6 @@
 /*
  * Frames: what goes in comes out; what is torn, flipped, forged or random is refused, or decodes to
- * something that keeps every rule of frame.c.
+ * something that keeps every rule of frame_decode.c.
  */
 #include <setjmp.h>
 #include <stdarg.h>
