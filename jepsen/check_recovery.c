@@ -1,0 +1,114 @@
+/*
+ * check_recovery.c - how long it takes, after a fault, until commands are answered again.
+ *
+ * For each fault that has ended and while no other is there: from its end to the first answer of a
+ * command that was invoked behind it. Longer than the limit is invalid. Where the run, or the
+ * quiet, ends earlier than the limit, nothing is said.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "check.h"
+#include "faults.h"
+
+static bool is_quiet(const struct fault_window *windows, uint32_t count, uint32_t but,
+                     int64_t time_ns)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (i != but && windows[i].from_ns <= time_ns && time_ns < windows[i].until_ns) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* When the next fault begins, or the history ends. */
+static int64_t quiet_until(const struct history *history, const struct fault_window *windows,
+                           uint32_t count, int64_t time_ns)
+{
+    int64_t until_ns = history->end_ns;
+    for (uint32_t i = 0; i < count; i++) {
+        if (windows[i].from_ns > time_ns && windows[i].from_ns < until_ns) {
+            until_ns = windows[i].from_ns;
+        }
+    }
+    return until_ns;
+}
+
+/* The first command that was invoked behind this moment and answered: the one whose answer came
+ * first. Operations stand in the order of invocation; `from` is where to begin. */
+static uint32_t first_answered(const struct history *history, int64_t time_ns, int64_t limit_ns)
+{
+    uint32_t found = NAME_NONE;
+    uint32_t low = 0;
+    uint32_t high = history->operations.count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (history->operations.items[middle].invoked_ns < time_ns) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    for (uint32_t i = low; i < history->operations.count; i++) {
+        const struct operation *operation = &history->operations.items[i];
+        if (operation->invoked_ns > limit_ns ||
+            (found != NAME_NONE &&
+             operation->invoked_ns > history->operations.items[found].completed_ns)) {
+            break;
+        }
+        if (operation_is_command(operation) && operation_answered(operation) &&
+            (found == NAME_NONE ||
+             operation->completed_ns < history->operations.items[found].completed_ns)) {
+            found = i;
+        }
+    }
+    return found;
+}
+
+static int by_size(const void *left, const void *right)
+{
+    const int64_t *a = left;
+    const int64_t *b = right;
+    return *a < *b ? -1 : *a > *b;
+}
+
+void check_recovery(struct check *check, const struct history *history,
+                    const struct check_options *options)
+{
+    uint32_t count;
+    struct fault_window *windows = fault_windows(history, &count);
+    int64_t *times_ns = memory_alloc((count + 1u) * sizeof *times_ns);
+    uint32_t measured = 0;
+    int64_t limit_ns = options->recovery_limit_ms * INT64_C(1000000);
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t end_ns = windows[i].until_ns;
+        if (!windows[i].ended || !is_quiet(windows, count, i, end_ns)) {
+            continue;
+        }
+        int64_t quiet_ns = quiet_until(history, windows, count, end_ns);
+        uint32_t first = first_answered(history, end_ns, quiet_ns);
+        int64_t took_ns = first != NAME_NONE
+                              ? history->operations.items[first].completed_ns - end_ns
+                              : quiet_ns - end_ns;
+        if (took_ns > limit_ns) {
+            check_invalid(check, CHECK_NAMES(first),
+                          "%.*s ended at %.1f s, and no command was answered within %.1f s",
+                          (int)windows[i].name.len, (const char *)windows[i].name.data,
+                          (double)end_ns / 1e9, (double)limit_ns / 1e9);
+        }
+        if (first != NAME_NONE) {
+            times_ns[measured++] = took_ns;
+            check_looked(check);
+        }
+    }
+    qsort(times_ns, measured, sizeof *times_ns, by_size);
+    check_add_fact(check, "faults", count);
+    check_add_fact(check, "recoveries", measured);
+    if (measured > 0) {
+        check_add_fact(check, "median-ms", times_ns[measured / 2] / 1000000);
+        check_add_fact(check, "longest-ms", times_ns[measured - 1] / 1000000);
+    }
+    free(windows);
+    free(times_ns);
+}

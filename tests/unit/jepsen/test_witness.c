@@ -1,0 +1,264 @@
+/*
+ * test_witness.c - the witness on small histories. `A` is set to a count at index 1 in most of
+ * them.
+ */
+#include "../../lib/cmocka_test.h"
+
+#include <stdio.h>
+
+#include "text_history.h"
+
+#define SET_A(count)                                                                               \
+    "{:type :invoke, :process 0, :f :set-stock, :value {:stock 'A', :on-hand " #count              \
+    ", :request-id 'set-a'}}\n"                                                                    \
+    "{:type :ok, :process 0, :f :set-stock, :value {:verdict :ok, :log-index 1, :log-position 0, " \
+    ":after {:on-hand " #count ", :reserved 0, :version 1}}}\n"
+#define RESERVE(process, order, quantity)                                                          \
+    "{:type :invoke, :process " #process ", :f :reserve, :value {:order '" order                   \
+    "', :lines [['A' " #quantity "]]}}\n"
+#define ACT(process, act, order)                                                                   \
+    "{:type :invoke, :process " #process ", :f :" act ", :value {:order '" order "'}}\n"
+#define OK(process, act, index, rest)                                                              \
+    "{:type :ok, :process " #process ", :f :" act ", :value {:verdict :ok, :log-index " #index     \
+    ", :log-position 0" rest "}}\n"
+#define REFUSED(process, act, verdict, index, rest)                                                \
+    "{:type :fail, :process " #process ", :f :" act ", :value {:verdict :" verdict                 \
+    ", :log-index " #index ", :log-position 0" rest "}}\n"
+#define INFO(process, act) "{:type :info, :process " #process ", :f :" act ", :value {}}\n"
+#define READ_A(process, index, on_hand, reserved, version)                                         \
+    "{:type :invoke, :process " #process ", :f :read-stock, :value {:stocks ['A']}}\n"             \
+    "{:type :ok, :process " #process ", :f :read-stock, :value {:verdict :ok, :log-index " #index  \
+    ", :stocks {'A' {:on-hand " #on_hand ", :reserved " #reserved ", :version " #version "}}}}\n"
+#define READ_ORDER(process, order, index, state, line)                                             \
+    "{:type :invoke, :process " #process ", :f :read-order, :value {:order '" order "'}}\n"        \
+    "{:type :ok, :process " #process ", :f :read-order, :value {:verdict :ok, :log-index " #index  \
+    ", :state :" state ", :lines {'A' {" line "}}}}\n"
+#define NO_ORDER(process, order, index)                                                            \
+    "{:type :invoke, :process " #process ", :f :read-order, :value {:order '" order "'}}\n"        \
+    "{:type :ok, :process " #process ", :f :read-order, :value {:verdict :order-not-found, "       \
+    ":log-index " #index "}}\n"
+
+static void test_good(void **state)
+{
+    (void)state;
+    expect(check_witness, CHECK_VALID, NULL,
+           SET_A(3) RESERVE(1, "o", 2) OK(1, "reserve", 2, ", :state :active") READ_A(0, 2, 3, 2, 1)
+               RESERVE(1, "p", 2) REFUSED(1, "reserve", "insufficient-stock", 3,
+                                          ", :failed [['A' {:requested 2, :available 1, :reason "
+                                          ":insufficient-stock}]]") ACT(1, "deduct", "o")
+                   OK(1, "deduct", 4, ", :state :deducted") ACT(1, "deduct", "o") OK(
+                       1, "deduct", 5, ", :replayed true, :state :deducted") READ_A(0, 5, 1, 0, 2)
+                       READ_ORDER(1, "o", 5, "deducted", ":reserved 2, :deducted 2")
+                           ACT(1, "release", "never") OK(1, "release", 6, "") RESERVE(1, "never", 1)
+                               REFUSED(1, "reserve", "order-released", 7, ""));
+}
+
+static void test_empty(void **state)
+{
+    (void)state;
+    expect(check_witness, CHECK_SKIPPED, NULL, "");
+}
+
+static void test_wrong_verdicts(void **state)
+{
+    (void)state;
+    expect(check_witness, CHECK_INVALID, "it must be ok",
+           SET_A(3) RESERVE(1, "o", 2) OK(1, "reserve", 2, "") ACT(1, "deduct", "o")
+               REFUSED(1, "deduct", "order-not-found", 3, ""));
+    expect(check_witness, CHECK_INVALID, "it must be order-released",
+           SET_A(3) RESERVE(1, "o", 2) OK(1, "reserve", 2, "") ACT(1, "release", "o")
+               OK(1, "release", 3, ", :existed true") ACT(1, "deduct", "o") OK(1, "deduct", 4, ""));
+    expect(check_witness, CHECK_INVALID, "a second time",
+           SET_A(3) RESERVE(1, "o", 2) OK(1, "reserve", 2, "") RESERVE(1, "o", 2)
+               OK(1, "reserve", 3, ""));
+    expect(check_witness, CHECK_INVALID, "called a repetition",
+           SET_A(3) RESERVE(1, "o", 2) OK(1, "reserve", 2, ", :replayed true"));
+}
+
+static void test_wrong_stocks(void **state)
+{
+    (void)state;
+    /* two units too many */
+    expect(check_witness, CHECK_INVALID, "does not add up",
+           SET_A(3) RESERVE(1, "o", 2) OK(1, "reserve", 2, "") RESERVE(1, "p", 2)
+               OK(1, "reserve", 3, ""));
+    /* refused, though there was enough */
+    expect(check_witness, CHECK_INVALID, "the refusal says 1 available",
+           SET_A(3) RESERVE(1, "o", 2)
+               REFUSED(1, "reserve", "insufficient-stock", 2,
+                       ", :failed [['A' {:requested 2, :available 1, :reason "
+                       ":insufficient-stock}]]"));
+    /* a hold that no stock shows: a line was skipped */
+    expect(check_witness, CHECK_INVALID, "what was read: on hand 3, reserved 0",
+           SET_A(3) RESERVE(1, "o", 2) OK(1, "reserve", 2, "") READ_A(0, 2, 3, 0, 1));
+    /* a version that stood still */
+    expect(check_witness, CHECK_INVALID, "version",
+           SET_A(3) RESERVE(1, "o", 2) OK(1, "reserve", 2, "") ACT(1, "deduct", "o")
+               OK(1, "deduct", 3, "") READ_A(0, 3, 1, 0, 1));
+    expect(check_witness, CHECK_INVALID, "it is not there",
+           RESERVE(1, "o", 2) OK(1, "reserve", 2, ""));
+}
+
+static void test_lost_order(void **state)
+{
+    (void)state;
+    expect(check_witness, CHECK_INVALID, "not as the log before this read",
+           SET_A(3) RESERVE(1, "o", 2) OK(1, "reserve", 2, "") NO_ORDER(1, "o", 2));
+    expect(check_witness, CHECK_INVALID, "not as the log before this read",
+           SET_A(3) RESERVE(1, "o", 2) OK(1, "reserve", 2, "")
+               READ_ORDER(1, "o", 3, "active", ":reserved 1"));
+}
+
+static void test_real_time(void **state)
+{
+    (void)state;
+    /* p returned before o was invoked, but the log has o first */
+    expect(check_witness, CHECK_INVALID, "before something that had returned",
+           SET_A(9) RESERVE(1, "p", 1) OK(1, "reserve", 5, "") RESERVE(2, "o", 1)
+               OK(2, "reserve", 4, ""));
+    /* at once: any order is right */
+    expect(check_witness, CHECK_VALID, NULL,
+           SET_A(9) RESERVE(1, "p", 1) RESERVE(2, "o", 1) OK(1, "reserve", 5, "")
+               OK(2, "reserve", 4, ""));
+    /* a read that is older than what was acknowledged */
+    expect(check_witness, CHECK_INVALID, "does not hold what had returned",
+           SET_A(9) RESERVE(1, "p", 1) OK(1, "reserve", 5, "") READ_A(2, 4, 9, 0, 1));
+    expect(check_witness, CHECK_INVALID, "the same place",
+           SET_A(9) RESERVE(1, "p", 1) RESERVE(2, "o", 1) OK(1, "reserve", 5, "")
+               OK(2, "reserve", 5, ""));
+}
+
+/* ---- what nobody knows ---- */
+
+static void test_unknown_reserve(void **state)
+{
+    (void)state;
+    /* It may have happened, or not, or between. */
+    expect(check_witness, CHECK_VALID, NULL,
+           SET_A(9) RESERVE(1, "o", 2) INFO(1, "reserve") READ_A(0, 3, 9, 2, 1));
+    expect(check_witness, CHECK_VALID, NULL,
+           SET_A(9) RESERVE(1, "o", 2) INFO(1, "reserve") READ_A(0, 3, 9, 0, 1)
+               NO_ORDER(0, "o", 3));
+    expect(check_witness, CHECK_VALID, NULL,
+           SET_A(9) RESERVE(1, "o", 2) INFO(1, "reserve") READ_A(0, 3, 9, 0, 1)
+               READ_A(0, 4, 9, 2, 1) READ_ORDER(0, "o", 5, "active", ":reserved 2"));
+    /* But it does not come and go, */
+    expect(check_witness, CHECK_INVALID, "does not add up",
+           SET_A(9) RESERVE(1, "o", 2) INFO(1, "reserve") READ_A(0, 3, 9, 2, 1)
+               READ_A(0, 4, 9, 0, 1));
+    /* nor is it there for its order and not for its stock, */
+    expect(check_witness, CHECK_INVALID, "does not add up",
+           SET_A(9) RESERVE(1, "o", 2) INFO(1, "reserve")
+               READ_ORDER(0, "o", 3, "active", ":reserved 2") READ_A(0, 4, 9, 0, 1));
+    /* nor has it other units, */
+    expect(check_witness, CHECK_INVALID, "does not add up",
+           SET_A(9) RESERVE(1, "o", 2) INFO(1, "reserve") READ_A(0, 3, 9, 1, 1));
+    /* nor did it happen before it was asked for. */
+    expect(check_witness, CHECK_INVALID, "not as the log before",
+           SET_A(9) READ_ORDER(0, "o", 3, "active", ":reserved 2") RESERVE(1, "o", 2)
+               INFO(1, "reserve"));
+}
+
+static void test_unknown_deduct(void **state)
+{
+    (void)state;
+    expect(check_witness, CHECK_VALID, NULL,
+           SET_A(9) RESERVE(1, "o", 2) OK(1, "reserve", 2, "") ACT(1, "deduct", "o")
+               INFO(1, "deduct") READ_A(0, 3, 9, 2, 1) ACT(2, "deduct", "o")
+                   OK(2, "deduct", 5, ", :replayed true") READ_A(0, 5, 7, 0, 2));
+    /* a release that was done says that the deduct never was */
+    expect(check_witness, CHECK_INVALID, "does not add up",
+           SET_A(9) RESERVE(1, "o", 2) OK(1, "reserve", 2, "") ACT(1, "deduct", "o")
+               INFO(1, "deduct") ACT(2, "release", "o") OK(2, "release", 5, ", :existed true")
+                   READ_A(0, 5, 7, 0, 2));
+}
+
+/* Which of three is held? One of two units: later reads decide, and must agree. */
+static void test_which(void **state)
+{
+    (void)state;
+    expect(check_witness, CHECK_VALID, NULL,
+           SET_A(9) RESERVE(1, "o", 1) INFO(1, "reserve") RESERVE(2, "p", 2) INFO(2, "reserve")
+               RESERVE(3, "q", 2) INFO(3, "reserve") READ_A(0, 3, 9, 2, 1) READ_A(0, 4, 9, 4, 1)
+                   NO_ORDER(0, "o", 6) READ_ORDER(0, "p", 6, "active", ":reserved 2")
+                       READ_ORDER(0, "q", 6, "active", ":reserved 2"));
+    expect(check_witness, CHECK_INVALID, "does not add up",
+           SET_A(9) RESERVE(1, "o", 1) INFO(1, "reserve") RESERVE(2, "p", 2) INFO(2, "reserve")
+               RESERVE(3, "q", 2) INFO(3, "reserve") READ_A(0, 3, 9, 2, 1) READ_A(0, 4, 9, 4, 1)
+                   NO_ORDER(0, "p", 6));
+}
+
+/* Sent twice: the second attempt finds what the first has done. */
+static void test_attempts(void **state)
+{
+    (void)state;
+    expect(check_witness, CHECK_VALID, NULL,
+           SET_A(9) RESERVE(1, "o", 2) READ_A(0, 4, 9, 2, 1)
+               OK(1, "reserve", 7, ", :attempts 2, :replayed true"));
+    expect(check_witness, CHECK_INVALID, "called a repetition",
+           SET_A(9) RESERVE(1, "o", 2) READ_A(0, 4, 9, 2, 1)
+               OK(1, "reserve", 7, ", :attempts 1, :replayed true"));
+}
+
+static void test_requests(void **state)
+{
+    static const char adjust[] =
+        "{:type :invoke, :process 1, :f :adjust-stock, :value {:stock 'A', "
+        ":change 2, :request-id 'r'}}\n";
+    char text[2048];
+    (void)state;
+    snprintf(text, sizeof text, "%s%s%s%s%s", SET_A(9), adjust,
+             OK(1, "adjust-stock", 2, ", :after {:on-hand 11, :reserved 0, :version 2}"), adjust,
+             OK(1, "adjust-stock", 3,
+                ", :replayed true, :after {:on-hand 11, :reserved 0, :version 2}"));
+    expect(check_witness, CHECK_VALID, NULL, text);
+    snprintf(text, sizeof text, "%s%s%s%s%s", SET_A(9), adjust,
+             OK(1, "adjust-stock", 2, ", :after {:on-hand 11, :reserved 0, :version 2}"), adjust,
+             OK(1, "adjust-stock", 3, ", :after {:on-hand 13, :reserved 0, :version 3}"));
+    expect(check_witness, CHECK_INVALID, "done twice under one request id", text);
+    snprintf(text, sizeof text, "%s%s%s%s", SET_A(9), adjust, INFO(1, "adjust-stock"),
+             READ_A(0, 4, 11, 0, 2) READ_A(0, 5, 11, 0, 2));
+    expect(check_witness, CHECK_VALID, NULL, text);
+    snprintf(text, sizeof text, "%s%s%s%s", SET_A(9), adjust, INFO(1, "adjust-stock"),
+             READ_A(0, 4, 13, 0, 3));
+    expect(check_witness, CHECK_INVALID, "does not add up", text);
+}
+
+/* Held for 5 ms: not expired before that, whatever the clocks; afterwards perhaps. */
+static void test_expiry(void **state)
+{
+    struct check_options options = check_options_default();
+    (void)state;
+    options.expiry_slack_ms = 1;
+#define HELD                                                                                       \
+    SET_A(9)                                                                                       \
+    "{:type :invoke, :process 1, :f :reserve, :value {:order 'o', :lines [['A' 2]], :ttl-ms 5}, "  \
+    ":time 10000000}\n"                                                                            \
+    "{:type :ok, :process 1, :f :reserve, :value {:verdict :ok, :log-index 2, :log-position 0}, "  \
+    ":time 11000000}\n"
+#define EXPIRED(began, ended)                                                                      \
+    "{:type :invoke, :process 1, :f :deduct, :value {:order 'o'}, :time " #began "000000}\n"       \
+    "{:type :fail, :process 1, :f :deduct, :value {:verdict :order-expired, :log-index 3, "        \
+    ":log-position 0, :state :expired}, :time " #ended "000000}\n"
+    expect_with(check_witness, &options, CHECK_VALID, NULL, HELD EXPIRED(15, 16));
+    expect_with(check_witness, &options, CHECK_INVALID, "it must be ok", HELD EXPIRED(12, 13));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_good),
+        cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_wrong_verdicts),
+        cmocka_unit_test(test_wrong_stocks),
+        cmocka_unit_test(test_lost_order),
+        cmocka_unit_test(test_real_time),
+        cmocka_unit_test(test_unknown_reserve),
+        cmocka_unit_test(test_unknown_deduct),
+        cmocka_unit_test(test_which),
+        cmocka_unit_test(test_attempts),
+        cmocka_unit_test(test_requests),
+        cmocka_unit_test(test_expiry),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
