@@ -20,6 +20,8 @@
 #include "network.h"
 #include "nodes.h"
 
+#define NEMESIS_TURN_MS 200
+
 /* What nemeses act on. */
 struct nemesis_ground {
     struct network *network;
@@ -36,12 +38,15 @@ struct nemesis {
     bool destroys;
     bool needs_disk_faults; /* the preloaded libraries */
     bool needs_clock_faults;
+    uint32_t least_nodes; /* of the cluster; with fewer it would be nothing */
     /* False: it can't be done, and the run ends with this error. `value`: EDN of what was done.
      * `state` is the nemesis' own until stop, which frees it. */
     bool (*start)(struct nemesis_ground *ground, void **state, struct buffer *value,
                   struct error *error);
     bool (*stop)(struct nemesis_ground *ground, void *state, struct buffer *value,
                  struct error *error);
+    /* While the fault is on: every NEMESIS_TURN_MS or so. NULL: nothing to do. */
+    bool (*turn)(struct nemesis_ground *ground, void *state, struct error *error);
 };
 
 extern const struct nemesis *const nemeses[]; /* up to a NULL */
