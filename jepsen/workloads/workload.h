@@ -15,8 +15,10 @@
 #include "check.h"
 #include "client.h"
 
+#define WORKLOAD_STOCKS 10000 /* SKUs of one workload, at most */
+
 struct workload_options {
-    uint64_t seed;
+    uint64_t seed; /* of what it draws, and of the names of its stocks and orders */
     uint32_t client_count;
     uint32_t stock_count; /* 0: the workload's own */
 };
