@@ -1,10 +1,10 @@
 /*
- * links.c - networks that carry everything, but badly: late, in another order, twice, slowly, or not
- * all of it.
+ * links.c - networks that carry everything, but badly: late, in another order, twice, slowly, or
+ * not all of it.
  *
  * Either all links are as bad, or those of some nodes, each way; clients' links too. Cuts are
- * another matter (partitions.c) and are left as they are. Behind the fault links are as new, but for
- * cuts.
+ * another matter (partitions.c) and are left as they are. Behind the fault links are as new, but
+ * for cuts.
  *
  * Nothing can fail: the switch does as it is told.
  */
@@ -112,9 +112,8 @@ static bool start_narrow(struct nemesis_ground *ground, void **state, struct buf
 {
     (void)error;
     return start(
-        ground,
-        (struct network_fault){.bytes_per_second = 20000 + 1000 * ground_draw(ground, 180)}, state,
-        value);
+        ground, (struct network_fault){.bytes_per_second = 20000 + 1000 * ground_draw(ground, 180)},
+        state, value);
 }
 
 #define KIND "links"

@@ -7,10 +7,10 @@
  * leaves nothing of the fault behind: who was killed runs again, who stopped itself because of the
  * fault too. After all faults have been stopped the runner waits for a healthy cluster.
  *
- * Several at once: one of each kind. Invariant: at no moment have so many disks lost synced data, or
- * been replaced and not caught up, that a committed entry could be gone (fewer than a majority, at
- * most one at a time); a fault of this kind is `destroys`, and never begins unless the cluster is
- * healthy.
+ * Several at once: one of each kind. Invariant: at no moment have so many disks lost synced data,
+ * or been replaced and not caught up, that a committed entry could be gone (fewer than a majority,
+ * at most one at a time); a fault of this kind is `destroys`, and never begins unless the cluster
+ * is healthy.
  */
 #ifndef JEPSEN_NEMESIS_H
 #define JEPSEN_NEMESIS_H

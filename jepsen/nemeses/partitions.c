@@ -187,8 +187,8 @@ static bool start_one_way(struct nemesis_ground *ground, void **state, struct bu
     return true;
 }
 
-/* In a ring everybody sees just a majority, and no two the same one. Three are a chain: two ends that
- * don't see each other. */
+/* In a ring everybody sees just a majority, and no two the same one. Three are a chain: two ends
+ * that don't see each other. */
 static bool start_ring(struct nemesis_ground *ground, void **state, struct buffer *value,
                        struct error *error)
 {

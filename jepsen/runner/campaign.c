@@ -1,8 +1,8 @@
 /*
  * campaign.c - happy path: a child for each run, its result in shared memory, a sum at the end.
  *
- * Interrupts reach the run through its own handlers, and end the campaign behind it. A run that dies
- * of a signal is a RUN_FAILED.
+ * Interrupts reach the run through its own handlers, and end the campaign behind it. A run that
+ * dies of a signal is a RUN_FAILED.
  */
 #include "campaign.h"
 
@@ -103,8 +103,7 @@ static void keep(struct kept *kept, const char *directory)
         }
         free(kept->directories[0]);
         kept->count--;
-        memmove(kept->directories, kept->directories + 1,
-                kept->count * sizeof *kept->directories);
+        memmove(kept->directories, kept->directories + 1, kept->count * sizeof *kept->directories);
     }
     kept->directories[kept->count++] = memory_strdup(directory);
 }
@@ -169,8 +168,8 @@ enum run_status campaign_execute(const struct chaos_options *options)
     struct sigaction action = {.sa_handler = on_signal};
     int64_t began_ms = now_ms();
     enum run_status status = RUN_VALID;
-    struct run_result *result = mmap(NULL, sizeof *result, PROT_READ | PROT_WRITE,
-                                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct run_result *result =
+        mmap(NULL, sizeof *result, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (result == MAP_FAILED || sigaction(SIGINT, &action, NULL) != 0 ||
         sigaction(SIGTERM, &action, NULL) != 0) {
         fprintf(stderr, "chaos: %s\n", strerror(errno));

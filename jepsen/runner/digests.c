@@ -65,9 +65,9 @@ static void *ask(void *context)
         question->failed = true;
         return NULL;
     }
-    question->told = client_read_digest(client, question->node, question->endpoint,
-                                        question->at_index, options->timeout_ms,
-                                        &answer) == CLIENT_OK;
+    question->told =
+        client_read_digest(client, question->node, question->endpoint, question->at_index,
+                           options->timeout_ms, &answer) == CLIENT_OK;
     if (question->told && answer != NULL && !answer->sound) {
         record_unsound(question, answer);
     }
@@ -106,8 +106,7 @@ bool digests_read(const struct digests_options *options, uint32_t *told, struct 
         if (nodes_life(options->nodes, id) != NODE_RUNNING) {
             continue;
         }
-        *question = (struct question){
-            .options = options, .node = id, .at_index = applied + AHEAD};
+        *question = (struct question){.options = options, .node = id, .at_index = applied + AHEAD};
         snprintf(question->endpoint, sizeof question->endpoint, "%s",
                  nodes_endpoint(options->nodes, id));
         int status = pthread_create(&question->thread, NULL, ask, question);

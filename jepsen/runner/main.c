@@ -17,13 +17,14 @@ int main(int argc, char **argv)
     struct chaos_options options;
     struct error error;
     struct buffer text = {0};
-    if (!chaos_options_parse(&options, argc, argv, workloads, nemeses, &error)) {
+    const struct chaos_catalogue catalogue = {workloads, nemeses};
+    if (!chaos_options_parse(&options, argc, argv, &catalogue, &error)) {
         fprintf(stderr, "chaos: %s\n", error.text);
         return RUN_FAILED;
     }
     switch (options.task) {
     case CHAOS_LIST:
-        chaos_options_list(&text, workloads, nemeses);
+        chaos_options_list(&text, &catalogue);
         return print(&text);
     case CHAOS_HELP:
         chaos_options_help(&text);

@@ -2,8 +2,9 @@
  * options.c - the command line of `chaos`: a table of options, the words of each, and what they
  * must keep to with one another.
  *
- * Fails: an unknown option, a value that does not parse or is out of bounds, a name that no workload
- * or nemesis has, options that contradict each other. The error names the word, and what would do.
+ * Fails: an unknown option, a value that does not parse or is out of bounds, a name that no
+ * workload or nemesis has, options that contradict each other. The error names the word, and what
+ * would do.
  */
 #include "options.h"
 
@@ -34,7 +35,8 @@ static const struct option {
     int64_t max;
     const char *help;
 } option_table[] = {
-    {"workload", "W", KIND_WORKLOAD, 0, 0, 0, "what clients do; all: a run of each (default orders)"},
+    {"workload", "W", KIND_WORKLOAD, 0, 0, 0,
+     "what clients do; all: a run of each (default orders)"},
     {"nemesis", "N,...", KIND_NEMESIS, 0, 0, 0,
      "what goes wrong: these, none, or all that this machine can do (default all)"},
     {"time", "T", KIND_TIME, offsetof(struct chaos_options, time_ms), 5000, 24 * HOUR_MS,
@@ -112,12 +114,12 @@ bool chaos_parse_duration(const char *text, int64_t min_ms, int64_t max_ms, int6
 }
 
 static bool parse_workloads(struct chaos_options *options, const char *text,
-                            const struct workload *const *workloads, struct error *error)
+                            const struct chaos_catalogue *catalogue, struct error *error)
 {
     options->workload_count = 0;
-    for (uint32_t i = 0; workloads[i] != NULL; i++) {
-        if (strcmp(text, "all") == 0 || strcmp(text, workloads[i]->name) == 0) {
-            options->workloads[options->workload_count++] = workloads[i];
+    for (uint32_t i = 0; catalogue->workloads[i] != NULL; i++) {
+        if (strcmp(text, "all") == 0 || strcmp(text, catalogue->workloads[i]->name) == 0) {
+            options->workloads[options->workload_count++] = catalogue->workloads[i];
         }
     }
     return options->workload_count > 0 ||
@@ -125,7 +127,7 @@ static bool parse_workloads(struct chaos_options *options, const char *text,
 }
 
 static bool add_nemesis(struct chaos_options *options, struct bytes name,
-                        const struct nemesis *const *nemeses, struct error *error)
+                        const struct chaos_catalogue *catalogue, struct error *error)
 {
     for (uint32_t i = 0; i < options->nemesis_count; i++) {
         if (bytes_equal(name, bytes_of_string(options->nemeses[i]->name))) {
@@ -133,9 +135,9 @@ static bool add_nemesis(struct chaos_options *options, struct bytes name,
                              (const char *)name.data);
         }
     }
-    for (uint32_t i = 0; nemeses[i] != NULL; i++) {
-        if (bytes_equal(name, bytes_of_string(nemeses[i]->name))) {
-            options->nemeses[options->nemesis_count++] = nemeses[i];
+    for (uint32_t i = 0; catalogue->nemeses[i] != NULL; i++) {
+        if (bytes_equal(name, bytes_of_string(catalogue->nemeses[i]->name))) {
+            options->nemeses[options->nemesis_count++] = catalogue->nemeses[i];
             return true;
         }
     }
@@ -144,13 +146,13 @@ static bool add_nemesis(struct chaos_options *options, struct bytes name,
 }
 
 static bool parse_nemeses(struct chaos_options *options, const char *text,
-                          const struct nemesis *const *nemeses, struct error *error)
+                          const struct chaos_catalogue *catalogue, struct error *error)
 {
     options->nemesis_count = 0;
     options->all_nemeses = strcmp(text, "all") == 0;
     if (options->all_nemeses) {
-        while (nemeses[options->nemesis_count] != NULL) {
-            options->nemeses[options->nemesis_count] = nemeses[options->nemesis_count];
+        while (catalogue->nemeses[options->nemesis_count] != NULL) {
+            options->nemeses[options->nemesis_count] = catalogue->nemeses[options->nemesis_count];
             options->nemesis_count++;
         }
         return true;
@@ -160,7 +162,7 @@ static bool parse_nemeses(struct chaos_options *options, const char *text,
     }
     for (const char *at = text;; at++) {
         size_t len = strcspn(at, ",");
-        if (!add_nemesis(options, bytes_of(at, len), nemeses, error)) {
+        if (!add_nemesis(options, bytes_of(at, len), catalogue, error)) {
             return false;
         }
         at += len;
@@ -195,8 +197,7 @@ static bool parse_count(const struct option *option, const char *text, uint32_t 
 }
 
 static bool take_value(struct chaos_options *options, const struct option *option, char *text,
-                       const struct workload *const *workloads,
-                       const struct nemesis *const *nemeses, struct error *error)
+                       const struct chaos_catalogue *catalogue, struct error *error)
 {
     void *target = (char *)options + option->offset;
     bool fine = true;
@@ -205,10 +206,10 @@ static bool take_value(struct chaos_options *options, const struct option *optio
         options->task = (enum chaos_task)option->offset;
         break;
     case KIND_WORKLOAD:
-        fine = parse_workloads(options, text, workloads, error);
+        fine = parse_workloads(options, text, catalogue, error);
         break;
     case KIND_NEMESIS:
-        fine = parse_nemeses(options, text, nemeses, error);
+        fine = parse_nemeses(options, text, catalogue, error);
         break;
     case KIND_COUNT:
         fine = parse_count(option, text, target, error);
@@ -240,8 +241,7 @@ static const struct option *find_option(struct bytes name)
 
 /* Takes argv[*at], and the value behind it. */
 static bool take_word(struct chaos_options *options, int argc, char **argv, int *at, uint64_t *seen,
-                      const struct workload *const *workloads,
-                      const struct nemesis *const *nemeses, struct error *error)
+                      const struct chaos_catalogue *catalogue, struct error *error)
 {
     char *word = argv[*at];
     if (strcmp(word, "-h") == 0) {
@@ -271,7 +271,7 @@ static bool take_word(struct chaos_options *options, int argc, char **argv, int 
         }
         value = argv[++*at];
     }
-    return take_value(options, option, value, workloads, nemeses, error);
+    return take_value(options, option, value, catalogue, error);
 }
 
 static bool check_together(const struct chaos_options *options, struct error *error)
@@ -290,8 +290,7 @@ static bool check_together(const struct chaos_options *options, struct error *er
 }
 
 bool chaos_options_parse(struct chaos_options *options, int argc, char **argv,
-                         const struct workload *const *workloads,
-                         const struct nemesis *const *nemeses, struct error *error)
+                         const struct chaos_catalogue *catalogue, struct error *error)
 {
     uint64_t seen = 0;
     *options = (struct chaos_options){
@@ -303,17 +302,17 @@ bool chaos_options_parse(struct chaos_options *options, int argc, char **argv,
         .store = "store",
     };
     for (int at = 1; at < argc; at++) {
-        if (!take_word(options, argc, argv, &at, &seen, workloads, nemeses, error)) {
+        if (!take_word(options, argc, argv, &at, &seen, catalogue, error)) {
             return false;
         }
     }
     uint64_t workload = UINT64_C(1) << (find_option(BYTES_LITERAL("workload")) - option_table);
     uint64_t nemesis = UINT64_C(1) << (find_option(BYTES_LITERAL("nemesis")) - option_table);
     if ((seen & workload) == 0 &&
-        !parse_workloads(options, options->soak_ms > 0 ? "all" : "orders", workloads, error)) {
+        !parse_workloads(options, options->soak_ms > 0 ? "all" : "orders", catalogue, error)) {
         return false;
     }
-    if ((seen & nemesis) == 0 && !parse_nemeses(options, "all", nemeses, error)) {
+    if ((seen & nemesis) == 0 && !parse_nemeses(options, "all", catalogue, error)) {
         return false;
     }
     return check_together(options, error);
@@ -335,17 +334,18 @@ void chaos_options_help(struct buffer *out)
                        "unknown. docs/jepsen.md has more.\n");
 }
 
-void chaos_options_list(struct buffer *out, const struct workload *const *workloads,
-                        const struct nemesis *const *nemeses)
+void chaos_options_list(struct buffer *out, const struct chaos_catalogue *catalogue)
 {
     buffer_printf(out, "workloads\n");
-    for (uint32_t i = 0; workloads[i] != NULL; i++) {
-        buffer_printf(out, "  %-24s %s\n", workloads[i]->name, workloads[i]->help);
+    for (uint32_t i = 0; catalogue->workloads[i] != NULL; i++) {
+        buffer_printf(out, "  %-24s %s\n", catalogue->workloads[i]->name,
+                      catalogue->workloads[i]->help);
     }
     buffer_printf(out, "\nnemeses; of each kind at most one at a time\n");
-    for (uint32_t i = 0; nemeses[i] != NULL; i++) {
-        buffer_printf(out, "  %-24s %-10s %s%s\n", nemeses[i]->name, nemeses[i]->kind,
-                      nemeses[i]->help, nemeses[i]->destroys ? " (alone)" : "");
+    for (uint32_t i = 0; catalogue->nemeses[i] != NULL; i++) {
+        buffer_printf(out, "  %-24s %-10s %s%s\n", catalogue->nemeses[i]->name,
+                      catalogue->nemeses[i]->kind, catalogue->nemeses[i]->help,
+                      catalogue->nemeses[i]->destroys ? " (alone)" : "");
     }
 }
 

@@ -40,15 +40,19 @@ struct chaos_options {
     const char *store;
 };
 
-/* `workloads` and `nemeses` are what there is to choose from, up to a NULL. */
+/* What there is to choose from, each up to a NULL. */
+struct chaos_catalogue {
+    const struct workload *const *workloads;
+    const struct nemesis *const *nemeses;
+};
+
 bool chaos_options_parse(struct chaos_options *options, int argc, char **argv,
-                         const struct workload *const *workloads,
-                         const struct nemesis *const *nemeses, struct error *error);
+                         const struct chaos_catalogue *catalogue, struct error *error);
 void chaos_options_help(struct buffer *out);
 /* Workloads and nemeses, each with its line. */
-void chaos_options_list(struct buffer *out, const struct workload *const *workloads,
-                        const struct nemesis *const *nemeses);
-/* The options of one run as words that make the same run again: "--workload orders --seed 7 ...". */
+void chaos_options_list(struct buffer *out, const struct chaos_catalogue *catalogue);
+/* The options of one run as words that make the same run again: "--workload orders --seed 7 ...".
+ */
 void chaos_options_write(struct buffer *out, const struct chaos_options *options,
                          const struct workload *workload, uint64_t seed);
 /* "orders-all", "orders-none", "orders-kill-one+pause-one": the directory of such runs. */

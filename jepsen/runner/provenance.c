@@ -41,7 +41,8 @@ static void ask(char *out, size_t size, const char *const *words)
     if (spawned) {
         char text[512];
         ssize_t got;
-        while (len < sizeof text - 1 && (got = read(ends[0], text + len, sizeof text - 1 - len)) > 0) {
+        while (len < sizeof text - 1 &&
+               (got = read(ends[0], text + len, sizeof text - 1 - len)) > 0) {
             len += (size_t)got;
         }
         text[len] = '\0';
@@ -60,7 +61,7 @@ static void find_commit(char *out, size_t size)
     char self[PATH_MAX];
     ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
     self[len > 0 ? len : 0] = '\0';
-    const char *const words[] = {"git",        "-C",      dirname(self), "describe", "--always",
+    const char *const words[] = {"git",         "-C",      dirname(self), "describe", "--always",
                                  "--abbrev=40", "--dirty", "--exclude=*", NULL};
     ask(out, size, words);
 }

@@ -102,8 +102,7 @@ static bool write_test(struct run *run, struct error *error)
 static void choose_measure(struct run *run)
 {
     run->check = check_options_default();
-    run->check.least_operations =
-        (uint64_t)(run->chaos.time_ms / 1000) * run->chaos.rate / 5 + 100;
+    run->check.least_operations = (uint64_t)(run->chaos.time_ms / 1000) * run->chaos.rate / 5 + 100;
     if (run->options->workload->judge != NULL) {
         run->options->workload->judge(&run->check);
     }

@@ -128,12 +128,12 @@ static struct chapter draw_chapter(struct random *random, int64_t at_ms, int64_t
     };
 }
 
-void schedule_make(struct schedule *schedule, const struct nemesis *const *nemeses, uint32_t count,
+void schedule_make(struct schedule *schedule, const struct nemesis *const *among, uint32_t count,
                    uint64_t seed, int64_t time_ms)
 {
     struct random random = {seed};
     const struct nemesis *chosen[AT_ONCE_MOST];
-    struct bag bag = {.nemeses = nemeses,
+    struct bag bag = {.nemeses = among,
                       .nemesis_count = count,
                       .left = memory_zalloc((count + 1) * sizeof *bag.left)};
     struct chapter chapter = draw_chapter(&random, 0, time_ms);

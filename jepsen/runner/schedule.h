@@ -2,9 +2,9 @@
  * schedule.h - what goes wrong when: the plan of a run, drawn from its seed alone.
  *
  * Quiet spells and storms take turns. A storm is one nemesis or several of different kinds, each
- * with a beginning and an end of its own; a chapter of a minute or two has a mixture of its own: how
- * many at once, how long, how much quiet between. Nemeses come from a bag that is refilled when it
- * is empty, so that each has its turn before any has its second.
+ * with a beginning and an end of its own; a chapter of a minute or two has a mixture of its own:
+ * how many at once, how long, how much quiet between. Nemeses come from a bag that is refilled when
+ * it is empty, so that each has its turn before any has its second.
  *
  * Invariants, asserted when a plan is made:
  *   - acts stand in the order of time, none behind the end;
@@ -40,7 +40,7 @@ struct schedule {
 };
 
 /* `count` nemeses, each once; 0: quiet all the time. */
-void schedule_make(struct schedule *schedule, const struct nemesis *const *nemeses, uint32_t count,
+void schedule_make(struct schedule *schedule, const struct nemesis *const *among, uint32_t count,
                    uint64_t seed, int64_t time_ms);
 void schedule_free(struct schedule *schedule);
 /* Which invariant is broken, or NULL. */

@@ -39,7 +39,8 @@ struct storm {
 /* Until the time is up, from now on. */
 enum storm_end storm_run(struct storm *storm, const struct schedule *schedule, int64_t time_ms,
                          struct error *error);
-/* Waits until all nodes are well; nothing may be on. `patient`: whether or not an interrupt has come.
+/* Waits until all nodes are well; nothing may be on. `patient`: whether or not an interrupt has
+ * come.
  */
 enum storm_end storm_wait_healthy(struct storm *storm, bool patient, struct error *error);
 

@@ -2,8 +2,8 @@
  * testbed.h - what a run stands on: the network and its hosts, the nodes, the clients' load.
  *
  * Hosts: one for each node that will ever be, then those of the clients, last the operator's.
- * Clients are spread over their hosts evenly. Every fourth client knows one node only, and finds the
- * leader through it; the others know all.
+ * Clients are spread over their hosts evenly. Every fourth client knows one node only, and finds
+ * the leader through it; the others know all.
  *
  * Errors: what could not be opened or started. Threads: the run's; the load's threads enter their
  * hosts by themselves.
