@@ -210,6 +210,9 @@ static void test_digests(void **state)
            DIGEST(1, 5, "aa") DIGEST(2, 5, "aa") DIGEST(3, 6, "bb"));
     expect(check_digests, CHECK_INVALID, "nodes 1 and 3",
            DIGEST(1, 5, "aa") DIGEST(2, 6, "bb") DIGEST(3, 5, "cc"));
+    expect(check_digests, CHECK_INVALID, "not sound: {:node",
+           DIGEST(1, 5, "aa") DIGEST(2, 5, "aa") "{:type :info, :process :nemesis, :f :not-sound, "
+                                                 ":value {:node 'n2'}, :time 9000000000}\n");
     expect(check_digests, CHECK_SKIPPED, NULL, SET_A(1));
 }
 
@@ -241,6 +244,10 @@ static void test_recovery(void **state)
     expect_with(check_recovery, &options, CHECK_VALID, NULL,
                 FAULT("start-kill", 1) FAULT("start-pause", 5) FAULT("stop-kill", 6)
                     FAULT("stop-pause", 30) ANSWERED(31, 32));
+    /* answered, but not well */
+    expect_with(check_recovery, &options, CHECK_INVALID, "at 8.0 s the cluster was not healthy",
+                FAULT("start-kill", 1) FAULT("stop-kill", 2) ANSWERED(2, 3)
+                    FAULT("not-healthy", 8));
     expect_with(check_recovery, &options, CHECK_SKIPPED, NULL, ANSWERED(1, 2));
 }
 
