@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "disk.h"
 #include "nodes.h"
 #include "sandbox.h"
 
@@ -63,13 +64,8 @@ static int open_nodes(void **state)
 
 static int remove_directory(void)
 {
-    const char *command[] = {"rm", "-rf", "--", directory, NULL};
-    pid_t pid = fork();
-    if (pid == 0) {
-        execvp(command[0], (char *const *)command);
-        _exit(127);
-    }
-    return pid < 0;
+    const char *const command[] = {"rm", "-rf", "--", directory, NULL};
+    return disk_run_program(command, &error) ? 0 : -1;
 }
 
 static int close_nodes(void **state)
@@ -250,8 +246,19 @@ static void test_clock(void **state)
     assert_int_equal(nodes_life(nodes, id), NODE_RUNNING);
 }
 
+static void expect_changed(hf_verdict verdict, hf_membership *membership)
+{
+    if (verdict != HF_OK) {
+        fail_msg("%s", membership->message);
+    }
+    hf_free(membership);
+}
+
 static void test_replace(void **state)
 {
+    hf_membership *membership;
+    hf_verdict verdict;
+    int tries = 0;
     (void)state;
     const hf_call_options options = {.timeout_ms = PATIENCE_MS};
     uint32_t old = follower();
@@ -259,14 +266,21 @@ static void test_replace(void **state)
     assert_int_equal(nodes_life(nodes, old), NODE_GONE);
     assert_false(nodes_start(nodes, old, &error));
     hf_client *client = nodes_operator(nodes, &error);
-    assert_int_equal(hf_remove_server(client, old, &options, NULL), HF_OK);
+    verdict = hf_remove_server(client, old, &options, &membership);
+    expect_changed(verdict, membership);
     uint32_t id = nodes_add(nodes, &error);
     must(id == 4);
     client = nodes_operator(nodes, &error);
-    assert_int_equal(hf_add_server(client, id, nodes_peer_address(nodes, id), &options, NULL),
-                     HF_OK);
+    verdict = hf_add_server(client, id, nodes_peer_address(nodes, id), &options, &membership);
+    expect_changed(verdict, membership);
     must(nodes_start(nodes, id, &error));
-    assert_int_equal(hf_promote_server(client, id, &options, NULL), HF_OK);
+    /* Refused until it has been heard from and has caught up. */
+    while ((verdict = hf_promote_server(client, id, &options, &membership)) == HF_REFUSED) {
+        hf_free(membership);
+        assert_true(tries++ < PATIENCE_MS / 50);
+        (void)poll(NULL, 0, 50);
+    }
+    expect_changed(verdict, membership);
     must(nodes_wait_healthy(nodes, PATIENCE_MS, &error));
     assert_null(strstr(nodes_endpoints(nodes), nodes_endpoint(nodes, old)));
     while (nodes_last(nodes) < nodes_most(nodes)) {
