@@ -302,11 +302,14 @@ static void test_logs(void **state)
     char directory[] = "/tmp/holdfast-logs-XXXXXX";
     char inner[64];
     char path[80];
+    char disk[80];
     (void)state;
     assert_non_null(mkdtemp(directory));
     snprintf(inner, sizeof inner, "%s/n1", directory);
-    snprintf(path, sizeof path, "%s/node.log", inner);
+    snprintf(path, sizeof path, "%s/n1.log", directory);
+    snprintf(disk, sizeof disk, "%s/000012.log", inner);
     assert_int_equal(mkdir(inner, 0755), 0);
+    write_log(disk, bad[0]); /* on a node's disk: a database's, whatever is in it */
     assert_int_equal(scan(directory), CHECK_SKIPPED);
     write_log(path, "{\"level\":\"info\",\"message\":\"serves\"}\n");
     assert_int_equal(scan(directory), CHECK_VALID);
@@ -315,6 +318,7 @@ static void test_logs(void **state)
         assert_int_equal(scan(directory), CHECK_INVALID);
     }
     assert_int_equal(unlink(path), 0);
+    assert_int_equal(unlink(disk), 0);
     assert_int_equal(rmdir(inner), 0);
     assert_int_equal(rmdir(directory), 0);
     assert_int_equal(scan(directory), CHECK_UNKNOWN);
