@@ -1,5 +1,5 @@
 /*
- * expiry.c - holds that last a second or two, while their orders are deducted, released, and taken
+ * expiry.c - holds that last a few seconds, while their orders are deducted, released, and taken
  * again, right when they end.
  *
  * An expiry has no answer of its own: only the next answer about its order tells that it has been.
@@ -8,25 +8,25 @@
  */
 #include "shop.h"
 
-#define TTL_MS INT64_C(1500)
+#define TTL_MS INT64_C(3000)
 #define MS_NS  INT64_C(1000000)
 
 static void *expiry_open(const struct workload_options *options)
 {
-    static const struct shop_shape shape = {.stock_count = 40,
-                                            .hot_permille = 100,
+    static const struct shop_shape shape = {.stock_count = 60,
+                                            .even = true,
                                             .lines_most = 2,
                                             .quantity_most = 2,
-                                            .on_hand = 20,
+                                            .on_hand = 8,
                                             .ttl_ms = TTL_MS,
-                                            .open_most = 24};
+                                            .open_most = 16};
     return shop_open(&shape, options);
 }
 
-/* Most are looked after in the last fifth of their time and in as long behind it. */
+/* Most are looked after in the last tenth of their time and in as long behind it. */
 static int64_t draw_due_ns(struct random *random)
 {
-    int64_t span_ms = TTL_MS / 5;
+    int64_t span_ms = TTL_MS / 10;
     int64_t wait_ms = draw_permille(random, 800)
                           ? TTL_MS - span_ms + draw_below(random, (uint32_t)(3 * span_ms))
                           : draw_below(random, (uint32_t)TTL_MS);
@@ -107,7 +107,7 @@ static void expiry_turn(void *shared, struct client *client, uint32_t client_num
 
 const struct workload workload_expiry = {
     .name = "expiry",
-    .help = "holds of 1.5 s, that end while they are deducted, released and taken again",
+    .help = "holds of 3 s, that end while they are deducted, released and taken again",
     .rate = 1000,
     .open = expiry_open,
     .close = shop_close,

@@ -43,7 +43,7 @@ struct shop {
     struct shop_shape shape;
     struct workload_options options;
     char (*skus)[SHOP_NAME];
-    double *zipf; /* sums of weights, up to 1 */
+    double *weights; /* sums of weights, up to 1 */
     atomic_uint_fast64_t orders;
     struct keeper *keepers;
 };
@@ -81,7 +81,7 @@ uint32_t shop_draw_sku(const struct shop *shop, struct random *random)
     uint32_t high = shop->shape.stock_count - 1;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (shop->zipf[middle] <= at) {
+        if (shop->weights[middle] <= at) {
             low = middle + 1;
         } else {
             high = middle;
@@ -91,12 +91,12 @@ uint32_t shop_draw_sku(const struct shop *shop, struct random *random)
 }
 
 /* Zipf's law with the exponent 1: the k-th most wanted SKU is wanted 1/k as often. */
-static double *zipf_table(uint32_t count)
+static double *weight_table(uint32_t count, bool even)
 {
     double *sums = memory_alloc(count * sizeof *sums);
     double sum = 0;
     for (uint32_t i = 0; i < count; i++) {
-        sum += 1.0 / (i + 1);
+        sum += even ? 1.0 : 1.0 / (i + 1);
         sums[i] = sum;
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -417,7 +417,7 @@ struct shop *shop_open(const struct shop_shape *shape, const struct workload_opt
     }
     assert(shop->shape.stock_count <= WORKLOAD_STOCKS && shape->lines_most <= SHOP_LINES &&
            shape->group <= SHOP_LINES && shape->open_most <= SHOP_OPEN);
-    shop->zipf = zipf_table(shop->shape.stock_count);
+    shop->weights = weight_table(shop->shape.stock_count, shape->even);
     shop->skus = memory_alloc(shop->shape.stock_count * sizeof *shop->skus);
     for (uint32_t i = 0; i < shop->shape.stock_count; i++) {
         snprintf(shop->skus[i], sizeof shop->skus[i], "s%" PRIx64 "-%" PRIu32, options->seed, i);
@@ -431,6 +431,6 @@ void shop_close(void *shared)
     struct shop *shop = shared;
     free(shop->keepers);
     free(shop->skus);
-    free(shop->zipf);
+    free(shop->weights);
     free(shop);
 }

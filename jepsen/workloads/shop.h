@@ -24,7 +24,8 @@
 
 struct shop_shape {
     uint32_t stock_count;
-    uint32_t hot_permille; /* of all lines are for the first SKU; the rest by Zipf's law */
+    bool even;             /* all SKUs are wanted alike; else by Zipf's law */
+    uint32_t hot_permille; /* of all lines are for the first SKU, before the rest is drawn */
     uint32_t lines_most;   /* of an order: 1 to this, to SHOP_LINES */
     int64_t quantity_most; /* of a line */
     int64_t on_hand;       /* at the beginning; a hot SKU has ten times as much */
