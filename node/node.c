@@ -298,16 +298,32 @@ static void on_notice(void *context, const char *text)
 
 /* ---- upkeep: what nobody asks for ---- */
 
+/* The health service says SERVING of a node whose answers come in the time that they take, and
+ * nothing else: who waits for it, a balancer or a rolling restart, must not count on a node that is
+ * still applying what its last life had not flushed. */
+static void follow_health(struct node *node)
+{
+    bool serving = core_can_serve(&node->core) &&
+                   (core_leads(&node->core) || forwarder_leader(node->forwarder) != NULL);
+    if (node->stopping.state != STOPPING_NOT || serving == node->serving) {
+        return;
+    }
+    uint64_t now = monotonic_ms();
+    log_info(serving ? "serving" : "not-serving", LOG_NUMBER("term", node->core.term),
+             LOG_NUMBER("leader", node->core.leader_id),
+             LOG_NUMBER("applied", core_applied_index(&node->core)),
+             LOG_NUMBER("after_ms", now - node->serving_since_ms));
+    node->serving = serving;
+    node->serving_since_ms = now;
+    rpc_server_set_serving(node->server, "", serving);
+    rpc_server_set_serving(node->server, "holdfast.v1.Ledger", serving);
+}
+
 static void on_upkeep(uv_timer_t *timer)
 {
     struct node *node = timer->data;
     struct error error;
-    bool serving = core_leads(&node->core) || forwarder_leader(node->forwarder) != NULL;
-    if (node->stopping.state == STOPPING_NOT && serving != node->serving) {
-        node->serving = serving;
-        rpc_server_set_serving(node->server, "", serving);
-        rpc_server_set_serving(node->server, "holdfast.v1.Ledger", serving);
-    }
+    follow_health(node);
     node_follow_leader(node);
     node_must("replication", core_upkeep(&node->core, &error), &error);
     peers_follow(node);
@@ -428,7 +444,7 @@ static bool is_first_start(const struct node_options *options)
 bool node_start(struct node *node, uv_loop_t *loop, const struct node_options *options,
                 struct error *error)
 {
-    *node = (struct node){.options = options, .loop = loop};
+    *node = (struct node){.options = options, .loop = loop, .serving_since_ms = monotonic_ms()};
     node->admission = admission_new();
     arena_init(&node->arena, LIMIT_DECODE_BYTES);
     arena_init(&node->replies, LIMIT_REPLY_ARENA_BYTES);
