@@ -1,0 +1,23 @@
+/*
+ * sandbox.h - namespaces in which a whole run lives, so that nothing is left of it, however it
+ * ends.
+ *
+ * sandbox_enter makes a process in a PID, mount and network namespace of its own and goes on there.
+ * When that process ends - by itself, by Ctrl-C, by kill -9, by a crash - the kernel ends every
+ * process of the run, and with them go its namespaces, devices, addresses, mounts and loop devices.
+ * Two runs can't meet: each has its own 10.77.0.0/24 and its own mounts.
+ *
+ * The process outside waits, passes SIGINT and SIGTERM on, and exits as the one inside did (128 + N
+ * for signal N). If it is killed, so is the one inside.
+ */
+#ifndef JEPSEN_SANDBOX_H
+#define JEPSEN_SANDBOX_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+
+/* Returns in the inner process only. False: it is not permitted here (no root), or has failed. */
+bool sandbox_enter(struct error *error);
+
+#endif
