@@ -57,6 +57,7 @@ struct node {
     uint64_t serving_since_ms; /* or not serving: since the start, or the last change */
     uint64_t last_notice_ms;
     uint64_t last_slow_ms;
+    uint64_t turn_cpu_ns; /* of the loop's thread when the last turn ended */
     struct snapshot_seen snapshots_seen;
 
     uv_timer_t replica_timer; /* Raft's timeouts */
