@@ -139,7 +139,8 @@ bool fetching_installed_get(const struct fetching *fetching, struct fetching_ins
 
 bool fetching_is_staged(const struct fetching *fetching)
 {
-    return fetching->phase >= FETCHING_STAGED;
+    /* While the old one is removed, the state is the new one already, and stays. */
+    return fetching->phase == FETCHING_STAGED || fetching->phase == FETCHING_INSTALLING;
 }
 
 static void begin(struct fetching *fetching);
