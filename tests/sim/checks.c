@@ -21,7 +21,9 @@ struct checks *checks_new(struct world *world, size_t node_count)
     checks->model = model_new();
     for (size_t i = 0; i < LIMIT_NODES; i++) {
         checks->nodes[i].role = REPLICA_FOLLOWER;
+        checks->programs[i].known = LEDGER_VERSION;
     }
+    checks->raised_to = LEDGER_VERSION_FIRST;
     return checks;
 }
 

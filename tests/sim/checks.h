@@ -45,6 +45,12 @@
  *   CHECK_PROGRESS      a leader sends a follower nothing that it knows it to have
  *   CHECK_SPACE         in the end nothing is left on a disk of other states, and of checkpoints
  *                       that nobody fetches; the log is about as long as the thresholds say
+ *   CHECK_VERSION       no node applies, or stands at, what is of a later ledger version than its
+ *                       program knows; the version is raised only when every member has run a
+ *                       program that knows it within the last LIMIT_CLOCK_AGE_MS
+ *   CHECK_RESERVE       a node that has found its disk below the reserve takes no command until it
+ *                       has found enough, and says why; it refuses none else for that; it hands
+ *                       over its leadership, once and not again and again
  *   CHECK_LIVENESS      after healing: a leader, progress, equal states, within a bounded time
  *   CHECK_QUIET         a quiet cluster keeps its term and answers without waiting for a timer
  *   CHECK_FAIL_STOP     a node stops when its disk fails or its state is wrong, and only then; it
@@ -115,6 +121,14 @@ void checks_installed(struct checks *checks, size_t node, const struct snapshot 
 /* The node goes on with that state. */
 void checks_replaced(struct checks *checks, size_t node, uint64_t applied_index,
                      struct hash128 digest);
+/* The program that the node runs from now on knows ledger versions up to this one. Before
+ * checks_started. */
+void checks_program(struct checks *checks, size_t node, unsigned version_known);
+/* The node, as leader, holds it for allowed to raise the ledger to this version. */
+void checks_may_raise(struct checks *checks, size_t node, unsigned version);
+/* Is it behind what the committed log has raised the ledger to: may it stop for that? */
+bool checks_needs_program(const struct checks *checks, size_t node);
+
 /* To whom the node is handing its leadership, an id; 0: to nobody. */
 void checks_transferring(struct checks *checks, size_t node, uint64_t to);
 

@@ -186,6 +186,7 @@ void checks_started(struct checks *checks, size_t node, uint64_t applied_index,
         return;
     }
     view->applied_index = applied_index;
+    checks_version_at(checks, node, committed);
 }
 
 static bool may_apply(struct checks *checks, size_t node, uint64_t index)
@@ -225,7 +226,8 @@ void checks_applied(struct checks *checks, size_t node, uint64_t index, struct l
     view->applied_index = index;
     view->applied_most = index > view->applied_most ? index : view->applied_most;
     struct committed *committed = checks_committed_at(checks, index);
-    if (view->is_spoilt) {
+    checks_version_at(checks, node, committed);
+    if (view->is_spoilt || checks->world->failed) {
         return;
     }
     if (committed->applied) {

@@ -9,6 +9,7 @@
  *   checks_snapshot.c snapshots, taken and installed
  *   checks_transfer.c the hand-over of the leadership
  *   checks_members.c  configurations: who is a majority, and how they may change
+ *   checks_version.c  the ledger's version, and what programs know
  *   checks_model.c    the model's answers and records; audits
  *   checks_history.c  operations of clients
  *
@@ -81,6 +82,14 @@ struct wall_view {
     int64_t before_ms; /* the largest offset of before */
 };
 
+#define CHECKS_VERSIONS 8 /* programs know, at most */
+
+/* The programs that a machine has run: outlives its disk. */
+struct program_view {
+    unsigned known;                       /* by the present one, or the last one that ran */
+    uint64_t last_us[CHECKS_VERSIONS + 1]; /* by version: when one was replaced that knew it */
+};
+
 struct node_view {
     /* The disk. */
     uint64_t term;
@@ -128,7 +137,8 @@ struct committed {
     uint64_t at_us; /* when */
     bool applied;   /* somewhere: */
     struct hash128 digest;
-    uint64_t first_result; /* of its commands, in checks->results */
+    unsigned ledger_version; /* behind it; known when the model has come to it */
+    uint64_t first_result;   /* of its commands, in checks->results */
     uint32_t result_count;
 };
 
@@ -158,6 +168,8 @@ struct checks {
     node_set lost; /* wiped */
     struct node_view nodes[LIMIT_NODES];
     struct wall_view walls[LIMIT_NODES]; /* the machines': outlive their disks */
+    struct program_view programs[LIMIT_NODES];
+    unsigned raised_to; /* the highest version that a committed command raises to */
 
     struct known **known; /* by index: the first of a list */
     uint64_t known_capacity;
@@ -218,6 +230,13 @@ void checks_offered(struct checks *checks, size_t node, const struct peer_messag
 void checks_transfer_asked(struct checks *checks, size_t node, uint64_t first_index);
 void checks_timeout_now(struct checks *checks, size_t node, size_t to,
                         const struct peer_message *message);
+
+/* ---- checks_version.c ---- */
+
+/* The node's state stands at this committed entry. */
+void checks_version_at(struct checks *checks, size_t node, const struct committed *committed);
+/* A committed command raises the ledger to this. */
+void checks_version_raised(struct checks *checks, unsigned version);
 
 /* ---- checks_clock.c ---- */
 

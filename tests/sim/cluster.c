@@ -12,6 +12,7 @@
 #include "plan.h"
 #include "sim_client.h"
 #include "space.h"
+#include "upgrades.h"
 
 /* Once everything is mended: so many election timeouts until the cluster serves and all are equal.
  * Several rounds of split votes, and a log to catch up with. */
@@ -26,6 +27,8 @@
 #define STORM_MOST_US UINT64_C(120000000)
 #define SLICE_US      10000
 #define TIDY_SLICE_US 50000
+/* Nodes tell each other once a second what they know, and clocks may be slow. */
+#define TELLING_US UINT64_C(2500000)
 /* Notes of a failed run, of all nodes in the order of time. */
 #define NOTES_SHOWN 120
 _Static_assert(NOTES_SHOWN <= TRACE_KEPT, "or some of them are gone");
@@ -39,6 +42,7 @@ struct cluster {
     struct faults faults;
     struct membership membership;
     struct handovers handovers;
+    struct upgrades upgrades;
     struct sim_clients clients;
     struct cluster_result *result;
     /* A command to a bare majority, until it is answered: `asked` is under way. */
@@ -309,6 +313,7 @@ static void heal(struct cluster *cluster)
     sim_clients_rest(&cluster->clients);
     membership_end_storm(&cluster->membership);
     handovers_end_storm(&cluster->handovers);
+    upgrades_end_storm(&cluster->upgrades);
     find_the_spoilt(cluster);
     if (!members_change) {
         majority = hold_a_minority_down(cluster);
@@ -454,10 +459,39 @@ static void hand_over_quietly(struct cluster *cluster)
     }
 }
 
+static bool leader_knows_programs(struct cluster *cluster)
+{
+    struct sim_node *leader = leader_of(cluster);
+    return leader != NULL && upgrades_knows_all(&cluster->upgrades, leader);
+}
+
+static bool ledger_is_raised(struct cluster *cluster)
+{
+    return cluster->upgrades.is_raised;
+}
+
+/* The leader hears what the present programs know, and raises the version as far. */
+static void upgrade_quietly(struct cluster *cluster)
+{
+    if (cluster->plan.upgrade_gap_us == 0) {
+        return;
+    }
+    world_run_until(&cluster->world, cluster->world.now_us + TELLING_US);
+    wait_until(cluster, leader_knows_programs);
+    if (!cluster->world.failed &&
+        upgrades_raise_quietly(&cluster->upgrades, leader_of(cluster))) {
+        wait_until(cluster, ledger_is_raised);
+        wait_until_settled(cluster);
+    }
+}
+
 static void quiet(struct cluster *cluster)
 {
     membership_draw_absent(&cluster->membership, leader_of(cluster));
     wait_until_settled(cluster);
+    if (!cluster->world.failed) {
+        upgrade_quietly(cluster);
+    }
     if (!cluster->world.failed) {
         hand_over_quietly(cluster);
     }
@@ -521,6 +555,7 @@ static void storm(struct cluster *cluster, uint64_t until_event)
     faults_begin_storm(&cluster->faults);
     membership_begin_storm(&cluster->membership);
     handovers_begin_storm(&cluster->handovers);
+    upgrades_begin_storm(&cluster->upgrades);
     sim_clients_go(&cluster->clients);
     while (!world->failed && world->event_count < until_event && world->now_us < end_us) {
         world_run_until(world, world->now_us + SLICE_US);
@@ -562,6 +597,7 @@ static void begin(struct cluster *cluster, const struct cluster_options *options
                  NULL, 0);
     }
     sim_clients_init(&cluster->clients, world, cluster->checks, cluster->nodes, plan);
+    upgrades_init(&cluster->upgrades, world, &cluster->clients.operations, cluster->nodes, plan);
 }
 
 static void run(struct cluster *cluster, uint64_t events)

@@ -74,6 +74,10 @@ static void restart(void *owner, void *object, uint64_t value)
         sim_random_chance(random_of(faults), 100)) {
         end_in_file(faults, node, 25);
     }
+    /* The newest program helps; some try the old one again first. */
+    if (node->is_too_old && (!faults->is_storm || sim_random_chance(random_of(faults), 700))) {
+        node->program = faults->plan->newest_version;
+    }
     sim_node_start(node);
 }
 
@@ -518,6 +522,9 @@ void faults_mend_all(struct faults *faults)
         node->pool_refuses_permille = 0;
         for (size_t b = 0; b < faults->plan->node_count; b++) {
             sim_net_cut(faults->net, a, b, false);
+        }
+        if (node->is_too_old) {
+            node->program = faults->plan->newest_version;
         }
         sim_node_start(node);
     }

@@ -243,6 +243,13 @@ static void draw_digests(struct plan *plan, struct random *random)
     plan->spoil_permille = sim_random_chance(random, 200) ? 100 : 0;
 }
 
+/* Programs that know different ledger versions, put in while the version is raised. */
+static void draw_upgrades(struct plan *plan, struct random *random)
+{
+    plan->upgrade_gap_us = between_magnitudes(random, 20000, 1000000);
+    plan->newest_version = (unsigned)sim_random_between(random, 2, 5);
+}
+
 void plan_draw(struct plan *plan, struct random *random, size_t node_count, uint64_t events)
 {
     /* Seeds without changes of members are what they would be if there were none, and so are those
@@ -250,6 +257,7 @@ void plan_draw(struct plan *plan, struct random *random, size_t node_count, uint
     struct random own = {.state = random->state ^ UINT64_C(0x6d656d62657273)};
     struct random tight = {.state = random->state ^ UINT64_C(0x6c696d697473)};
     struct random compared = {.state = random->state ^ UINT64_C(0x64696765737473)};
+    struct random rolled = {.state = random->state ^ UINT64_C(0x75706772616465)};
     struct random taken = {.state = random->state ^ UINT64_C(0x736e617073686f74)};
     *plan = (struct plan){.storms = (unsigned)sim_random_between(random, 2, 4)};
     draw_nodes(plan, random, node_count);
@@ -276,6 +284,9 @@ void plan_draw(struct plan *plan, struct random *random, size_t node_count, uint
         sim_random_chance(&taken, 300) ? between_magnitudes(&taken, 10000, 1000000) : 0;
     plan->stale_permille = (unsigned)sim_random_below(&taken, 3) * 300;
     plan->floor_permille = (unsigned)sim_random_below(&taken, 3) * 300;
+    if (sim_random_chance(&rolled, 100)) {
+        draw_upgrades(plan, &rolled);
+    }
 }
 
 /* ---- climates ---- */
@@ -385,6 +396,10 @@ void plan_bend(struct plan *plan, struct random *random, enum climate climate)
         break;
     case CLIMATE_SNAPSHOTS:
         bend_to_snapshots(plan, random);
+        break;
+    case CLIMATE_UPGRADES:
+        /* All that a swarm has; and programs come and go, and the ledger's version rises. */
+        draw_upgrades(plan, random);
         break;
     case CLIMATE_SPOILT:
         /* All that a swarm has; and in each storm the states of some nodes go wrong. */

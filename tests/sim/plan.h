@@ -64,7 +64,8 @@ static inline const char *fault_name(uint64_t fault)
     X(MEMBERS, "members")                                                                          \
     X(LIMITS, "limits")                                                                            \
     X(SPOILT, "spoilt")                                                                            \
-    X(SNAPSHOTS, "snapshots")
+    X(SNAPSHOTS, "snapshots")                                                                      \
+    X(UPGRADES, "upgrades")
 
 enum climate {
 #define X(name, text) CLIMATE_##name,
@@ -150,6 +151,9 @@ struct plan {
     unsigned pool_refuses_permille; /* of work */
 
     uint64_t handover_gap_us; /* between two requests to hand over, on average; 0: none */
+
+    uint64_t upgrade_gap_us; /* between two programs put in or raises, on average; 0: none */
+    unsigned newest_version; /* that any program knows */
 
     /* changes of members; wiped nodes can't come back, so it is one or the other */
     uint64_t change_gap_us;   /* between two attempts, on average; 0: none */

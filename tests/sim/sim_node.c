@@ -34,6 +34,7 @@ void sim_node_init(struct sim_node *node, struct world *world, struct sim_net *n
     node->pool_most_us = plan->pool_most_us;
     node->pool_refuses_permille = plan->pool_refuses_permille;
     node->log_first = 1;
+    node->program = LEDGER_VERSION;
     node->disk_least_us = plan->disk_least_us;
     node->disk_most_us = plan->disk_most_us;
     int64_t drift = plan->drift_ppm;
@@ -279,6 +280,7 @@ static bool open_core(struct sim_node *node, struct error *error)
         .checkpoint_ask_ms = node->plan->checkpoint_ask_ms,
         .checkpoint_kept_ms = node->plan->checkpoint_kept_ms,
         .staging_kept_ms = node->plan->staging_kept_ms,
+        .ledger_version_known = (uint16_t)node->program,
     };
     struct core_env env = node_env;
     env.context = node;
@@ -298,6 +300,8 @@ void sim_node_start(struct sim_node *node)
         node->is_booted = true;
     }
     node->life++;
+    node->is_too_old = false;
+    checks_program(node->checks, node->number, node->program);
     node->led_term = 0;
     node->group_index = 0;
     node_disk_failures(node); /* an earlier process's */

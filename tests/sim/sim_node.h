@@ -77,6 +77,8 @@ struct sim_node {
     /* The process. */
     bool is_up;
     bool is_held_down; /* does not start */
+    unsigned program;  /* the one that a start runs knows ledger versions up to this one; */
+    bool is_too_old;   /* and has stopped, for the ledger has a later one */
     bool is_retired;   /* it has stopped for its state: does not start either, until it is wiped */
     uint64_t life;     /* grows with each start and end: tells whose an event is */
     struct core core;
@@ -161,6 +163,8 @@ bool sim_node_change_members(struct sim_node *node, const struct replica_change 
 /* Asks it to hand over its leadership to this id, or with 0 to whom it likes. True: it has begun,
  * and has survived that. */
 bool sim_node_hand_over(struct sim_node *node, uint64_t to);
+/* Its judgement of a raise of the ledger's version. */
+bool sim_node_may_raise(struct sim_node *node, unsigned version, struct error *why);
 /* Audits the whole state, in the pool. */
 void sim_node_audit(struct sim_node *node);
 

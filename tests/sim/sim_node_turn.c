@@ -13,6 +13,8 @@
 
 #include <stdlib.h>
 
+#include "core/upgrade.h"
+
 /* What a turn costs: a node that wants to go on at once does so after this. */
 #define TURN_US 50
 
@@ -131,6 +133,23 @@ static void stop_spoilt(struct sim_node *node)
     node->is_wiped = true; /* it counts as one, for who shall settle and lead */
 }
 
+/* The ledger is of a version, or is raised to one, that its program does not know: so it says, and
+ * so it is. */
+static bool is_too_old(const struct sim_node *node, const struct error *error)
+{
+    return strstr(error->text, "this program knows versions up to") != NULL &&
+           checks_needs_program(node->checks, node->number);
+}
+
+static void stop_too_old(struct sim_node *node)
+{
+    world_count(node->world, STAT_TOO_OLD);
+    trace_note(&node->world->trace, node->number, TRACE_TOO_OLD, 0);
+    node_begin_end(node, SIM_KILLED);
+    node_end(node);
+    node->is_too_old = true;
+}
+
 bool node_survives(struct sim_node *node, bool ok, const struct error *error)
 {
     return node_survives_failure(node, ok, false, error);
@@ -154,6 +173,10 @@ bool node_survives_failure(struct sim_node *node, bool ok, bool failed, const st
     }
     if (!ok && node->spoilt_from != 0 && strstr(error->text, "the state of this node is wrong")) {
         stop_spoilt(node);
+        return false;
+    }
+    if (!ok && is_too_old(node, error)) {
+        stop_too_old(node);
         return false;
     }
     if (!ok && !disk_failed && !state_failed && !is_log_failure(node, error) &&
@@ -429,6 +452,18 @@ bool sim_node_hand_over(struct sim_node *node, uint64_t to)
     }
     node_after_event(node);
     return accepted && node->is_up;
+}
+
+bool sim_node_may_raise(struct sim_node *node, unsigned version, struct error *why)
+{
+    if (!sim_node_leads(node) || node->paused_until_us > node->world->now_us) {
+        return error_set(why, "it does not lead");
+    }
+    bool may = core_may_raise_version(&node->core, version, why);
+    if (may) {
+        checks_may_raise(node->checks, node->number, version);
+    }
+    return may;
 }
 
 bool sim_node_leads(const struct sim_node *node)

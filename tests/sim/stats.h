@@ -44,6 +44,10 @@
     X(CHANGES_REFUSED, "changes refused", true)                                                    \
     X(CHANGES_UNDONE, "changes undone by another leader", true)                                    \
     X(STRIKES, "leaders struck over a change", true)                                               \
+    X(PROGRAMS, "starts of another program", true)                                                 \
+    X(RAISES, "raises of the ledger's version", true)                                              \
+    X(RAISES_REFUSED, "raises refused", true)                                                      \
+    X(TOO_OLD, "programs too old for the ledger", true)                                            \
     X(EVICTED, "entries out of the tail", true)                                                    \
     X(READ_BACK, "of them read from disk for a peer", true)                                        \
     X(DROPPED, "appends a full backlog dropped", true)                                             \

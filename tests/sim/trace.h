@@ -160,6 +160,9 @@ struct peer_message;
     X(HELD_DOWN, ("is held down"))                                                                 \
     X(CLOCK_JUMP, ("wall clock jumps by %" PRId64 " ms", (int64_t)v[0]))                           \
     X(CLOCK_DRIFT, ("clock drifts by %" PRId64 " ppm", (int64_t)v[0]))                             \
+    X(PROGRAM, ("runs a program that knows ledger version " TRACE_U, v[0]))                        \
+    X(MAY_RAISE, ("may raise the ledger to version " TRACE_U, v[0]))                               \
+    X(TOO_OLD, ("STOPS, as it must: its program is too old"))                                      \
     X(CHANGE, ("is asked to %s n" TRACE_U ": %s",                                                  \
                v[0] == 1   ? "add"                                                                 \
                : v[0] == 2 ? "promote"                                                             \

@@ -132,6 +132,12 @@
       "the last line of an order is not held, though the order says so")                           \
     X(HOLD_LEAK_ON_REPLAY, "hold-leak-on-replay", "exactly once",                                  \
       "a Reserve that comes again takes its hold again")                                           \
+    X(RAISE_UNASKED, "raise-unasked", "ledger versions",                                           \
+      "a leader raises the ledger's version whatever the members' programs know")                  \
+    X(UNKNOWN_VERSION_APPLIED, "unknown-version-applied", "ledger versions",                       \
+      "a node goes on behind a version that its program does not know")                            \
+    X(VERSION_LOWERED, "version-lowered", "ledger versions",                                       \
+      "a raise to an earlier version lowers the ledger to it")                                     \
     X(LOCAL_CLOCK_EXPIRY, "local-clock-expiry", "equal states",                                    \
       "a replica applies an entry at its own time, not at the entry's")                            \
     X(CREDIT_LOST, "credit-lost", "holds outlive outages",                                         \
