@@ -250,6 +250,13 @@ static void draw_upgrades(struct plan *plan, struct random *random)
     plan->newest_version = (unsigned)sim_random_between(random, 2, 5);
 }
 
+/* A reserve of some segments of the log, and disks that run into it. */
+static void draw_low_disks(struct plan *plan, struct random *random)
+{
+    plan->disk_reserve_bytes = plan->log_segment_bytes * between_magnitudes(random, 4, 64);
+    plan->low_disk_gap_us = between_magnitudes(random, 100000, 2000000);
+}
+
 void plan_draw(struct plan *plan, struct random *random, size_t node_count, uint64_t events)
 {
     /* Seeds without changes of members are what they would be if there were none, and so are those
@@ -286,6 +293,9 @@ void plan_draw(struct plan *plan, struct random *random, size_t node_count, uint
     plan->floor_permille = (unsigned)sim_random_below(&taken, 3) * 300;
     if (sim_random_chance(&rolled, 100)) {
         draw_upgrades(plan, &rolled);
+    }
+    if (sim_random_chance(&rolled, 100)) {
+        draw_low_disks(plan, &rolled);
     }
 }
 
@@ -400,6 +410,10 @@ void plan_bend(struct plan *plan, struct random *random, enum climate climate)
     case CLIMATE_UPGRADES:
         /* All that a swarm has; and programs come and go, and the ledger's version rises. */
         draw_upgrades(plan, random);
+        break;
+    case CLIMATE_LOW_DISKS:
+        /* All that a swarm has; and disks run low, and have room again. */
+        draw_low_disks(plan, random);
         break;
     case CLIMATE_SPOILT:
         /* All that a swarm has; and in each storm the states of some nodes go wrong. */

@@ -65,7 +65,8 @@ static inline const char *fault_name(uint64_t fault)
     X(LIMITS, "limits")                                                                            \
     X(SPOILT, "spoilt")                                                                            \
     X(SNAPSHOTS, "snapshots")                                                                      \
-    X(UPGRADES, "upgrades")
+    X(UPGRADES, "upgrades")                                                                        \
+    X(LOW_DISKS, "low-disks")
 
 enum climate {
 #define X(name, text) CLIMATE_##name,
@@ -151,6 +152,9 @@ struct plan {
     unsigned pool_refuses_permille; /* of work */
 
     uint64_t handover_gap_us; /* between two requests to hand over, on average; 0: none */
+
+    uint64_t disk_reserve_bytes; /* 0: none is kept */
+    uint64_t low_disk_gap_us;    /* between two disks that run low, on average; 0: none does */
 
     uint64_t upgrade_gap_us; /* between two programs put in or raises, on average; 0: none */
     unsigned newest_version; /* that any program knows */

@@ -280,6 +280,7 @@ static bool open_core(struct sim_node *node, struct error *error)
         .checkpoint_ask_ms = node->plan->checkpoint_ask_ms,
         .checkpoint_kept_ms = node->plan->checkpoint_kept_ms,
         .staging_kept_ms = node->plan->staging_kept_ms,
+        .disk_reserve_bytes = node->plan->disk_reserve_bytes,
         .ledger_version_known = (uint16_t)node->program,
     };
     struct core_env env = node_env;
@@ -301,6 +302,9 @@ void sim_node_start(struct sim_node *node)
     }
     node->life++;
     node->is_too_old = false;
+    node->is_low = false;
+    node->has_told_room = false;
+    node->handed_over_at_us = 0;
     checks_program(node->checks, node->number, node->program);
     node->led_term = 0;
     node->group_index = 0;

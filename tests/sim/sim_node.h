@@ -39,6 +39,7 @@ enum sim_end {
 struct sim_node_work {
     struct pool_work *work;
     bool has_run;
+    uint64_t free_bytes; /* on the disk, when it ran */
     bool has_failed; /* the disk, or a state's database, refused it something */
 };
 
@@ -101,6 +102,9 @@ struct sim_node {
     uint64_t group_count; /* and how many of them */
     bool pool_refused;    /* the last work */
     bool shall_spoil;     /* its state, with the next entry */
+    bool is_low;          /* its disk, as the core has found it: sim_node_room.c */
+    bool has_told_room;   /* or want of it, since the core has looked last */
+    uint64_t handed_over_at_us; /* it has begun to, of late; 0: not in this life */
 
     /* An end that is due, or under way. */
     uint64_t calls_to_end; /* at the n-th call outside from now; 0: none planned */

@@ -189,6 +189,10 @@ static void warn(void *context, const char *what, const char *words)
         world_count(node->world, STAT_CLOCK_WARNINGS);
         return;
     }
+    if (strcmp(what, "disk") == 0) {
+        node_tells_room(node, words);
+        return;
+    }
     /* What else a core may warn of, somebody must say here. */
     if (strcmp(what, "log") != 0) {
         world_fail(node->world, CHECK_FAIL_STOP, "node %zu warns of what nobody expects: %s: %s",

@@ -65,6 +65,9 @@ void sim_node_report(struct sim_node *node)
     replica_status_get(node->core.replica, &status);
     report_install(node, &status);
     checks_transferring(node->checks, node->number, status.transferring_to);
+    if (status.transferring_to != 0) {
+        node->handed_over_at_us = node->world->now_us;
+    }
     report_matches(node, &status);
     checks_commit_index(node->checks, node->number, status.commit_index);
 }
@@ -387,8 +390,13 @@ bool sim_node_propose(struct sim_node *node, struct proposal *proposal)
     if (!node->is_up) {
         return false;
     }
-    if (!core_propose(&node->core, proposal)) {
-        if (core_leads(&node->core)) {
+    bool is_read = proposal->is_read;
+    bool taken = core_propose(&node->core, proposal);
+    if (core_leads(&node->core)) {
+        node_check_room(node, is_read, taken);
+    }
+    if (!taken) {
+        if (core_leads(&node->core) && (is_read || !node->is_low)) {
             world_count(node->world, STAT_QUEUE_FULL);
         }
         return false;

@@ -74,6 +74,12 @@
     /* faults: disks */                                                                            \
     X(SLOW_DISKS, "slow disks", true)                                                              \
     X(FULL_DISKS, "full disks", true)                                                              \
+    X(SCARCE_DISKS, "disks with little room", true)                                                \
+    X(LOW_DISKS, "disks found low", true)                                                          \
+    X(ROOM_AGAIN, "of them found roomy again", true)                                               \
+    X(LOW_REFUSALS, "commands refused for that", true)                                             \
+    X(LOW_DRILLS, "quiet clusters with a low disk", true)                                          \
+    X(LOW_HANDOVERS, "of them that handed over", true)                                             \
     X(BROKEN_DISKS, "disks with I/O errors", true)                                                 \
     X(FAIL_STOPS, "nodes stopped by their disk", true)                                             \
     X(REFUSED_STARTS, "starts refused by a disk", true)                                            \

@@ -173,6 +173,9 @@ struct peer_message;
     X(DISK_MENDED, ("disk mended"))                                                                \
     X(DISK_FULL, ("disk full"))                                                                    \
     X(DISK_FAILS, ("disk fails"))                                                                  \
+    X(DISK_SCARCE, ("disk: " TRACE_U " bytes are left", v[0]))                                     \
+    X(DISK_LOW, ("finds its disk low: " TRACE_U " bytes are free", v[0]))                          \
+    X(ROOM, ("finds room on its disk: " TRACE_U " bytes are free", v[0]))                          \
     X(LOG_TORN, ("cuts a torn batch off its log, which ends at " TRACE_U, v[0]))                   \
     X(LOG_REPLACED, ("drops the log that a snapshot has replaced"))                                \
     X(CHECKPOINT, ("checkpoint made at " TRACE_U, v[0]))                                           \

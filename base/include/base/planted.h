@@ -97,6 +97,15 @@
     X(EARLY_TIMEOUT, "early-timeout", "rule 14", "libraft's timer is fired whenever we look")      \
     X(HEARTBEATS_NOT_ALIGNED, "heartbeats-not-aligned", "rule 14",                                 \
       "a leader's timer fires for each follower on its own")                                       \
+    /* ---- disks without room ---- */                                                             \
+    X(LOW_DISK_IGNORED, "low-disk-ignored", "disk reserve",                                        \
+      "a leader takes commands whatever its disk has left")                                        \
+    X(LOW_DISK_LEADS_ON, "low-disk-leads-on", "disk reserve",                                      \
+      "a leader whose disk is low does not hand over")                                             \
+    X(LOW_DISK_FOR_EVER, "low-disk-for-ever", "disk reserve",                                      \
+      "a disk that was low once is held for low")                                                  \
+    X(LOW_DISK_GOES_ROUND, "low-disk-goes-round", "disk reserve",                                  \
+      "a leader whose disk is low hands over whenever it leads")                                   \
     /* ---- answers ---- */                                                                        \
     X(STALE_READ, "stale-read", "linearizable reads",                                              \
       "a read is answered at once, from whatever has been applied here")                           \
