@@ -129,6 +129,19 @@ void checks_wiped(struct checks *checks, size_t node)
         .disk = view->disk, .asked = view->asked, .lost = true, .role = REPLICA_FOLLOWER};
 }
 
+void checks_spare(struct checks *checks, size_t node)
+{
+    checks->nodes[node].lost = true;
+    checks->lost |= (node_set)1 << node;
+}
+
+void checks_joins(struct checks *checks, size_t node)
+{
+    trace_note(&checks->world->trace, node, TRACE_JOINS, 0);
+    checks->nodes[node].lost = false;
+    checks->lost &= ~((node_set)1 << node);
+}
+
 void checks_spoilt(struct checks *checks, size_t node, bool is_spoilt)
 {
     checks->nodes[node].is_spoilt = is_spoilt;

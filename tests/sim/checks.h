@@ -19,7 +19,9 @@
  *                       acknowledged to it, in its term
  *   CHECK_MEMBERS       each node goes by the latest configuration in its log; a leader changes one
  *                       server at a time, never its own, and only when the last change and an entry
- *                       of its own term are committed (section 4.1, with the correction of 2015)
+ *                       of its own term are committed (section 4.1, with the correction of 2015);
+ *                       no id is given to a second directory, none gets a vote before its
+ *                       incarnation is registered, and who has applied that takes in no other
  *   CHECK_APPLIED       what a node applies is committed, durable there, dense, in order; a start
  *                       finds a state that the node once had
  *   CHECK_DIGEST        equal digest at equal index on all nodes
@@ -140,6 +142,15 @@ void checks_members(struct checks *checks, size_t node, const struct replica_mem
 /* The node's directory is lost. Whatever it finds and says from now on counts for nothing: neither
  * its votes nor its disk belong to a majority (Raft rule 0: the others must not admit it). */
 void checks_wiped(struct checks *checks, size_t node);
+
+/* The node is not there yet: nothing of it counts. From the beginning on, until it joins, with an
+ * empty directory. */
+void checks_spare(struct checks *checks, size_t node);
+void checks_joins(struct checks *checks, size_t node);
+/* Ids are kept: each belongs to one directory for ever (node/core/members.c). */
+void checks_keep_ids(struct checks *checks);
+/* The node takes in the other one, whose hello names this incarnation. */
+void checks_welcomed(struct checks *checks, size_t node, size_t other, uint64_t incarnation);
 
 /* The node's state is wrong from here on, as a fault has made it, or right again: it started from
  * one that it had before. While it is wrong it is compared with nobody's, and what the node

@@ -44,7 +44,9 @@ static void commit_first(struct checks *checks, size_t node, struct known *known
     const struct node_view *view = &checks->nodes[node];
     uint64_t index = known->entry->index;
     const struct known *configuration = checks_configuration_of(view);
-    if (index > 1 && !checks_is_majority(configuration, known->on_disks)) {
+    /* What a node had acknowledged before it was wiped still counts: it votes no more, and of the
+     * others a majority of all has to. */
+    if (index > 1 && !checks_is_majority(configuration, known->on_disks | known->on_lost)) {
         world_fail(checks->world, CHECK_COMMITTED,
                    "n%zu commits entry %" PRIu64 " of term %" PRIu64
                    ", which is on %zu disks of %zu",

@@ -35,6 +35,7 @@ struct known {
     struct entry *entry;
     uint64_t prev_term;
     node_set on_disks;
+    node_set on_lost; /* disks that were wiped since */
     bool committed;
     /* The latest configuration of a log that ends here: itself, if it is one. */
     const struct known *configuration;
@@ -80,6 +81,12 @@ struct wall_view {
     bool was_set;
     uint64_t set_us;
     int64_t before_ms; /* the largest offset of before */
+};
+
+/* The first registration of an id that is committed. */
+struct registered_view {
+    uint64_t index; /* 0: there is none */
+    uint64_t incarnation;
 };
 
 #define CHECKS_VERSIONS 8 /* programs know, at most */
@@ -169,6 +176,8 @@ struct checks {
     struct node_view nodes[LIMIT_NODES];
     struct wall_view walls[LIMIT_NODES]; /* the machines': outlive their disks */
     struct program_view programs[LIMIT_NODES];
+    struct registered_view registered[LIMIT_NODES];
+    bool keeps_ids;
     unsigned raised_to; /* the highest version that a committed command raises to */
 
     struct known **known; /* by index: the first of a list */
@@ -252,6 +261,8 @@ bool checks_configuration_read(struct checks *checks, size_t node, struct known 
 /* A leader has made this change, behind `previous`: may it? */
 void checks_configuration_made(struct checks *checks, size_t node, const struct known *known,
                                const struct known *previous);
+/* A registration is committed. */
+void checks_registered(struct checks *checks, uint64_t index, uint64_t id, uint64_t incarnation);
 /* The latest configuration in the node's log; NULL: the log is empty. */
 const struct known *checks_configuration_of(const struct node_view *view);
 /* Those of the set that have a vote; is that a majority? */

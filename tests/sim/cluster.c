@@ -11,6 +11,7 @@
 #include "low_disks.h"
 #include "membership.h"
 #include "plan.h"
+#include "replacements.h"
 #include "sim_client.h"
 #include "space.h"
 #include "upgrades.h"
@@ -48,6 +49,7 @@ struct cluster {
     struct membership membership;
     struct handovers handovers;
     struct upgrades upgrades;
+    struct replacements replacements;
     struct low_disks low_disks;
     struct sim_clients clients;
     struct cluster_result *result;
@@ -110,7 +112,8 @@ static bool has_settled(struct cluster *cluster)
 {
     struct sim_node *leader = leader_of(cluster);
     struct replica_status status;
-    if (leader == NULL || !membership_steer(&cluster->membership, leader)) {
+    if (leader == NULL || !membership_steer(&cluster->membership, leader) ||
+        !replacements_steer(&cluster->replacements, leader)) {
         return false;
     }
     replica_status_get(leader->core.replica, &status);
@@ -209,7 +212,7 @@ static bool hold_a_minority_down(struct cluster *cluster)
 {
     struct random *random = &cluster->world.random;
     size_t left = faults_sound_nodes(&cluster->faults);
-    size_t majority = cluster->plan.node_count / 2 + 1;
+    size_t majority = cluster->plan.founder_count / 2 + 1;
     if (left == majority || sim_random_chance(random, 500)) {
         return false;
     }
@@ -320,12 +323,13 @@ static bool disks_have_room(struct cluster *cluster)
 
 static void heal(struct cluster *cluster)
 {
-    bool members_change = cluster->plan.change_gap_us > 0;
+    bool members_change = cluster->plan.change_gap_us > 0 || cluster->plan.replace_gap_us > 0;
     bool majority = false;
     sim_clients_rest(&cluster->clients);
     membership_end_storm(&cluster->membership);
     handovers_end_storm(&cluster->handovers);
     upgrades_end_storm(&cluster->upgrades);
+    replacements_end_storm(&cluster->replacements);
     low_disks_end_storm(&cluster->low_disks);
     find_the_spoilt(cluster);
     if (!members_change) {
@@ -455,7 +459,7 @@ static void hand_over_quietly(struct cluster *cluster)
     struct replica_status status;
     uint64_t term = leader->core.term;
     for (size_t i = 0; i < cluster->plan.node_count; i++) {
-        if (cluster->nodes[i].is_wiped) {
+        if (cluster->nodes[i].is_wiped && cluster->nodes[i].is_up) {
             return; /* it may be the one that the leader takes for the best */
         }
     }
@@ -578,7 +582,7 @@ static void low_disks_quietly(struct cluster *cluster)
 {
     enum low_drill drill = low_disks_draw_drill(&cluster->low_disks);
     for (size_t i = 0; i < cluster->plan.node_count; i++) {
-        if (drill == LOW_NONE || cluster->nodes[i].is_wiped) {
+        if (drill == LOW_NONE || (cluster->nodes[i].is_wiped && cluster->nodes[i].is_up)) {
             return; /* the leader may take that one for the best */
         }
     }
@@ -670,6 +674,7 @@ static void storm(struct cluster *cluster, uint64_t until_event)
     membership_begin_storm(&cluster->membership);
     handovers_begin_storm(&cluster->handovers);
     upgrades_begin_storm(&cluster->upgrades);
+    replacements_begin_storm(&cluster->replacements);
     low_disks_begin_storm(&cluster->low_disks);
     sim_clients_go(&cluster->clients);
     while (!world->failed && world->event_count < until_event && world->now_us < end_us) {
@@ -705,6 +710,10 @@ static void begin(struct cluster *cluster, const struct cluster_options *options
     membership_init(&cluster->membership, world, &cluster->faults, cluster->nodes, plan);
     handovers_init(&cluster->handovers, world, &cluster->faults, cluster->nodes, plan);
     low_disks_init(&cluster->low_disks, world, cluster->nodes, plan);
+    replacements_init(&cluster->replacements, world, &cluster->faults, cluster->nodes, plan);
+    if (plan->replace_gap_us > 0) {
+        checks_keep_ids(cluster->checks);
+    }
     for (size_t i = 0; i < plan->node_count; i++) {
         sim_node_init(&cluster->nodes[i], world, &cluster->net, cluster->checks, plan, i);
         cluster->nodes[i].ended = faults_node_ended;
@@ -751,7 +760,7 @@ static void end(struct cluster *cluster)
     result->digest = world->trace.digest;
     result->event_count = world->event_count;
     result->simulated_ms = world->now_us / 1000;
-    result->node_count = cluster->plan.node_count;
+    result->node_count = cluster->plan.founder_count;
     for (size_t i = 0; i < cluster->plan.node_count; i++) {
         const struct sim_node *node = &cluster->nodes[i];
         if (!node->is_wiped && node->stored_term > result->term) {

@@ -29,6 +29,8 @@
 /* What a core has in the pool at most: an audit, a snapshot, a fetch, and what others read. */
 #define SIM_NODE_WORKS (3 + LIMIT_CHECKPOINT_READERS)
 
+#define SIM_ADDRESS_BYTES 24
+
 /* How a process ends without being asked. */
 enum sim_end {
     SIM_POWER_CUT, /* the machine stops: what was not synced is lost, wholly or in part */
@@ -43,6 +45,13 @@ struct sim_node_work {
     bool has_failed; /* the disk, or a state's database, refused it something */
 };
 
+/* Whether a machine is there. */
+enum sim_place {
+    SIM_IN_USE,
+    SIM_SPARE, /* not yet: nothing is on its disk, and nobody knows it */
+    SIM_GONE,  /* not any more: its node was replaced */
+};
+
 struct sim_node {
     struct world *world;
     struct sim_net *net;
@@ -50,7 +59,7 @@ struct sim_node {
     const struct plan *plan;
     size_t number; /* from 0; its id is one more */
     struct replica_member members[LIMIT_NODES];
-    char addresses[LIMIT_NODES][24];
+    char addresses[LIMIT_NODES][SIM_ADDRESS_BYTES];
     /* The process has ended, for whatever reason. */
     void (*ended)(void *context, struct sim_node *node);
     void *context;
@@ -71,7 +80,8 @@ struct sim_node {
     unsigned pool_refuses_permille;
     uint64_t snapshot_seen;   /* the checks were told of it: in the manifest */
     uint64_t generation_seen; /* the same of the state's; 0: the first one of a new directory */
-    bool is_wiped;            /* it has lost its directory once: the others refuse it */
+    enum sim_place place;
+    bool is_wiped;            /* it has lost its directory once: the others refuse it; or it is spare */
     uint64_t incarnation;     /* for a directory that is new */
     uint64_t spoilt_from;     /* its state is wrong since it applied this; 0: it is right */
 
@@ -120,6 +130,9 @@ struct sim_node {
     struct error log_failure; /* its words, to be passed as they are: node_survives */
 };
 
+/* As an operator writes the address of who joins. */
+void sim_node_joins_at(char address[SIM_ADDRESS_BYTES], size_t number);
+
 void sim_node_init(struct sim_node *node, struct world *world, struct sim_net *net,
                    struct checks *checks, const struct plan *plan, size_t number);
 void sim_node_free(struct sim_node *node);
@@ -141,6 +154,10 @@ void sim_node_pause(struct sim_node *node, uint64_t us);
 uint64_t sim_node_ready_at_us(const struct sim_node *node);
 /* Its directory is lost; it must not be up. */
 void sim_node_wipe(struct sim_node *node);
+/* A spare machine is put in: a node that joins. It starts. */
+void sim_node_install(struct sim_node *node);
+/* The machine is switched off for good. */
+void sim_node_take_away(struct sim_node *node);
 /* Its state goes wrong with the next entry that it applies, and the digest with it. */
 void sim_node_spoil(struct sim_node *node);
 /* No fault is left in disk and state, and none is planned. */
@@ -162,8 +179,12 @@ void sim_node_receive(struct sim_node *node, size_t from, struct peer_message *m
 enum sim_net_hello sim_node_hello(struct sim_node *node, struct sim_node *peer);
 /* Takes a proposal, unless it is down, does not lead or is full. */
 bool sim_node_propose(struct sim_node *node, struct proposal *proposal);
-/* Asks it to change the members. True: it has proposed the change, and has survived that. */
-bool sim_node_change_members(struct sim_node *node, const struct replica_change *change);
+/* Asks it to change the members. True: it has proposed the change, and has survived that. With
+ * `by_rules` as an operator does (node/core/members.c), who never gives an id a second time; without
+ * the replica alone is asked: then nodes come back under their ids, with their old logs, which is
+ * harder on Raft. */
+bool sim_node_change_members(struct sim_node *node, const struct replica_change *change,
+                             bool by_rules);
 /* Asks it to hand over its leadership to this id, or with 0 to whom it likes. True: it has begun,
  * and has survived that. */
 bool sim_node_hand_over(struct sim_node *node, uint64_t to);

@@ -359,6 +359,10 @@ static bool admits(struct sim_node *node, const struct sim_node *peer, bool *end
     bool ok = core_admit(&node->core, peer->number + 1,
                          data_directory_incarnation(peer->core.directory), &admitted, &why, &error);
     *ended = !node_survives(node, ok, &error);
+    if (!*ended && admitted) {
+        checks_welcomed(node->checks, node->number, peer->number,
+                        data_directory_incarnation(peer->core.directory));
+    }
     return admitted;
 }
 
@@ -418,7 +422,8 @@ void sim_node_count_proposal(struct sim_node *node)
     }
 }
 
-bool sim_node_change_members(struct sim_node *node, const struct replica_change *change)
+bool sim_node_change_members(struct sim_node *node, const struct replica_change *change,
+                             bool by_rules)
 {
     struct error error;
     struct error why;
@@ -426,10 +431,9 @@ bool sim_node_change_members(struct sim_node *node, const struct replica_change 
     if (!node->is_up || node->paused_until_us > node->world->now_us) {
         return false;
     }
-    /* Not core_change_members, which never gives an id a second time: here nodes come back under
-     * theirs, with their old logs, which is harder on Raft. */
-    bool ok = replica_change_members(node->core.replica, change, core_now_ms(&node->core),
-                                     &accepted, &why, &error);
+    bool ok = by_rules ? core_change_members(&node->core, change, &accepted, &why, &error)
+                       : replica_change_members(node->core.replica, change,
+                                                core_now_ms(&node->core), &accepted, &why, &error);
     if (!node->is_crashing) {
         world_count(node->world, accepted ? STAT_CHANGES : STAT_CHANGES_REFUSED);
         trace_note(&node->world->trace, node->number, TRACE_CHANGE, change->kind, change->id,

@@ -67,6 +67,10 @@
     X(TORN_BATCHES, "torn batches", true)                                                          \
     X(PAUSES, "pauses", true)                                                                      \
     X(WIPES, "wiped directories", true)                                                            \
+    X(JOINS, "new nodes put in", true)                                                             \
+    X(REPLACED, "wiped nodes replaced", true)                                                      \
+    X(TAKEN_AWAY, "of them taken away", true)                                                      \
+    X(IDS_REFUSED, "used ids not added again", true)                                               \
     X(SPOILT_STATES, "states gone wrong", true)                                                    \
     X(SPOILT_STOPPED, "nodes stopped for that", true)                                              \
     X(SPOILT_CURED, "crashed back to a right state", true)                                         \

@@ -157,6 +157,8 @@ struct peer_message;
     X(SPOILT, ("its state goes WRONG, from " TRACE_U " on", v[0]))                                 \
     X(SPOILT_STOPPED, ("STOPS, as it must: its state is wrong"))                                   \
     X(WIPED, ("loses its directory"))                                                              \
+    X(JOINS, ("joins"))                                                                            \
+    X(TAKEN_AWAY, ("is taken away"))                                                               \
     X(HELD_DOWN, ("is held down"))                                                                 \
     X(CLOCK_JUMP, ("wall clock jumps by %" PRId64 " ms", (int64_t)v[0]))                           \
     X(CLOCK_DRIFT, ("clock drifts by %" PRId64 " ppm", (int64_t)v[0]))                             \
