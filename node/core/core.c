@@ -684,7 +684,7 @@ void core_abandon(struct core *core)
 bool core_close(struct core *core, struct error *error)
 {
     bool flushed = true;
-    assert(core->audits == 0 && core->works == 0);
+    assert(core->works == 0);
     if (core->proposer != NULL) {
         core_abandon(core);
         proposer_free(core->proposer);
