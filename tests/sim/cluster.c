@@ -520,8 +520,7 @@ static void upgrade_quietly(struct cluster *cluster)
     }
     world_run_until(&cluster->world, cluster->world.now_us + TELLING_US);
     wait_until(cluster, leader_knows_programs);
-    if (!cluster->world.failed &&
-        upgrades_raise_quietly(&cluster->upgrades, leader_of(cluster))) {
+    if (!cluster->world.failed && upgrades_raise_quietly(&cluster->upgrades, leader_of(cluster))) {
         wait_until(cluster, ledger_is_raised);
         wait_until_settled(cluster);
     }
@@ -549,8 +548,8 @@ static void low_leader(struct cluster *cluster)
     bool must = low_disks_must_hand_over(&cluster->low_disks, leader);
     uint64_t lives = low_disks_lives(&cluster->low_disks);
     low_disks_take_room(&cluster->low_disks, leader);
-    world_run_until(world, world->now_us + LOOK_US + 1000 * HANDOVER_TIMEOUTS *
-                                                         cluster->plan.election_timeout_ms);
+    world_run_until(world, world->now_us + LOOK_US +
+                               1000 * HANDOVER_TIMEOUTS * cluster->plan.election_timeout_ms);
     if (world->failed || low_disks_lives(&cluster->low_disks) != lives) {
         return;
     }
