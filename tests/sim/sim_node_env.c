@@ -189,6 +189,10 @@ static void warn(void *context, const char *what, const char *words)
         world_count(node->world, STAT_CLOCK_WARNINGS);
         return;
     }
+    if (strcmp(what, "members") == 0 && strstr(words, "it is not heard") != NULL) {
+        world_count(node->world, STAT_UNHEARD);
+        return;
+    }
     if (strcmp(what, "disk") == 0) {
         node_tells_room(node, words);
         return;

@@ -42,6 +42,12 @@
     /* ---- the filters before libraft's core ---- */                                              \
     X(WIPED_NODE_ADMITTED, "wiped-node-admitted", "rule 0",                                        \
       "a node that has lost its disk takes part as if it had not")                                 \
+    X(WIPED_NODE_HEARD, "wiped-node-heard", "rule 0",                                              \
+      "who joins goes on hearing a node that it took in before it knew what is registered")        \
+    X(UNREGISTERED_PROMOTED, "unregistered-promoted", "rule 0",                                    \
+      "a standby gets its vote before its incarnation is registered")                              \
+    X(ID_GIVEN_AGAIN, "id-given-again", "rule 0",                                                  \
+      "an id that was registered is added again")                                                  \
     X(STALE_APPEND_FED, "stale-append-fed", "rule 5",                                              \
       "an append of an older term is fed to libraft, which answers it from what lies on the "      \
       "stack")                                                                                     \
