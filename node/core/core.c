@@ -91,6 +91,17 @@ bool core_knows_leader(const struct core *core)
     return core_leads(core) || (core->leader_id != 0 && core->removed_index == 0);
 }
 
+/* A leader tells its time with its appends once its barrier is applied (ledger_clock_told). */
+bool core_can_serve(const struct core *core)
+{
+    if (!core_leads(core)) {
+        return core_knows_leader(core) && core->clock.heard_ms != 0;
+    }
+    struct replica_status status;
+    replica_status_get(core->replica, &status);
+    return status.barrier_applied && core_knows_time(core);
+}
+
 bool core_is_behind(const struct core *core)
 {
     struct replica_status status;

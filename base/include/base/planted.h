@@ -3,9 +3,9 @@
  * simulator's checks would find them: a check that nothing has ever turned red proves nothing.
  *
  * In every normal build PLANTED(BUG) is the constant false and leaves nothing in the binary
- * (tests/link looks). In the one build that is made with -DHOLDFAST_PLANT_BUGS, the simulator's
- * (tests/sim, sim-planted), it asks whether this bug was chosen at run time; one at a time, none at
- * first. Which check must catch which bug, and how soon: docs/planted-bugs.md.
+ * (tests/link looks). In the two programs that are made with -DHOLDFAST_PLANT_BUGS, a simulator
+ * (tests/sim, sim-planted) and a node (jepsen/planted, holdfastd-planted), it asks whether this bug
+ * was chosen at run time; one at a time, none at first. Which check must catch which bug, and how soon: docs/planted-bugs.md.
  *
  * To plant one: a line below, and one `if (PLANTED(IT))` at the place in the production code where
  * the rule is kept, reading as if the rule had been forgotten there. No #ifdef anywhere else.
@@ -180,7 +180,7 @@ enum planted_bug {
 #define PLANTED(bug) (PLANTED_##bug == PLANTED_NONE) /* a misspelt bug does not compile */
 #endif
 
-/* Only simulators have these: tests/sim/planted.c. */
+/* Only tests' programs have these: tests/lib/planted.c. */
 extern enum planted_bug planted_chosen;
 
 /* Chooses the bug with this name; NULL: none. False: there is no such bug, or this is a normal
