@@ -64,8 +64,7 @@ static void commit_first(struct checks *checks, size_t node, struct known *known
         world_fail(checks->world, CHECK_COMMITTED,
                    "n%zu commits entry %" PRIu64 " of term %" PRIu64
                    ", which is on %zu disks of %zu",
-                   node + 1, index, known->entry->term,
-                   checks_voters_among(configuration, disks),
+                   node + 1, index, known->entry->term, checks_voters_among(configuration, disks),
                    checks_set_size(configuration->voters));
         return;
     }

@@ -93,7 +93,7 @@ struct registered_view {
 
 /* The programs that a machine has run: outlives its disk. */
 struct program_view {
-    unsigned known;                       /* by the present one, or the last one that ran */
+    unsigned known;                        /* by the present one, or the last one that ran */
     uint64_t last_us[CHECKS_VERSIONS + 1]; /* by version: when one was replaced that knew it */
 };
 

@@ -254,8 +254,8 @@ static void spoil_state(struct sim_node *node, uint64_t applied_index)
     sim_state_watch(node_state(node), true);
     if (spoil_stock(records, units, true)) {
         ledger_close(node->core.ledger);
-        node->core.ledger = ledger_open_knowing(
-            records, node->core.config.ledger_version_known, &error);
+        node->core.ledger =
+            ledger_open_knowing(records, node->core.config.ledger_version_known, &error);
         if (node->core.ledger == NULL) {
             world_fail(node->world, CHECK_FAIL_STOP, "a spoilt state can't be opened: %s",
                        error.text);
