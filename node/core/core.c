@@ -222,6 +222,15 @@ bool core_receive(struct core *core, uint64_t peer_id, struct peer_message *mess
     bool from_leader = message->type == PEER_APPEND_ENTRIES;
     int64_t told_ms = from_leader ? message->append_entries.ledger_time_ms : 0;
     uint64_t now = core_now_ms(core);
+    bool heard;
+    if (!core_hears(core, peer_id, &heard, error)) {
+        peer_message_free(message);
+        return false;
+    }
+    if (!heard) {
+        peer_message_free(message);
+        return checked(core, true, error);
+    }
     contacts_note(&core->contacts, peer_id, now);
     if (message->type == PEER_CHECKPOINT_ASK || message->type == PEER_CHECKPOINT_PART) {
         if (core_is_working(core) && message->type == PEER_CHECKPOINT_ASK) {

@@ -117,6 +117,8 @@ struct core_config {
 struct known_incarnation {
     uint64_t id; /* 0: free */
     uint64_t incarnation;
+    bool is_registered; /* with this one, as was found when it was heard; else it is asked again */
+    bool is_refused;    /* with another one, and it was said */
 };
 
 struct core {
@@ -190,6 +192,9 @@ bool core_receive(struct core *core, uint64_t peer_id, struct peer_message *mess
 /* May this node take part under this incarnation (Raft rule 0)? *admitted false: and why. */
 bool core_admit(struct core *core, uint64_t peer_id, uint64_t incarnation, bool *admitted,
                 struct error *why, struct error *error);
+/* Whoever was admitted when nothing was registered here yet, may be another than the one that is
+ * registered meanwhile: it is not heard. *heard false: what it says is dropped. */
+bool core_hears(struct core *core, uint64_t peer_id, bool *heard, struct error *error);
 /* Was the node with this id removed, for good? *removed_index: by the entry there or one before; 0:
  * no. */
 bool core_find_removed(struct core *core, uint64_t id, uint64_t *removed_index,

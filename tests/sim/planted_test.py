@@ -49,6 +49,9 @@ WRONG = "the state of this node is wrong"
 OTHER_MEMBERS = "libraft knows those"
 CONTRADICTION = "the state database contradicts itself"
 SNAPSHOTS = ("--climate", "snapshots")
+UPGRADES = ("--climate", "upgrades")
+LOW_DISKS = ("--climate", "low-disks")
+REPLACEMENTS = ("--climate", "replacements")
 
 CAUGHT = {
     "ack-before-quorum": Planted(("applied", "acknowledged"), 10),
@@ -62,7 +65,10 @@ CAUGHT = {
     "torn-batch-not-zeroed": Planted(("fail-stop",), 120),
     "failed-write-ignored": Planted(("fail-stop", "said-durable"), 20),
     "old-generation-completion": Planted(("said-durable", "applied", ASSERTION), 60, DISORDER),
-    "wiped-node-admitted": Planted(("one-leader", "vote", "committed", "read"), 120),
+    "wiped-node-admitted": Planted(("members",), 120),
+    "wiped-node-heard": Planted(("vote", "one-leader", "committed"), 400, REPLACEMENTS),
+    "unregistered-promoted": Planted(("members",), 60, REPLACEMENTS),
+    "id-given-again": Planted(("members",), 60, REPLACEMENTS),
     "stale-append-fed": Planted(("said-durable",), 30, DISORDER),
     "old-echo-counts": Planted(("vote",), 200, DISORDER),
     "late-vote-counts": Planted(("vote",), 60, DISORDER),
@@ -96,6 +102,10 @@ CAUGHT = {
     "submit-while-transferring": Planted(("transfer", "fail-stop"), 40, SNAPSHOTS, "after SUBMIT: server is not the leader"),
     # A hand-over to a node that is wiped then: a quiet cluster takes no commands any more (quiet).
     "transfer-never-ends": Planted(("liveness", "transfer", "quiet"), 150, SNAPSHOTS),
+    "low-disk-ignored": Planted(("reserve",), 10, LOW_DISKS),
+    "low-disk-leads-on": Planted(("reserve",), 40, LOW_DISKS),
+    "low-disk-for-ever": Planted(("reserve",), 10, LOW_DISKS),
+    "low-disk-goes-round": Planted(("reserve",), 60, LOW_DISKS),
     "early-timeout": Planted(("quiet",), 10),
     "heartbeats-not-aligned": Planted(("quiet",), 30),
     "stale-read": Planted(("read",), 60),
@@ -115,6 +125,9 @@ CAUGHT = {
     # Fail-stop: the ledger itself, when the order gives back, or takes out, what was never held.
     "skipped-line": Planted(("model", "fail-stop"), 20, (), CONTRADICTION),
     "hold-leak-on-replay": Planted(("model", "read"), 40),
+    "raise-unasked": Planted(("version",), 10, UPGRADES),
+    "unknown-version-applied": Planted(("version",), 20, UPGRADES),
+    "version-lowered": Planted(("model",), 250, UPGRADES),
     "local-clock-expiry": Planted(("model", "digest"), 5),
     "credit-lost": Planted(("clock",), 5),
     "stamp-by-wall-clock": Planted(("clock",), 20),
@@ -130,6 +143,9 @@ BEHIND = {
     "apply-before-durable": Planted(("acknowledged", "read", "digest"), 20, ("--without", "applied")),
     "applied-index-ahead": Planted(("acknowledged", "committed", "fail-stop", "read", "liveness"), 20, ("--without", "applied")),
     "stale-append-fed": Planted(("liveness",), 1000, ("--without", "said-durable", *DISORDER)),
+    "wiped-node-admitted": Planted(("one-leader", "vote", "committed", "read"), 120, ("--without", "members")),
+    "low-disk-for-ever": Planted(("liveness",), 40, ("--without", "reserve", *LOW_DISKS)),
+    "unknown-version-applied": Planted(("fail-stop", "digest", "liveness"), 400, ("--without", "version", *UPGRADES)),
 }
 
 # docs/decisions/006-rules-that-nothing-misses.md says why.
