@@ -37,6 +37,7 @@ struct snapshots {
     struct core *core;
     enum snapshots_phase phase;
     bool is_held;
+    bool is_abandoned; /* no more calls */
     struct checkpoint_server server;
 
     bool is_wanted; /* a checkpoint that there is not */
@@ -345,6 +346,7 @@ static void end_calls(struct snapshots *snapshots)
 
 void snapshots_abandon(struct snapshots *snapshots)
 {
+    snapshots->is_abandoned = true;
     while (snapshots->call_count > 0) {
         end_first_call(snapshots, false, 0, "this node is stopping");
     }
@@ -367,7 +369,7 @@ static bool is_stuck_at_start(const struct snapshots *snapshots)
 bool snapshots_call(struct snapshots *snapshots, struct snapshot_call *call, struct error *why)
 {
     const struct core *core = snapshots->core;
-    if (!core_is_working(core)) {
+    if (!core_is_working(core) || snapshots->is_abandoned) {
         return error_set(why, "this node is stopping");
     }
     if (snapshots->call_count == LIMIT_SNAPSHOT_CALLS) {
