@@ -8,7 +8,10 @@
  *
  * ok, fail, info: HF_OK is ok; another verdict of the ledger is a fail with a verdict; of negative
  * ones HF_OUTCOME_UNKNOWN and what may have been executed are info, the rest a fail with an error.
- * A read that got no answer is a fail.
+ * A read that got no answer is a fail. Repeated reads are one operation: nothing is executed.
+ *
+ * Identities: a command that only a request id tells from its repetition gets one here where it
+ * names none, for the history has to name what was sent.
  *
  * Threads: one client, one thread; any number of clients on one recorder. Ownership: answers belong
  * to the client and live until its next call.
@@ -35,6 +38,13 @@ struct client;
 struct client *client_open(const struct client_options *options, struct error *error);
 void client_close(struct client *client);
 struct random *client_random(struct client *client);
+/* Ends the library's client and goes on with another, as a program that has been restarted. False:
+ * there can't be another, and it stays as it is. */
+bool client_reopen(struct client *client, struct error *error);
+/* The largest log index that it has been told; 0: none. */
+uint64_t client_log_index(const struct client *client);
+/* Operations that it has recorded; any thread. */
+uint64_t client_operations(const struct client *client);
 
 enum client_outcome { CLIENT_OK, CLIENT_REFUSED, CLIENT_FAILED, CLIENT_UNKNOWN };
 
@@ -48,10 +58,15 @@ enum client_outcome client_check_stock(struct client *client, const hf_line *lin
                                        const hf_availability **answer);
 enum client_outcome client_read_order(struct client *client, const char *order,
                                       const hf_call_options *options, const hf_order **answer);
-/* All pages, as one operation, at one index or later ones; recorded with the last page's index. */
-enum client_outcome client_read_history(struct client *client, const char *sku, uint32_t warehouse);
-/* One node's digest at exactly this index (hf_verify_at). */
+/* All pages, as one operation, at one index or later ones; recorded with the last page's index.
+ * row_count may be NULL. */
+enum client_outcome client_read_history(struct client *client, const char *sku, uint32_t warehouse,
+                                        uint32_t *row_count);
+/* One node's digest at exactly this index, recomputed from its records (hf_verify_at); 0: at what
+ * it has applied. Look at `sound` too: a node whose records break an invariant may be equal to
+ * others that do. */
 enum client_outcome client_read_digest(struct client *client, uint32_t node, const char *endpoint,
-                                       uint64_t at_index);
+                                       uint64_t at_index, uint32_t timeout_ms,
+                                       const hf_verification **answer);
 
 #endif

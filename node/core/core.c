@@ -510,7 +510,8 @@ bool core_propose(struct core *core, struct proposal *proposal)
         }
         return propose_read(core, proposal);
     }
-    return core_leads(core) && !disk_watch_is_low(core->disk_watch) &&
+    return core_leads(core) &&
+           (!disk_watch_is_low(core->disk_watch) || PLANTED(LOW_DISK_IGNORED)) &&
            proposer_add(core->proposer, proposal);
 }
 
