@@ -550,6 +550,7 @@ static void begin_drain(struct node *node)
 {
     node->stopping.state = STOPPING_DRAINING;
     audits_stop(&node->core);
+    snapshots_abandon(node->core.snapshots); /* the upkeep, which answers them, ends here */
     log_info("draining", LOG_TEXT("message", "no new calls; those that run may end"));
     /* The upkeep's timer has nothing left to do: it bounds the drain. */
     uv_timer_start(&node->upkeep_timer, on_drain_over, DRAIN_MS, 0);

@@ -21,6 +21,7 @@
 #include "log_writer.h"
 #include "options.h"
 #include "raft/transport.h"
+#include "refusals.h"
 #include "rpc/server.h"
 #include "snapshot_service.h"
 #include "stopping.h"
@@ -48,8 +49,7 @@ struct node {
     struct arena arena;             /* for reads, as they were sent */
     struct arena replies;           /* for their answers */
 
-    uint64_t refusals[LIMIT_PEERS_KNOWN]; /* ids of those who refuse us */
-    size_t refusal_count;
+    struct refusals refusals;
     bool is_following;
     struct followed followed;
     uint64_t removed_index;    /* as the log was last told; 0: this node was not removed */
