@@ -85,6 +85,28 @@ static void an_audit_is_waited_for(void **state)
     world_free(world);
 }
 
+/* Once the state is the new one it may be read: the removal of the old one does not concern it. */
+static void an_audit_may_begin_while_the_old_state_is_removed(void **state)
+{
+    (void)state;
+    struct world *world = world_with_one_behind();
+    struct world_node *node = &world->nodes[3];
+    struct fetching_installed installed;
+    world_start_3(world);
+    WORLD_UNTIL(world, 10000, fetching_installed_get(node->core.fetching, &installed));
+    assert_int_equal(installed.count, 1);
+    assert_int_equal(installed.peer_id, world_leader(world));
+    assert_true(installed.bytes > 0);
+    assert_int_equal(installed.index, core_applied_index(&node->core));
+    assert_false(world_is_tidy(world, 3));
+    struct pool_work *audit = begin_audit(node);
+    WORLD_UNTIL(world, 1000, world_is_tidy(world, 3));
+    audit->run(audit);
+    audit->done(audit);
+    WORLD_UNTIL(world, 5000, world_has_caught_up(world, 3));
+    world_free(world);
+}
+
 static void stopped_audit_ended(struct audit *audit)
 {
     assert_false(audit->ok);
@@ -244,6 +266,7 @@ int main(void)
         cmocka_unit_test(an_install_survives_a_power_cut_at_any_point),
         cmocka_unit_test(an_audit_is_waited_for),
         cmocka_unit_test(an_audit_is_told_to_stop),
+        cmocka_unit_test(an_audit_may_begin_while_the_old_state_is_removed),
         cmocka_unit_test(what_is_staged_may_be_replaced),
         cmocka_unit_test(it_stops_in_the_middle_of_an_install),
         cmocka_unit_test(a_pool_that_refuses_is_asked_again),

@@ -115,19 +115,51 @@ static void a_disk_that_fails_stops_the_node(void **state)
     world_free(world);
 }
 
-/* The state that the log was trimmed behind is gone: the node must not make it anew. */
+/* The state that a snapshot was taken of is gone: the node must not make it anew, whether its log
+ * begins behind the snapshot or at 1 still; and it must not leave an empty one. */
 static void a_lost_state_is_refused(void **state)
+{
+    (void)state;
+    for (int keeps_log = 0; keeps_log <= 1; keeps_log++) {
+        struct world *world = world_that_snapshots(1, 100);
+        struct world_node *node = &world->nodes[1];
+        struct error error;
+        if (keeps_log) {
+            world->trailing_entries = 10000;
+            world_stop(world, 1);
+            assert_true(world_start(world, 1));
+            WORLD_UNTIL(world, 5000, world_leader(world) != 0);
+        }
+        world_write(world, 350);
+        world_go(world, 200);
+        assert_true(world_status(world, 1).snapshot_index >= 300);
+        assert_int_equal(log_store_first_index(node->core.log) == 1, keeps_log);
+        world_stop(world, 1);
+        assert_true(node->files.remove_tree(node->files.context, "data/state.1", &error));
+        for (int attempt = 0; attempt < 2; attempt++) {
+            assert_false(world_start(world, 1));
+            assert_non_null(strstr(node->error.text, "data/state.1 is gone"));
+            assert_int_equal(world_count_names(world, 1, "state."), 0);
+        }
+        world_free(world);
+    }
+}
+
+/* An empty one in its place is not the one that this node had. */
+static void an_older_state_is_refused(void **state)
 {
     (void)state;
     struct world *world = world_that_snapshots(1, 50);
     struct world_node *node = &world->nodes[1];
+    struct file_system *files = &node->files;
     struct error error;
     world_write(world, 120);
     world_go(world, 200);
     world_stop(world, 1);
-    assert_true(node->files.remove_tree(node->files.context, "data/state.1", &error));
+    assert_true(files->remove_tree(files->context, "data/state.1", &error));
+    assert_true(files->make_directory(files->context, "data/state.1", &error));
     assert_false(world_start(world, 1));
-    assert_non_null(strstr(node->error.text, "log begins behind"));
+    assert_non_null(strstr(node->error.text, "has applied entry 0, and had applied "));
     world_free(world);
 }
 
@@ -292,6 +324,7 @@ int main(void)
         cmocka_unit_test(a_snapshot_survives_a_power_cut_at_any_point),
         cmocka_unit_test(a_disk_that_fails_stops_the_node),
         cmocka_unit_test(a_lost_state_is_refused),
+        cmocka_unit_test(an_older_state_is_refused),
         cmocka_unit_test(a_lost_log_is_refused),
         cmocka_unit_test(what_is_under_way_is_waited_for),
         cmocka_unit_test(it_stops_in_the_middle_of_a_snapshot),
