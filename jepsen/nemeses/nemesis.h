@@ -7,10 +7,10 @@
  * leaves nothing of the fault behind: who was killed runs again, who stopped itself because of the
  * fault too. After all faults have been stopped the runner waits for a healthy cluster.
  *
- * Several at once: one of each kind. Invariant: at no moment have so many disks lost synced data, or
- * been replaced and not caught up, that a committed entry could be gone (fewer than a majority, at
- * most one at a time); a fault of this kind is `destroys`, and never begins unless the cluster is
- * healthy.
+ * Several at once: one of each kind. Invariant: at no moment have so many disks lost synced data,
+ * or been replaced and not caught up, that a committed entry could be gone (fewer than a majority,
+ * at most one at a time); a fault of this kind is `destroys`, and never begins unless the cluster
+ * is healthy.
  */
 #ifndef JEPSEN_NEMESIS_H
 #define JEPSEN_NEMESIS_H
@@ -19,6 +19,8 @@
 #include "base/random.h"
 #include "network.h"
 #include "nodes.h"
+
+#define NEMESIS_TURN_MS 200
 
 /* What nemeses act on. */
 struct nemesis_ground {
@@ -36,12 +38,15 @@ struct nemesis {
     bool destroys;
     bool needs_disk_faults; /* the preloaded libraries */
     bool needs_clock_faults;
+    uint32_t least_nodes; /* of the cluster; with fewer it would be nothing */
     /* False: it can't be done, and the run ends with this error. `value`: EDN of what was done.
      * `state` is the nemesis' own until stop, which frees it. */
     bool (*start)(struct nemesis_ground *ground, void **state, struct buffer *value,
                   struct error *error);
     bool (*stop)(struct nemesis_ground *ground, void *state, struct buffer *value,
                  struct error *error);
+    /* While the fault is on: every NEMESIS_TURN_MS or so. NULL: nothing to do. */
+    bool (*turn)(struct nemesis_ground *ground, void *state, struct error *error);
 };
 
 extern const struct nemesis *const nemeses[]; /* up to a NULL */
