@@ -3,7 +3,8 @@
  * sold, reserved = what open orders hold, when each stock is read for the last time.
  *
  * Both sides are sums over the history alone, without replay: what was acknowledged before that
- * read, in the order of the log. What is unknown gives a range: an order of unknown fate may hold,
+ * read, in the order of the log. An order that was read when it was over tells itself what it has
+ * sold, however it came to that. What is unknown gives a range: an order of unknown fate may hold,
  * have sold, or neither. A stock with a SetStock of unknown outcome is left out.
  */
 #include <inttypes.h>
@@ -22,6 +23,7 @@ struct account {
     uint32_t shown; /* what it read, in history.stocks */
     uint64_t read_key;
     uint64_t set_key; /* of the last SetStock before that read; 0: none */
+    uint32_t set;     /* this SetStock */
     bool unsure;
     struct range on_hand;
     struct range reserved;
@@ -33,6 +35,7 @@ struct conservation {
     struct check *check;
     const struct history *history;
     struct order_facts *orders;
+    uint32_t *endings; /* order -> the last linearizable read that shows it deducted or released */
     struct account *accounts;
 };
 
@@ -80,6 +83,7 @@ static void take_set(struct conservation *conservation, const struct operation *
     } else if (set->outcome == OUTCOME_OK && !set->replayed && key_of(set) < account->read_key &&
                key_of(set) >= account->set_key) {
         account->set_key = key_of(set);
+        account->set = (uint32_t)(set - history->operations.items);
         int64_t quantity = operation_quantity(history, set);
         account->on_hand = (struct range){quantity, quantity};
     }
@@ -115,7 +119,61 @@ static void take_stock_commands(struct conservation *conservation)
     }
 }
 
-/* ---- orders ---- */
+/* ---- orders that were read when they were over ---- */
+
+/* Deducted or released, an order never changes again; expired, it may be taken again. */
+static void find_endings(struct conservation *conservation)
+{
+    const struct history *history = conservation->history;
+    for (uint32_t i = 0; i < history->texts.count; i++) {
+        conservation->endings[i] = NAME_NONE;
+    }
+    for (uint32_t i = 0; i < history->operations.count; i++) {
+        const struct operation *read = operation_at(conservation, i);
+        bool ended = read->function == FUNCTION_READ_ORDER && read->outcome == OUTCOME_OK &&
+                     !read->stale && read->verdict == HF_OK &&
+                     (read->state == HF_STATE_DEDUCTED || read->state == HF_STATE_RELEASED);
+        if (ended && conservation->orders[read->order].reserve != NAME_NONE) {
+            conservation->endings[read->order] = i;
+        }
+    }
+}
+
+/* The stock was read behind the order's end, and all that the order did came behind the SetStock.
+ */
+static bool is_settled(const struct conservation *conservation, uint32_t order,
+                       const struct account *account)
+{
+    uint32_t ending = conservation->endings[order];
+    if (ending == NAME_NONE || account->read == NAME_NONE ||
+        key_of(operation_at(conservation, ending)) > account->read_key) {
+        return false;
+    }
+    uint32_t reserve = conservation->orders[order].reserve;
+    return account->set_key == 0 || operation_at(conservation, account->set)->completed <
+                                        operation_at(conservation, reserve)->invoked;
+}
+
+static void take_endings(struct conservation *conservation)
+{
+    const struct history *history = conservation->history;
+    for (uint32_t order = 0; order < history->texts.count; order++) {
+        if (conservation->endings[order] == NAME_NONE) {
+            continue;
+        }
+        const struct operation *read = operation_at(conservation, conservation->endings[order]);
+        for (uint32_t k = 0; k < read->answered_count; k++) {
+            const struct history_order_line *line = &history->order_lines.items[read->answered + k];
+            struct account *account = &conservation->accounts[line->stock];
+            if (is_settled(conservation, order, account)) {
+                widen(&account->on_hand, -line->deducted, -line->deducted);
+                account->sold += line->deducted;
+            }
+        }
+    }
+}
+
+/* ---- other orders ---- */
 
 static bool is_before(const struct conservation *conservation, uint32_t at, uint64_t key)
 {
@@ -129,13 +187,14 @@ static bool is_placed(const struct conservation *conservation, uint32_t at)
     return at == NAME_NONE || !operation_at(conservation, at)->replayed;
 }
 
-static void take_line(struct conservation *conservation, const struct order_facts *facts,
+static void take_line(struct conservation *conservation, uint32_t order,
                       const struct history_line *line)
 {
+    const struct order_facts *facts = &conservation->orders[order];
     struct account *account = &conservation->accounts[line->stock];
     int64_t units = line->quantity;
     uint64_t key = account->read_key;
-    if (account->read == NAME_NONE) {
+    if (account->read == NAME_NONE || is_settled(conservation, order, account)) {
         return;
     }
     if (facts->unsure || facts->partial || facts->granted == NAME_NONE ||
@@ -169,7 +228,7 @@ static void take_orders(struct conservation *conservation)
                           ? reserve->outcome != OUTCOME_REFUSED || reserve->attempts > 1
                           : facts->granted == i;
         for (uint32_t k = 0; counts && facts->possible && k < reserve->asked_count; k++) {
-            take_line(conservation, facts, &history->lines.items[reserve->asked + k]);
+            take_line(conservation, reserve->order, &history->lines.items[reserve->asked + k]);
         }
     }
 }
@@ -211,12 +270,15 @@ void check_conservation(struct check *check, const struct history *history,
 {
     struct conservation conservation = {
         check, history, order_table(history, options),
+        memory_alloc((history->texts.count + 1u) * sizeof(uint32_t)),
         memory_zalloc((history_stock_count(history) + 1u) * sizeof(struct account))};
     int64_t exact = 0;
     int64_t sold = 0;
     int64_t received = 0;
     find_reads(&conservation);
     take_stock_commands(&conservation);
+    find_endings(&conservation);
+    take_endings(&conservation);
     take_orders(&conservation);
     for (uint32_t i = 0; i < history_stock_count(history); i++) {
         const struct account *account = &conservation.accounts[i];
@@ -234,5 +296,6 @@ void check_conservation(struct check *check, const struct history *history,
     check_add_fact(check, "units-sold", sold);
     check_add_fact(check, "units-received", received);
     free(conservation.orders);
+    free(conservation.endings);
     free(conservation.accounts);
 }
