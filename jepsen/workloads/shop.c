@@ -359,7 +359,9 @@ static bool set_stock(struct shop *shop, struct client *client, uint32_t sku, st
                       .quantity = shop->shape.on_hand *
                                   (sku == 0 && shop->shape.hot_permille > 0 ? 10 : 1)};
     if (client_command(client, &set, &result) == CLIENT_OK) {
-        return true;
+        return !result->replayed ||
+               error_set(error, "the stock of %s is there: a run with this seed has been before",
+                         set.sku);
     }
     return error_set(error, "the stock of %s can't be set: %s", set.sku,
                      result != NULL ? result->message : "no answer");
