@@ -59,7 +59,8 @@ bool programs_find(struct programs *programs, const struct chaos_options *option
             return false;
         }
     } else {
-        find_built(programs->node, "../node/holdfastd");
+        find_built(programs->node,
+                   options->planted == NULL ? "../node/holdfastd" : "planted/holdfastd-planted");
     }
     if (programs->node[0] == '\0' || access(programs->node, X_OK) != 0) {
         return error_set(error, "there is no holdfastd to test: build it, or name it by --program");

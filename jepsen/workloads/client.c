@@ -54,8 +54,13 @@ struct client *client_open(const struct client_options *options, struct error *e
 
 bool client_reopen(struct client *client, struct error *error)
 {
-    hf_client_close(client->library);
-    return open_library(client, error);
+    hf_client *before = client->library;
+    if (!open_library(client, error)) {
+        client->library = before;
+        return false;
+    }
+    hf_client_close(before);
+    return true;
 }
 
 void client_close(struct client *client)
@@ -75,6 +80,11 @@ void client_close(struct client *client)
 struct random *client_random(struct client *client)
 {
     return &client->random;
+}
+
+uint64_t client_log_index(const struct client *client)
+{
+    return client->log_index;
 }
 
 uint64_t client_operations(const struct client *client)
@@ -102,6 +112,9 @@ enum client_outcome recording_complete(struct client *client, const struct event
     answer->process = asked->process;
     answer->order = asked->order;
     recorder_add(client->recorder, *answer);
+    if (answer->log_index > client->log_index) {
+        client->log_index = answer->log_index;
+    }
     if (answer->type == EVENT_INFO) {
         take_process(client);
         return CLIENT_UNKNOWN;

@@ -38,9 +38,11 @@ struct client;
 struct client *client_open(const struct client_options *options, struct error *error);
 void client_close(struct client *client);
 struct random *client_random(struct client *client);
-/* Ends the library's client and opens another, as a program that has been restarted. False: it
- * can't be opened; only client_close is allowed then. */
+/* Ends the library's client and goes on with another, as a program that has been restarted. False:
+ * there can't be another, and it stays as it is. */
 bool client_reopen(struct client *client, struct error *error);
+/* The largest log index that it has been told; 0: none. */
+uint64_t client_log_index(const struct client *client);
 /* Operations that it has recorded; any thread. */
 uint64_t client_operations(const struct client *client);
 
@@ -56,8 +58,10 @@ enum client_outcome client_check_stock(struct client *client, const hf_line *lin
                                        const hf_availability **answer);
 enum client_outcome client_read_order(struct client *client, const char *order,
                                       const hf_call_options *options, const hf_order **answer);
-/* All pages, as one operation, at one index or later ones; recorded with the last page's index. */
-enum client_outcome client_read_history(struct client *client, const char *sku, uint32_t warehouse);
+/* All pages, as one operation, at one index or later ones; recorded with the last page's index.
+ * row_count may be NULL. */
+enum client_outcome client_read_history(struct client *client, const char *sku, uint32_t warehouse,
+                                        uint32_t *row_count);
 /* One node's digest at exactly this index, recomputed from its records (hf_verify_at); 0: at what
  * it has applied. Look at `sound` too: a node whose records break an invariant may be equal to
  * others that do. */

@@ -86,13 +86,20 @@ static void wait_until(struct load *load, int64_t time_ns)
     pthread_mutex_unlock(&load->lock);
 }
 
+/* The lower of the two bounds; 0: there is none. */
+static uint32_t rate_of(const struct load_options *options)
+{
+    uint32_t own = options->workload->rate;
+    return options->rate == 0 || (own != 0 && own < options->rate) ? own : options->rate;
+}
+
 static void make_turns(struct worker *worker)
 {
     struct load *load = worker->load;
     const struct load_options *options = &load->options;
     struct client *client = atomic_load(&worker->client);
-    int64_t interval_ns =
-        options->rate > 0 ? INT64_C(1000000000) * options->client_count / options->rate : 0;
+    uint32_t rate = rate_of(options);
+    int64_t interval_ns = rate > 0 ? INT64_C(1000000000) * options->client_count / rate : 0;
     int64_t due_ns = recorder_now_ns(options->recorder) +
                      interval_ns * worker->number / (int64_t)options->client_count;
     int64_t flush_ns = 0;

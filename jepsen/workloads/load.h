@@ -33,9 +33,9 @@ struct load_options {
     void *context;
     uint32_t client_count;
     uint32_t stock_count; /* 0: the workload's own */
-    uint32_t rate;        /* operations a second, of all clients together; 0: unbounded */
-    uint32_t timeout_ms;  /* of a call */
-    bool resends;         /* every second client leaves repetition to the library */
+    uint32_t rate; /* operations a second, of all clients together; 0: as the workload has it */
+    uint32_t timeout_ms; /* of a call */
+    bool resends;        /* every second client leaves repetition to the library */
     uint64_t seed;
 };
 

@@ -183,7 +183,8 @@ static const struct event_row *kept_rows(struct client *client, size_t count)
 
 /* Rows are only ever appended, and each page is read at the index of the page before or a later
  * one: all of them together are the history at the last page's index. */
-enum client_outcome client_read_history(struct client *client, const char *sku, uint32_t warehouse)
+enum client_outcome client_read_history(struct client *client, const char *sku, uint32_t warehouse,
+                                        uint32_t *row_count)
 {
     struct event asked = asked_with(FUNCTION_READ_HISTORY, NULL);
     hf_line stock = {.sku = sku, .warehouse = warehouse};
@@ -216,6 +217,9 @@ enum client_outcome client_read_history(struct client *client, const char *sku, 
             struct event shown = answered_at(verdict, page->log_index, 0);
             shown.rows = kept_rows(client, count);
             shown.row_count = (uint32_t)count;
+            if (row_count != NULL) {
+                *row_count = shown.row_count;
+            }
             return recording_complete(client, &asked, &shown);
         }
     }

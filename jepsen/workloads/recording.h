@@ -20,6 +20,7 @@ struct client {
     uint32_t process;
     uint32_t requests; /* request ids made so far */
     uint64_t seed;
+    uint64_t log_index; /* the largest that it was told */
     atomic_uint_fast64_t operations;
     void *answer;            /* the last, of the library's */
     struct buffer lines;     /* struct event_line, of the operation at hand */

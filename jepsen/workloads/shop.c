@@ -13,10 +13,10 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define DOUBTS                                                                                     \
     16 /* of a client; each call leaves at most one, and none is made while one is open */
-#define OPEN     8  /* orders that a client is to finish */
 #define RECENT   64 /* orders that anybody may meddle with */
 #define ATTEMPTS 10
 
@@ -31,7 +31,10 @@ struct doubt {
 struct keeper {
     struct doubt doubts[DOUBTS];
     uint32_t doubt_count;
-    uint64_t open[OPEN];
+    struct {
+        uint64_t order;
+        int64_t due_ns;
+    } open[SHOP_OPEN];
     uint32_t open_count;
     uint32_t requests;
 };
@@ -40,7 +43,7 @@ struct shop {
     struct shop_shape shape;
     struct workload_options options;
     char (*skus)[SHOP_NAME];
-    double *zipf; /* sums of weights, up to 1 */
+    double *weights; /* sums of weights, up to 1 */
     atomic_uint_fast64_t orders;
     struct keeper *keepers;
 };
@@ -78,7 +81,7 @@ uint32_t shop_draw_sku(const struct shop *shop, struct random *random)
     uint32_t high = shop->shape.stock_count - 1;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (shop->zipf[middle] <= at) {
+        if (shop->weights[middle] <= at) {
             low = middle + 1;
         } else {
             high = middle;
@@ -88,12 +91,12 @@ uint32_t shop_draw_sku(const struct shop *shop, struct random *random)
 }
 
 /* Zipf's law with the exponent 1: the k-th most wanted SKU is wanted 1/k as often. */
-static double *zipf_table(uint32_t count)
+static double *weight_table(uint32_t count, bool even)
 {
     double *sums = memory_alloc(count * sizeof *sums);
     double sum = 0;
     for (uint32_t i = 0; i < count; i++) {
-        sum += 1.0 / (i + 1);
+        sum += even ? 1.0 : 1.0 / (i + 1);
         sums[i] = sum;
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -102,11 +105,24 @@ static double *zipf_table(uint32_t count)
     return sums;
 }
 
+static void draw_group(const struct shop *shop, struct random *random, struct shop_order *order)
+{
+    uint32_t first = shop_draw_sku(shop, random) / shop->shape.group * shop->shape.group;
+    int64_t quantity = 1 + draw_below(random, (uint32_t)shop->shape.quantity_most);
+    for (uint32_t i = first; i < first + shop->shape.group && i < shop->shape.stock_count; i++) {
+        order->lines[order->line_count++] = (hf_line){shop_sku(shop, i), 0, quantity};
+    }
+}
+
 void shop_order(const struct shop *shop, uint64_t number, struct shop_order *order)
 {
     struct random random = {shop->options.seed ^ number * UINT64_C(0x9e3779b97f4a7c15)};
     *order = (struct shop_order){.number = number};
     snprintf(order->id, sizeof order->id, "o%" PRIx64 "-%" PRIu64, shop->options.seed, number);
+    if (shop->shape.group != 0) {
+        draw_group(shop, &random, order);
+        return;
+    }
     uint32_t wanted = 1 + draw_below(&random, shop->shape.lines_most);
     for (uint32_t i = 0; i < wanted; i++) {
         const char *sku = shop_sku(shop, shop_draw_sku(shop, &random));
@@ -253,12 +269,16 @@ enum client_outcome shop_release_part(struct shop *shop, struct client *client,
 }
 
 enum client_outcome shop_adjust(struct shop *shop, struct client *client, uint32_t client_number,
-                                uint32_t sku, int64_t change)
+                                uint32_t sku, int64_t change, const char *given)
 {
     struct keeper *keeper = keeper_of(shop, client_number);
     char request[SHOP_NAME];
-    snprintf(request, sizeof request, "a%" PRIx64 "-%" PRIu32 "-%" PRIu32, shop->options.seed,
-             client_number, ++keeper->requests);
+    if (given != NULL) {
+        snprintf(request, sizeof request, "%s", given);
+    } else {
+        snprintf(request, sizeof request, "a%" PRIx64 "-%" PRIu32 "-%" PRIu32, shop->options.seed,
+                 client_number, ++keeper->requests);
+    }
     hf_command adjust = {.kind = HF_ADJUST_STOCK,
                          .sku = shop_sku(shop, sku),
                          .quantity = change,
@@ -275,25 +295,43 @@ enum client_outcome shop_adjust(struct shop *shop, struct client *client, uint32
 
 /* ---- orders that are to be finished ---- */
 
-bool shop_keep_open(struct shop *shop, uint32_t client_number, const struct shop_order *order)
+int64_t shop_now_ns(void)
+{
+    struct timespec now;
+    int status = clock_gettime(CLOCK_MONOTONIC, &now);
+    assert(status == 0);
+    (void)status;
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+bool shop_keep_open(struct shop *shop, uint32_t client_number, const struct shop_order *order,
+                    int64_t due_ns)
 {
     struct keeper *keeper = keeper_of(shop, client_number);
-    if (keeper->open_count == OPEN) {
+    if (keeper->open_count == shop->shape.open_most) {
         return false;
     }
-    keeper->open[keeper->open_count++] = order->number;
+    keeper->open[keeper->open_count].order = order->number;
+    keeper->open[keeper->open_count].due_ns = due_ns;
+    keeper->open_count++;
     return true;
 }
 
-bool shop_take_open(struct shop *shop, uint32_t client_number, struct shop_order *order)
+bool shop_take_open(struct shop *shop, uint32_t client_number, struct shop_order *order,
+                    int64_t now_ns)
 {
     struct keeper *keeper = keeper_of(shop, client_number);
-    if (keeper->open_count == 0) {
+    uint32_t first = 0;
+    for (uint32_t i = 1; i < keeper->open_count; i++) {
+        first = keeper->open[i].due_ns < keeper->open[first].due_ns ? i : first;
+    }
+    if (keeper->open_count == 0 || keeper->open[first].due_ns > now_ns) {
         return false;
     }
-    shop_order(shop, keeper->open[0], order);
+    shop_order(shop, keeper->open[first].order, order);
     keeper->open_count--;
-    memmove(keeper->open, keeper->open + 1, keeper->open_count * sizeof *keeper->open);
+    memmove(keeper->open + first, keeper->open + first + 1,
+            (keeper->open_count - first) * sizeof *keeper->open);
     return true;
 }
 
@@ -304,7 +342,8 @@ static bool set_stock(struct shop *shop, struct client *client, uint32_t sku, st
     const hf_result *result = NULL;
     hf_command set = {.kind = HF_SET_STOCK,
                       .sku = shop_sku(shop, sku),
-                      .quantity = shop->shape.on_hand * (sku == 0 ? 10 : 1)};
+                      .quantity = shop->shape.on_hand *
+                                  (sku == 0 && shop->shape.hot_permille > 0 ? 10 : 1)};
     if (client_command(client, &set, &result) == CLIENT_OK) {
         return true;
     }
@@ -312,8 +351,9 @@ static bool set_stock(struct shop *shop, struct client *client, uint32_t sku, st
                      result != NULL ? result->message : "no answer");
 }
 
-bool shop_begin(struct shop *shop, struct client *client, struct error *error)
+bool shop_begin(void *shared, struct client *client, struct error *error)
 {
+    struct shop *shop = shared;
     for (uint32_t i = 0; i < shop->shape.stock_count; i++) {
         if (!set_stock(shop, client, i, error)) {
             return false;
@@ -342,14 +382,15 @@ static bool read_stock(struct shop *shop, struct client *client, uint32_t sku, s
     bool has_rows = false;
     for (int i = 0; i < ATTEMPTS && !(is_read && has_rows); i++) {
         is_read = is_read || client_read_stock(client, &stock, 1, NULL, NULL) == CLIENT_OK;
-        has_rows = has_rows || client_read_history(client, stock.sku, 0) == CLIENT_OK;
+        has_rows = has_rows || client_read_history(client, stock.sku, 0, NULL) == CLIENT_OK;
     }
     return (is_read && has_rows) ||
            error_set(error, "the %s of %s can't be read", is_read ? "history" : "stock", stock.sku);
 }
 
-bool shop_end(struct shop *shop, struct client *client, uint32_t client_number, struct error *error)
+bool shop_end(void *shared, struct client *client, uint32_t client_number, struct error *error)
 {
+    struct shop *shop = shared;
     uint32_t share = shop->options.client_count;
     for (uint64_t i = client_number; i < atomic_load(&shop->orders); i += share) {
         if (!read_order(shop, client, i + 1, error)) {
@@ -374,8 +415,9 @@ struct shop *shop_open(const struct shop_shape *shape, const struct workload_opt
     if (options->stock_count != 0) {
         shop->shape.stock_count = options->stock_count;
     }
-    assert(shop->shape.stock_count <= WORKLOAD_STOCKS && shape->lines_most <= SHOP_LINES);
-    shop->zipf = zipf_table(shop->shape.stock_count);
+    assert(shop->shape.stock_count <= WORKLOAD_STOCKS && shape->lines_most <= SHOP_LINES &&
+           shape->group <= SHOP_LINES && shape->open_most <= SHOP_OPEN);
+    shop->weights = weight_table(shop->shape.stock_count, shape->even);
     shop->skus = memory_alloc(shop->shape.stock_count * sizeof *shop->skus);
     for (uint32_t i = 0; i < shop->shape.stock_count; i++) {
         snprintf(shop->skus[i], sizeof shop->skus[i], "s%" PRIx64 "-%" PRIu32, options->seed, i);
@@ -384,10 +426,11 @@ struct shop *shop_open(const struct shop_shape *shape, const struct workload_opt
     return shop;
 }
 
-void shop_close(struct shop *shop)
+void shop_close(void *shared)
 {
+    struct shop *shop = shared;
     free(shop->keepers);
     free(shop->skus);
-    free(shop->zipf);
+    free(shop->weights);
     free(shop);
 }

@@ -20,20 +20,25 @@
 
 #define SHOP_LINES 4  /* of an order */
 #define SHOP_NAME  48 /* bytes of a name */
+#define SHOP_OPEN  64
 
 struct shop_shape {
     uint32_t stock_count;
-    uint32_t hot_permille; /* of all lines are for the first SKU; the rest by Zipf's law */
+    bool even;             /* all SKUs are wanted alike; else by Zipf's law */
+    uint32_t hot_permille; /* of all lines are for the first SKU, before the rest is drawn */
     uint32_t lines_most;   /* of an order: 1 to this, to SHOP_LINES */
     int64_t quantity_most; /* of a line */
-    int64_t on_hand;       /* at the beginning; the first SKU has ten times as much */
+    int64_t on_hand;       /* at the beginning; a hot SKU has ten times as much */
     int64_t ttl_ms;        /* 0: the ledger's own */
+    /* 0: lines are drawn one by one. Else SKUs 0 to group - 1 belong together, and so on, and an
+     * order has a line for each SKU of one group, all of one quantity; at most SHOP_LINES. */
+    uint32_t group;
+    uint32_t open_most; /* orders that a client is to finish: 1 to SHOP_OPEN */
 };
 
 struct shop;
 
 struct shop *shop_open(const struct shop_shape *shape, const struct workload_options *options);
-void shop_close(struct shop *shop);
 
 /* ---- names and draws ---- */
 
@@ -73,22 +78,27 @@ enum client_outcome shop_deduct_part(struct shop *shop, struct client *client,
                                      bool final);
 enum client_outcome shop_release_part(struct shop *shop, struct client *client,
                                       uint32_t client_number, const struct shop_order *order);
+/* `request` NULL: one of its own. */
 enum client_outcome shop_adjust(struct shop *shop, struct client *client, uint32_t client_number,
-                                uint32_t sku, int64_t change);
+                                uint32_t sku, int64_t change, const char *request);
 /* Looks after one of the client's doubts. True: there was one, and the turn is over. */
 bool shop_settle(struct shop *shop, struct client *client, uint32_t client_number);
 
-/* Orders that the client has reserved, and is to finish. False: it has as many as it may. */
-bool shop_keep_open(struct shop *shop, uint32_t client_number, const struct shop_order *order);
-/* The oldest of them. False: there is none. */
-bool shop_take_open(struct shop *shop, uint32_t client_number, struct shop_order *order);
+/* Orders that the client has reserved, and is to finish, not before `due_ns` of CLOCK_MONOTONIC (0:
+ * at once). False: it has as many as it may. */
+bool shop_keep_open(struct shop *shop, uint32_t client_number, const struct shop_order *order,
+                    int64_t due_ns);
+/* The one that is due first, if it is due. False: there is none. */
+bool shop_take_open(struct shop *shop, uint32_t client_number, struct shop_order *order,
+                    int64_t now_ns);
+int64_t shop_now_ns(void);
 
-/* ---- beginning and end, as workloads have them ---- */
+/* ---- as workloads have them: `shared` is the shop ---- */
 
+void shop_close(void *shared);
 /* Sets all stocks. */
-bool shop_begin(struct shop *shop, struct client *client, struct error *error);
+bool shop_begin(void *shared, struct client *client, struct error *error);
 /* The client's share of all orders, stocks and histories. */
-bool shop_end(struct shop *shop, struct client *client, uint32_t client_number,
-              struct error *error);
+bool shop_end(void *shared, struct client *client, uint32_t client_number, struct error *error);
 
 #endif

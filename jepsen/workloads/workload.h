@@ -26,6 +26,9 @@ struct workload_options {
 struct workload {
     const char *name;
     const char *help; /* one line */
+    /* Operations a second of all clients, at most: what is checked in all its ways must be small.
+     * 0: as many as get answers. */
+    uint32_t rate;
     /* Shared by all clients; the workload locks what they share. */
     void *(*open)(const struct workload_options *options);
     void (*close)(void *shared);
