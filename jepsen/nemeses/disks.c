@@ -111,9 +111,9 @@ static bool start_error(struct nemesis_ground *ground, void **state, struct buff
                         struct error *error)
 {
     static const struct rule rules[] = {
-        {"sync", "log/", "EIO"},   {"sync", "state.", "EIO"}, {"sync", "", "EIO"},
-        {"write", "log/", "EIO"},  {"write", "", "EIO"},      {"sync", "log/", "EROFS"},
-        {"allocate", "", "EIO"},   {"write", "", "ENOSPC"},   {"name", "", "EIO"},
+        {"sync", "log/", "EIO"},  {"sync", "state.", "EIO"}, {"sync", "", "EIO"},
+        {"write", "log/", "EIO"}, {"write", "", "EIO"},      {"sync", "log/", "EROFS"},
+        {"allocate", "", "EIO"},  {"write", "", "ENOSPC"},   {"name", "", "EIO"},
     };
     return start_rule(ground, &rules[ground_draw(ground, sizeof rules / sizeof *rules)], state,
                       value, error);
@@ -122,10 +122,8 @@ static bool start_error(struct nemesis_ground *ground, void **state, struct buff
 static bool start_slow(struct nemesis_ground *ground, void **state, struct buffer *value,
                        struct error *error)
 {
-    static const struct rule rules[] = {{"sync", "log/", NULL},
-                                        {"sync", "", NULL},
-                                        {"write", "log/", NULL},
-                                        {"read", "", NULL}};
+    static const struct rule rules[] = {
+        {"sync", "log/", NULL}, {"sync", "", NULL}, {"write", "log/", NULL}, {"read", "", NULL}};
     static const char *const delays_ms[] = {"10", "50", "200"};
     struct rule rule = rules[ground_draw(ground, sizeof rules / sizeof *rules)];
     rule.fault = delays_ms[ground_draw(ground, 3)];
@@ -148,8 +146,8 @@ static bool stop_error(struct nemesis_ground *ground, void *state, struct buffer
     struct ground_ids *hits = state;
     bool fine = set_rule(ground, hits, NULL, error);
     for (uint32_t i = 0; fine && i < hits->count; i++) {
-        fine = !is_there(ground, hits->ids[i]) ||
-               nodes_terminate(ground->nodes, hits->ids[i], error);
+        fine =
+            !is_there(ground, hits->ids[i]) || nodes_terminate(ground->nodes, hits->ids[i], error);
     }
     fine = fine && start_ended(ground, hits, value, error);
     free(hits);

@@ -26,12 +26,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FILES_MOST  512
-#define FLIPS_MOST  8
-#define LEADER_MS   20000 /* for the others to elect one of them */
-#define LOOK_MS     100
-#define VERIFY_MS   10000
-#define WALK_DEPTH  16
+#define FILES_MOST 512
+#define FLIPS_MOST 8
+#define LEADER_MS  20000 /* for the others to elect one of them */
+#define LOOK_MS    100
+#define VERIFY_MS  10000
+#define WALK_DEPTH 16
 
 /* What nftw has found: it has no place for a context. Only the nemesis' thread walks. */
 static struct {
@@ -130,9 +130,8 @@ static bool start(struct nemesis_ground *ground, const char *const *parts, void 
     flipped->id = nodes.ids[ground_draw(ground, nodes.count)];
     membership_plan_leave(&flipped->plan, flipped->id);
     membership_plan_join(&flipped->plan);
-    bool fine = ground_draw(ground, 2) == 0
-                    ? nodes_kill(ground->nodes, flipped->id, error)
-                    : nodes_terminate(ground->nodes, flipped->id, error);
+    bool fine = ground_draw(ground, 2) == 0 ? nodes_kill(ground->nodes, flipped->id, error)
+                                            : nodes_terminate(ground->nodes, flipped->id, error);
     for (int left = LEADER_MS / LOOK_MS; fine && left > 0 && nodes_leader(ground->nodes) == 0;
          left--) {
         (void)poll(NULL, 0, LOOK_MS);

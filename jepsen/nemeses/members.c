@@ -18,7 +18,8 @@
 
 struct members {
     struct membership_plan plan;
-    uint32_t meanwhile; /* so many of its steps are done while the fault is on, the rest behind it */
+    uint32_t
+        meanwhile; /* so many of its steps are done while the fault is on, the rest behind it */
 };
 
 static struct members *members_new(void)

@@ -69,8 +69,8 @@ static bool try_join(struct nemesis_ground *ground, struct membership_plan *plan
         return false;
     }
     if (!plan->added) {
-        hf_verdict verdict = hf_add_server(
-            client, *id, nodes_peer_address(ground->nodes, *id), &call_options, &answer);
+        hf_verdict verdict = hf_add_server(client, *id, nodes_peer_address(ground->nodes, *id),
+                                           &call_options, &answer);
         if (!is_taken(plan, verdict, answer)) {
             return true;
         }
@@ -106,8 +106,8 @@ static bool try_leave(struct nemesis_ground *ground, struct membership_plan *pla
     return nodes_life(ground->nodes, id) == NODE_GONE || nodes_wipe(ground->nodes, id, error);
 }
 
-bool membership_advance(struct nemesis_ground *ground, struct membership_plan *plan,
-                        uint32_t until, uint32_t timeout_ms, struct error *error)
+bool membership_advance(struct nemesis_ground *ground, struct membership_plan *plan, uint32_t until,
+                        uint32_t timeout_ms, struct error *error)
 {
     int64_t deadline_ms = now_ms() + timeout_ms;
     assert(until <= plan->count);

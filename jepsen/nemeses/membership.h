@@ -19,20 +19,20 @@
 
 struct membership_plan {
     struct {
-        bool joins; /* else leaves */
+        bool joins;  /* else leaves */
         uint32_t id; /* of one that joins: 0, until it has one */
     } steps[MEMBERSHIP_STEPS];
     uint32_t count;
     uint32_t done;
-    bool added;         /* the present joiner is a member, and runs */
-    char refusal[256];  /* why the present step was not taken last time */
+    bool added;        /* the present joiner is a member, and runs */
+    char refusal[256]; /* why the present step was not taken last time */
 };
 
 void membership_plan_join(struct membership_plan *plan);
 void membership_plan_leave(struct membership_plan *plan, uint32_t id);
 /* Tries until `until` steps of the plan are done, for about that long. */
-bool membership_advance(struct nemesis_ground *ground, struct membership_plan *plan,
-                        uint32_t until, uint32_t timeout_ms, struct error *error);
+bool membership_advance(struct nemesis_ground *ground, struct membership_plan *plan, uint32_t until,
+                        uint32_t timeout_ms, struct error *error);
 /* The same, but it must be done within MEMBERSHIP_FINISH_MS: no fault is on any more. */
 #define MEMBERSHIP_FINISH_MS 120000
 bool membership_finish(struct nemesis_ground *ground, struct membership_plan *plan,
