@@ -71,7 +71,38 @@ static bool stop(struct storm *storm, const struct nemesis *nemesis, struct erro
     bool fine = nemesis->stop(&storm->ground, on.state, &value, error);
     record(storm, "stop-", nemesis->name, buffer_bytes(&value));
     buffer_free(&value);
+    if (fine && nemesis->finish != NULL) {
+        assert(storm->unfinished_count < sizeof storm->unfinished / sizeof *storm->unfinished);
+        storm->unfinished[storm->unfinished_count++] = on;
+    }
     return fine || error_wrap(error, "%s can't be stopped", nemesis->name);
+}
+
+/* In the order in which they were stopped. */
+static bool finish_all(struct storm *storm, struct error *error)
+{
+    bool fine = true;
+    for (uint32_t i = 0; i < storm->unfinished_count && fine; i++) {
+        struct on *on = &storm->unfinished[i];
+        struct buffer value = {0};
+        storm->ground.random = on->random;
+        fine = on->nemesis->finish(&storm->ground, on->state, &value, error);
+        record(storm, "finish-", on->nemesis->name, buffer_bytes(&value));
+        buffer_free(&value);
+    }
+    storm->unfinished_count = 0;
+    return fine;
+}
+
+static enum storm_end not_healthy(struct storm *storm, const struct error *error)
+{
+    struct buffer value = {0};
+    buffer_printf(&value, "{:within-ms %u :why ", storm->healthy_limit_ms);
+    event_write_string(&value, bytes_of_string(error->text));
+    buffer_printf(&value, "}");
+    record(storm, "", "not-healthy", buffer_bytes(&value));
+    buffer_free(&value);
+    return STORM_NOT_HEALTHY;
 }
 
 /* The first error counts; the others are tried all the same. */
@@ -105,20 +136,17 @@ static bool take_turns(struct storm *storm, struct error *error)
 
 enum storm_end storm_wait_healthy(struct storm *storm, bool patient, struct error *error)
 {
-    int64_t until_ms = now_ms() + storm->healthy_limit_ms;
     assert(storm->on_count == 0);
+    if (!finish_all(storm, error)) {
+        return not_healthy(storm, error);
+    }
+    int64_t until_ms = now_ms() + storm->healthy_limit_ms;
     while (!nodes_wait_healthy(storm->ground.nodes, LOOK_MS, error)) {
         if (!patient && interrupt_came()) {
             return STORM_INTERRUPTED;
         }
         if (now_ms() > until_ms) {
-            struct buffer value = {0};
-            buffer_printf(&value, "{:within-ms %u :why ", storm->healthy_limit_ms);
-            event_write_string(&value, bytes_of_string(error->text));
-            buffer_printf(&value, "}");
-            record(storm, "", "not-healthy", buffer_bytes(&value));
-            buffer_free(&value);
-            return STORM_NOT_HEALTHY;
+            return not_healthy(storm, error);
         }
     }
     return STORM_OVER;

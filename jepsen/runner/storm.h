@@ -32,6 +32,8 @@ struct storm {
         struct random random; /* the nemesis' own while it is on */
     } on[8];
     uint32_t on_count;
+    struct on unfinished[8]; /* stopped, and to be finished before the cluster is looked at */
+    uint32_t unfinished_count;
     uint64_t seed;
     uint32_t started; /* faults, so far */
 };

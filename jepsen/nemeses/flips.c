@@ -1,0 +1,231 @@
+/*
+ * flips.c - bits that flip in a node's files while it is down: in its log, its state, its snapshot,
+ * its manifest.
+ *
+ * A node that reads such a file must not go on as if nothing were wrong: it refuses to start, or
+ * stops, with a line that says where; what nobody has read yet does no harm. Whether it has served
+ * anything wrong, the checkers see. Behind the fault the node is replaced under a new id, however
+ * it fared: what it has promised may be lost with those bits. So this `destroys`: it is alone.
+ *
+ * Its value tells which file, which bits, and what became of the node: :ended with :exit-status, or
+ * what a verification of all that it has says.
+ *
+ * Fails: a file that can't be changed, a node that can't be replaced; the run ends.
+ */
+#include "membership.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FILES_MOST 512
+#define FLIPS_MOST 8
+#define LEADER_MS  20000 /* for the others to elect one of them */
+#define LOOK_MS    100
+#define VERIFY_MS  10000
+#define WALK_DEPTH 16
+
+/* What nftw has found: it has no place for a context. Only the nemesis' thread walks. */
+static struct {
+    const char *part;
+    char *paths[FILES_MOST];
+    uint64_t bytes[FILES_MOST];
+    uint32_t count;
+} found;
+
+static int note_file(const char *path, const struct stat *stat, int type, struct FTW *walk)
+{
+    (void)walk;
+    if (type == FTW_F && stat->st_size > 0 && found.count < FILES_MOST &&
+        strstr(path, found.part) != NULL) {
+        found.paths[found.count] = memory_strdup(path);
+        found.bytes[found.count++] = (uint64_t)stat->st_size;
+    }
+    return 0;
+}
+
+/* One file of this part, each as likely; NULL: there is none. The caller frees it. */
+static char *draw_file(struct nemesis_ground *ground, const char *data, const char *part,
+                       uint64_t *bytes)
+{
+    char *path = NULL;
+    found.part = part;
+    found.count = 0;
+    (void)nftw(data, note_file, WALK_DEPTH, FTW_PHYS);
+    if (found.count > 0) {
+        uint32_t drawn = ground_draw(ground, found.count);
+        path = memory_strdup(found.paths[drawn]);
+        *bytes = found.bytes[drawn];
+    }
+    for (uint32_t i = 0; i < found.count; i++) {
+        free(found.paths[i]);
+    }
+    return path;
+}
+
+static bool flip_bit(const char *path, uint64_t at, uint32_t bit, struct error *error)
+{
+    uint8_t byte;
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    bool fine = fd >= 0 && pread(fd, &byte, 1, (off_t)at) == 1;
+    byte = (uint8_t)(fine ? byte ^ 1U << bit : 0);
+    fine = fine && pwrite(fd, &byte, 1, (off_t)at) == 1 && fsync(fd) == 0;
+    if (!fine) {
+        error_set(error, "can't flip a bit in %s: %s", path, strerror(errno));
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return fine;
+}
+
+static bool flip(struct nemesis_ground *ground, uint32_t id, const char *const *parts,
+                 struct buffer *value, struct error *error)
+{
+    const char *data = nodes_data(ground->nodes, id);
+    uint64_t bytes = 0;
+    char *path = NULL;
+    for (; *parts != NULL && path == NULL; parts++) {
+        path = draw_file(ground, data, *parts, &bytes);
+    }
+    if (path == NULL) {
+        return error_set(error, "node %u has no file to flip a bit in below %s", id, data);
+    }
+    uint32_t count = 1 + ground_draw(ground, FLIPS_MOST);
+    bool fine = true;
+    buffer_printf(value, "{:node \"n%u\" :file \"%s\" :bytes %" PRIu64 " :bits [", id,
+                  path + strlen(data) + 1, bytes);
+    for (uint32_t i = 0; fine && i < count; i++) {
+        uint64_t at = random_next(&ground->random) % bytes;
+        uint32_t bit = ground_draw(ground, 8);
+        buffer_printf(value, "%s[%" PRIu64 " %u]", i > 0 ? " " : "", at, bit);
+        fine = flip_bit(path, at, bit, error);
+    }
+    buffer_printf(value, "]}");
+    free(path);
+    return fine;
+}
+
+struct flipped {
+    struct membership_plan plan;
+    uint32_t id;
+};
+
+/* Its bits flip while it is down, and while the others have a leader: they hold all that is
+ * committed, and bring it up to date. */
+static bool start(struct nemesis_ground *ground, const char *const *parts, void **state,
+                  struct buffer *value, struct error *error)
+{
+    struct ground_ids nodes = ground_members(ground);
+    struct flipped *flipped = memory_zalloc(sizeof *flipped);
+    *state = flipped;
+    flipped->id = nodes.ids[ground_draw(ground, nodes.count)];
+    membership_plan_leave(&flipped->plan, flipped->id);
+    membership_plan_join(&flipped->plan);
+    bool fine = ground_draw(ground, 2) == 0 ? nodes_kill(ground->nodes, flipped->id, error)
+                                            : nodes_terminate(ground->nodes, flipped->id, error);
+    for (int left = LEADER_MS / LOOK_MS; fine && left > 0 && nodes_leader(ground->nodes) == 0;
+         left--) {
+        (void)poll(NULL, 0, LOOK_MS);
+    }
+    return fine && flip(ground, flipped->id, parts, value, error) &&
+           nodes_start(ground->nodes, flipped->id, error);
+}
+
+/* What it says of all that it has, where it still runs. */
+static void write_verification(struct nemesis_ground *ground, uint32_t id, struct buffer *value)
+{
+    const hf_call_options options = {.timeout_ms = VERIFY_MS};
+    struct error error;
+    hf_verification *answer = NULL;
+    hf_client *client = nodes_operator(ground->nodes, &error);
+    hf_verdict verdict =
+        client != NULL ? hf_verify(client, nodes_endpoint(ground->nodes, id), &options, &answer)
+                       : HF_UNREACHABLE;
+    if (verdict == HF_OK) {
+        buffer_printf(value, ":sound %s", answer->sound ? "true" : "false");
+    }
+    hf_free(answer);
+}
+
+static bool stop(struct nemesis_ground *ground, void *state, struct buffer *value,
+                 struct error *error)
+{
+    struct flipped *flipped = state;
+    (void)error;
+    buffer_printf(value, "{");
+    if (nodes_life(ground->nodes, flipped->id) == NODE_RUNNING) {
+        write_verification(ground, flipped->id, value);
+    }
+    /* That may have made it stop. */
+    if (nodes_life(ground->nodes, flipped->id) == NODE_DOWN) {
+        buffer_printf(value, ":ended true :exit-status %d",
+                      nodes_exit_status(ground->nodes, flipped->id));
+    }
+    buffer_printf(value, "}");
+    return true;
+}
+
+static bool finish(struct nemesis_ground *ground, void *state, struct buffer *value,
+                   struct error *error)
+{
+    struct flipped *flipped = state;
+    bool fine = membership_finish(ground, &flipped->plan, error);
+    membership_write(value, ground, &flipped->plan);
+    free(flipped);
+    return fine;
+}
+
+/* In the order in which they are looked for: a young node has no snapshot yet. */
+static bool start_log(struct nemesis_ground *ground, void **state, struct buffer *value,
+                      struct error *error)
+{
+    static const char *const parts[] = {"/data/log/", NULL};
+    return start(ground, parts, state, value, error);
+}
+
+static bool start_state(struct nemesis_ground *ground, void **state, struct buffer *value,
+                        struct error *error)
+{
+    static const char *const parts[] = {"/data/state.", NULL};
+    return start(ground, parts, state, value, error);
+}
+
+static bool start_snapshot(struct nemesis_ground *ground, void **state, struct buffer *value,
+                           struct error *error)
+{
+    static const char *const parts[] = {"/data/checkpoint.", "/data/state.", NULL};
+    return start(ground, parts, state, value, error);
+}
+
+static bool start_any(struct nemesis_ground *ground, void **state, struct buffer *value,
+                      struct error *error)
+{
+    static const char *const parts[] = {"/data/", NULL};
+    return start(ground, parts, state, value, error);
+}
+
+#define FLIPS(symbol, which, text)                                                                 \
+    const struct nemesis symbol = {                                                                \
+        .name = "flip-" #which,                                                                    \
+        .kind = "disk",                                                                            \
+        .help = text,                                                                              \
+        .destroys = true,                                                                          \
+        .least_nodes = 3,                                                                          \
+        .start = start_##which,                                                                    \
+        .stop = stop,                                                                              \
+        .finish = finish,                                                                          \
+    }
+
+FLIPS(nemesis_flip_log, log, "bits of a node's log flip; it is replaced");
+FLIPS(nemesis_flip_state, state, "bits of a node's state flip; it is replaced");
+FLIPS(nemesis_flip_snapshot, snapshot, "bits of a node's snapshot flip; it is replaced");
+FLIPS(nemesis_flip_any, any, "bits of any file of a node flip; it is replaced");
