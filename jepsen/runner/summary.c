@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "faults.h"
+#include "report.h"
 
 static const struct check *find_check(const struct analysis *analysis, const char *name)
 {
@@ -60,21 +61,6 @@ static void print_faults(const struct history *history)
     free(windows);
 }
 
-static void print_check(const struct check *check)
-{
-    printf("  %-14s %-8s", check->name, check_verdict_name(check->verdict));
-    for (uint32_t i = 0; i < check->fact_count; i++) {
-        printf(" %s %" PRId64, check->facts[i].name, check->facts[i].value);
-    }
-    printf("\n");
-    for (uint32_t i = 0; i < check->reason_count; i++) {
-        printf("      %s\n", check->reasons[i].text);
-    }
-    if (check->found > check->reason_count) {
-        printf("      and %" PRIu64 " more\n", check->found - check->reason_count);
-    }
-}
-
 void summary_print(const struct run_options *options, const struct run_result *result,
                    const struct history *history, const struct analysis *analysis)
 {
@@ -89,10 +75,9 @@ void summary_print(const struct run_options *options, const struct run_result *r
                check_fact(recovery, "recoveries"), check_fact(recovery, "median-ms"),
                check_fact(recovery, "longest-ms"));
     }
-    printf("checkers\n");
-    for (uint32_t i = 0; i < analysis->count; i++) {
-        print_check(&analysis->checks[i]);
-    }
+    printf("\n");
+    report_print_checks(analysis);
+    printf("\n");
     printf("store        %s\n", result->directory);
     printf("again        ./dev chaos %.*s\n", (int)again.len, (const char *)again.data);
     printf("recheck      ./dev recheck %s\n", result->directory);
