@@ -97,6 +97,15 @@
     X(EARLY_TIMEOUT, "early-timeout", "rule 14", "libraft's timer is fired whenever we look")      \
     X(HEARTBEATS_NOT_ALIGNED, "heartbeats-not-aligned", "rule 14",                                 \
       "a leader's timer fires for each follower on its own")                                       \
+    /* ---- disks without room ---- */                                                             \
+    X(LOW_DISK_IGNORED, "low-disk-ignored", "disk reserve",                                        \
+      "a leader takes commands whatever its disk has left")                                        \
+    X(LOW_DISK_LEADS_ON, "low-disk-leads-on", "disk reserve",                                      \
+      "a leader whose disk is low does not hand over")                                             \
+    X(LOW_DISK_FOR_EVER, "low-disk-for-ever", "disk reserve",                                      \
+      "a disk that was low once is held for low")                                                  \
+    X(LOW_DISK_GOES_ROUND, "low-disk-goes-round", "disk reserve",                                  \
+      "a leader whose disk is low hands over whenever it leads")                                   \
     /* ---- answers ---- */                                                                        \
     X(STALE_READ, "stale-read", "linearizable reads",                                              \
       "a read is answered at once, from whatever has been applied here")                           \
@@ -132,6 +141,12 @@
       "the last line of an order is not held, though the order says so")                           \
     X(HOLD_LEAK_ON_REPLAY, "hold-leak-on-replay", "exactly once",                                  \
       "a Reserve that comes again takes its hold again")                                           \
+    X(RAISE_UNASKED, "raise-unasked", "ledger versions",                                           \
+      "a leader raises the ledger's version whatever the members' programs know")                  \
+    X(UNKNOWN_VERSION_APPLIED, "unknown-version-applied", "ledger versions",                       \
+      "a node goes on behind a version that its program does not know")                            \
+    X(VERSION_LOWERED, "version-lowered", "ledger versions",                                       \
+      "a raise to an earlier version lowers the ledger to it")                                     \
     X(LOCAL_CLOCK_EXPIRY, "local-clock-expiry", "equal states",                                    \
       "a replica applies an entry at its own time, not at the entry's")                            \
     X(CREDIT_LOST, "credit-lost", "holds outlive outages",                                         \
