@@ -12,7 +12,7 @@
 #include "faults.h"
 #include "history.h"
 
-#define PLOT_LANES 8 /* kinds of faults that get a lane; more share the last */
+#define PLOT_LANES 10 /* kinds of faults that get a lane; more share the last */
 
 struct plot {
     struct buffer *out;

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -66,7 +67,7 @@ static void find_commit(char *out, size_t size)
     ask(out, size, words);
 }
 
-void provenance_find(struct provenance *provenance, const char *program)
+void provenance_find(struct provenance *provenance, const char *program, const char *planted)
 {
     struct utsname system;
     const char *const sum[] = {"sha256sum", "--", program, NULL};
@@ -74,7 +75,11 @@ void provenance_find(struct provenance *provenance, const char *program)
     find_commit(provenance->commit, sizeof provenance->commit);
     ask(provenance->sha256, sizeof provenance->sha256, sum);
     provenance->sha256[strcspn(provenance->sha256, " ")] = '\0';
+    if (planted != NULL) {
+        (void)setenv("HOLDFAST_PLANTED", planted, 1); /* it says nothing without */
+    }
     ask(provenance->version, sizeof provenance->version, version);
+    (void)unsetenv("HOLDFAST_PLANTED");
     if (uname(&system) == 0) {
         snprintf(provenance->kernel, sizeof provenance->kernel, "%s %s %s", system.sysname,
                  system.release, system.machine);

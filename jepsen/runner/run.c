@@ -63,7 +63,7 @@ static bool write_test(struct run *run, struct error *error)
     struct buffer again = {0};
     struct buffer faults = {0};
     char seed[32];
-    provenance_find(&provenance, run->programs.node);
+    provenance_find(&provenance, run->programs.node, chaos->planted);
     chaos_options_write(&again, run->options->chaos, run->options->workload, run->options->seed);
     buffer_append(&again, "", 1);
     for (uint32_t i = 0; i < chaos->nemesis_count; i++) {
