@@ -35,24 +35,34 @@ static void print_operations(const struct check *enough)
     printf("\n");
 }
 
+static bool is_same(const struct fault_window *one, const struct fault_window *other)
+{
+    return bytes_equal(one->name, other->name);
+}
+
+/* Faults by name, and the moments of what the nemesis saw; not those of its tidying up. */
 static void print_faults(const struct history *history)
 {
     uint32_t count;
     struct fault_window *windows = fault_windows(history, &count);
-    printf("faults       %u", count);
+    uint32_t faults = 0;
     const char *before = ": ";
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t same = 0;
-        bool first = true;
+        faults += !windows[i].moment;
+    }
+    printf("faults       %u", faults);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct bytes name = windows[i].name;
+        uint32_t times = 0;
+        bool known = name.len > 7 && memcmp(name.data, "finish-", 7) == 0;
         for (uint32_t k = 0; k < count; k++) {
-            bool equal = bytes_equal(windows[i].name, windows[k].name);
-            same += equal;
-            first = first && !(equal && k < i);
+            times += is_same(&windows[i], &windows[k]);
+            known = known || (k < i && is_same(&windows[i], &windows[k]));
         }
-        if (first) {
-            printf("%s%.*s", before, (int)windows[i].name.len, (const char *)windows[i].name.data);
-            if (same > 1) {
-                printf(" x%u", same);
+        if (!known) {
+            printf("%s%.*s", before, (int)name.len, (const char *)name.data);
+            if (times > 1) {
+                printf(" x%u", times);
             }
             before = ", ";
         }
