@@ -59,9 +59,8 @@ struct fault_window *fault_windows(const struct history *history, uint32_t *coun
 
 struct bytes fault_kind(const struct fault_window *window)
 {
-    const uint8_t *end = window->moment || window->name.len == 0
-                             ? NULL
-                             : memchr(window->name.data, '-', window->name.len);
+    bool whole = window->name.len == 0 || (window->moment && !begins_with(window->name, "finish-"));
+    const uint8_t *end = whole ? NULL : memchr(window->name.data, '-', window->name.len);
     return end == NULL ? window->name
                        : bytes_of(window->name.data, (size_t)(end - window->name.data));
 }
