@@ -35,8 +35,12 @@ struct fault_window *fault_windows(const struct history *history, uint32_t *coun
         struct bytes value = event->value != NAME_NONE ? names_text(&history->texts, event->value)
                                                        : bytes_of(NULL, 0);
         bool start = begins_with(word, "start-");
-        bool stop = begins_with(word, "stop-");
-        struct bytes name = start ? behind(word, "start-") : stop ? behind(word, "stop-") : word;
+        bool finish = begins_with(word, "finish-"); /* what `stop` left to be done */
+        bool stop = begins_with(word, "stop-") || finish;
+        struct bytes name = start    ? behind(word, "start-")
+                            : finish ? behind(word, "finish-")
+                            : stop   ? behind(word, "stop-")
+                                     : word;
         struct fault_window *known = last_of(windows, *count, name);
         if (stop) {
             if (known != NULL) {

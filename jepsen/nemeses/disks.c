@@ -209,10 +209,11 @@ static bool start_filled(struct nemesis_ground *ground, uint64_t left_bytes, voi
     return fine;
 }
 
+/* None at all, or so little that it is gone soon, in the middle of something. */
 static bool start_full(struct nemesis_ground *ground, void **state, struct buffer *value,
                        struct error *error)
 {
-    return start_filled(ground, ground_draw(ground, 8) * MEBIBYTE, state, value, error);
+    return start_filled(ground, ground_draw(ground, 4) * (MEBIBYTE / 4), state, value, error);
 }
 
 /* Below what a node keeps in reserve, and far from full: nobody has to stop. */
@@ -324,7 +325,7 @@ const struct nemesis nemesis_disk_slow = {
 const struct nemesis nemesis_disk_full = {
     .name = "disk-full",
     .kind = KIND,
-    .help = "the disks of one to all nodes are full, but for 0 to 7 MiB",
+    .help = "the disks of one to all nodes are full, or all but full",
     .start = start_full,
     .stop = stop_filled,
 };

@@ -1,13 +1,13 @@
 /*
- * flips.c - bits that flip in a node's files while it is down: in its log, its state, its snapshot,
- * its manifest.
+ * flips.c - bits that flip in a node's files: in its log, its state, its manifest, while it is
+ * down; in the tables of its state, which its snapshots share, while it runs.
  *
  * A node that reads such a file must not go on as if nothing were wrong: it refuses to start, or
  * stops, with a line that says where; what nobody has read yet does no harm. Whether it has served
  * anything wrong, the checkers see. Behind the fault the node is replaced under a new id, however
  * it fared: what it has promised may be lost with those bits. So this `destroys`: it is alone.
  *
- * Its value tells which file, which bits, and what became of the node: :ended with :exit-status, or
+ * The value tells which file, which bits, and what became of the node: :ended with :exit-status, or
  * what a verification of all that it has says.
  *
  * Fails: a file that can't be changed, a node that can't be replaced; the run ends.
@@ -26,12 +26,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FILES_MOST 512
-#define FLIPS_MOST 8
-#define LEADER_MS  20000 /* for the others to elect one of them */
-#define LOOK_MS    100
-#define VERIFY_MS  10000
-#define WALK_DEPTH 16
+#define FILES_MOST  512
+#define FLIPS_MOST  8
+#define LEADER_MS   20000 /* for the others to elect one of them */
+#define LOOK_MS     100
+#define END_MS      10000
+#define VERIFY_MS   10000
+#define SNAPSHOT_MS 3000
+#define WALK_DEPTH  16
 
 /* What nftw has found: it has no place for a context. Only the nemesis' thread walks. */
 static struct {
@@ -52,7 +54,26 @@ static int note_file(const char *path, const struct stat *stat, int type, struct
     return 0;
 }
 
-/* One file of this part, each as likely; NULL: there is none. The caller frees it. */
+/* Large files have most of what there is to be hit, and small ones tell what large ones mean:
+ * either each byte is as likely as the other, or each file. */
+static uint32_t draw_found(struct nemesis_ground *ground)
+{
+    uint64_t all_bytes = 0;
+    uint32_t drawn = 0;
+    if (ground_draw(ground, 2) == 0) {
+        return ground_draw(ground, found.count);
+    }
+    for (uint32_t i = 0; i < found.count; i++) {
+        all_bytes += found.bytes[i];
+    }
+    uint64_t byte = random_next(&ground->random) % all_bytes;
+    while (byte >= found.bytes[drawn]) {
+        byte -= found.bytes[drawn++];
+    }
+    return drawn;
+}
+
+/* One file whose path has this part; NULL: there is none. The caller frees it. */
 static char *draw_file(struct nemesis_ground *ground, const char *data, const char *part,
                        uint64_t *bytes)
 {
@@ -61,7 +82,7 @@ static char *draw_file(struct nemesis_ground *ground, const char *data, const ch
     found.count = 0;
     (void)nftw(data, note_file, WALK_DEPTH, FTW_PHYS);
     if (found.count > 0) {
-        uint32_t drawn = ground_draw(ground, found.count);
+        uint32_t drawn = draw_found(ground);
         path = memory_strdup(found.paths[drawn]);
         *bytes = found.bytes[drawn];
     }
@@ -75,6 +96,9 @@ static bool flip_bit(const char *path, uint64_t at, uint32_t bit, struct error *
 {
     uint8_t byte;
     int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT) {
+        return true; /* a node that runs has done away with it */
+    }
     bool fine = fd >= 0 && pread(fd, &byte, 1, (off_t)at) == 1;
     byte = (uint8_t)(fine ? byte ^ 1U << bit : 0);
     fine = fine && pwrite(fd, &byte, 1, (off_t)at) == 1 && fsync(fd) == 0;
@@ -87,17 +111,15 @@ static bool flip_bit(const char *path, uint64_t at, uint32_t bit, struct error *
     return fine;
 }
 
-static bool flip(struct nemesis_ground *ground, uint32_t id, const char *const *parts,
-                 struct buffer *value, struct error *error)
+static bool flip(struct nemesis_ground *ground, uint32_t id, const char *part, struct buffer *value,
+                 struct error *error)
 {
     const char *data = nodes_data(ground->nodes, id);
     uint64_t bytes = 0;
-    char *path = NULL;
-    for (; *parts != NULL && path == NULL; parts++) {
-        path = draw_file(ground, data, *parts, &bytes);
-    }
+    char *path = draw_file(ground, data, part, &bytes);
     if (path == NULL) {
-        return error_set(error, "node %u has no file to flip a bit in below %s", id, data);
+        buffer_printf(value, "{:node \"n%u\" :file nil}", id); /* a young node has none yet */
+        return true;
     }
     uint32_t count = 1 + ground_draw(ground, FLIPS_MOST);
     bool fine = true;
@@ -119,25 +141,46 @@ struct flipped {
     uint32_t id;
 };
 
-/* Its bits flip while it is down, and while the others have a leader: they hold all that is
- * committed, and bring it up to date. */
-static bool start(struct nemesis_ground *ground, const char *const *parts, void **state,
-                  struct buffer *value, struct error *error)
+static struct flipped *draw_node(struct nemesis_ground *ground)
 {
     struct ground_ids nodes = ground_members(ground);
     struct flipped *flipped = memory_zalloc(sizeof *flipped);
-    *state = flipped;
     flipped->id = nodes.ids[ground_draw(ground, nodes.count)];
     membership_plan_leave(&flipped->plan, flipped->id);
     membership_plan_join(&flipped->plan);
+    return flipped;
+}
+
+/* Its bits flip while it is down, and while the others have a leader: they hold all that is
+ * committed, and bring it up to date. */
+static bool start_down(struct nemesis_ground *ground, const char *part, void **state,
+                       struct buffer *value, struct error *error)
+{
+    struct flipped *flipped = draw_node(ground);
+    *state = flipped;
     bool fine = ground_draw(ground, 2) == 0 ? nodes_kill(ground->nodes, flipped->id, error)
                                             : nodes_terminate(ground->nodes, flipped->id, error);
     for (int left = LEADER_MS / LOOK_MS; fine && left > 0 && nodes_leader(ground->nodes) == 0;
          left--) {
         (void)poll(NULL, 0, LOOK_MS);
     }
-    return fine && flip(ground, flipped->id, parts, value, error) &&
+    return fine && flip(ground, flipped->id, part, value, error) &&
            nodes_start(ground->nodes, flipped->id, error);
+}
+
+/* A snapshot, where the node takes one now, writes tables; from then on they don't change. */
+static bool start_tables(struct nemesis_ground *ground, void **state, struct buffer *value,
+                         struct error *error)
+{
+    const hf_call_options options = {.timeout_ms = SNAPSHOT_MS};
+    struct flipped *flipped = draw_node(ground);
+    *state = flipped;
+    hf_client *client = nodes_operator(ground->nodes, error);
+    if (client == NULL) {
+        return false;
+    }
+    (void)!hf_take_snapshot(client, nodes_endpoint(ground->nodes, flipped->id), &options, NULL);
+    return flip(ground, flipped->id, ".sst", value, error);
 }
 
 /* What it says of all that it has, where it still runs. */
@@ -152,6 +195,9 @@ static void write_verification(struct nemesis_ground *ground, uint32_t id, struc
                        : HF_UNREACHABLE;
     if (verdict == HF_OK) {
         buffer_printf(value, ":sound %s", answer->sound ? "true" : "false");
+    } else {
+        /* It has read what is damaged, and is about to end. */
+        (void)nodes_wait_end(ground->nodes, id, END_MS, &error);
     }
     hf_free(answer);
 }
@@ -165,7 +211,6 @@ static bool stop(struct nemesis_ground *ground, void *state, struct buffer *valu
     if (nodes_life(ground->nodes, flipped->id) == NODE_RUNNING) {
         write_verification(ground, flipped->id, value);
     }
-    /* That may have made it stop. */
     if (nodes_life(ground->nodes, flipped->id) == NODE_DOWN) {
         buffer_printf(value, ":ended true :exit-status %d",
                       nodes_exit_status(ground->nodes, flipped->id));
@@ -184,33 +229,22 @@ static bool finish(struct nemesis_ground *ground, void *state, struct buffer *va
     return fine;
 }
 
-/* In the order in which they are looked for: a young node has no snapshot yet. */
 static bool start_log(struct nemesis_ground *ground, void **state, struct buffer *value,
                       struct error *error)
 {
-    static const char *const parts[] = {"/data/log/", NULL};
-    return start(ground, parts, state, value, error);
+    return start_down(ground, "/data/log/", state, value, error);
 }
 
 static bool start_state(struct nemesis_ground *ground, void **state, struct buffer *value,
                         struct error *error)
 {
-    static const char *const parts[] = {"/data/state.", NULL};
-    return start(ground, parts, state, value, error);
-}
-
-static bool start_snapshot(struct nemesis_ground *ground, void **state, struct buffer *value,
-                           struct error *error)
-{
-    static const char *const parts[] = {"/data/checkpoint.", "/data/state.", NULL};
-    return start(ground, parts, state, value, error);
+    return start_down(ground, "/data/state.", state, value, error);
 }
 
 static bool start_any(struct nemesis_ground *ground, void **state, struct buffer *value,
                       struct error *error)
 {
-    static const char *const parts[] = {"/data/", NULL};
-    return start(ground, parts, state, value, error);
+    return start_down(ground, "/data/", state, value, error);
 }
 
 #define FLIPS(symbol, which, text)                                                                 \
@@ -225,7 +259,9 @@ static bool start_any(struct nemesis_ground *ground, void **state, struct buffer
         .finish = finish,                                                                          \
     }
 
-FLIPS(nemesis_flip_log, log, "bits of a node's log flip; it is replaced");
-FLIPS(nemesis_flip_state, state, "bits of a node's state flip; it is replaced");
-FLIPS(nemesis_flip_snapshot, snapshot, "bits of a node's snapshot flip; it is replaced");
-FLIPS(nemesis_flip_any, any, "bits of any file of a node flip; it is replaced");
+FLIPS(nemesis_flip_log, log, "bits of a node's log flip while it is down; it is replaced");
+FLIPS(nemesis_flip_state, state, "bits of a node's state flip while it is down; it is replaced");
+FLIPS(nemesis_flip_any, any, "bits of any file of a node flip while it is down; it is replaced");
+FLIPS(nemesis_flip_tables, tables,
+      "bits of a node's tables, which its snapshots share, flip "
+      "while it runs; it is replaced");

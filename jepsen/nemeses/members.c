@@ -4,7 +4,8 @@
  *
  * Changes of members go on while other faults do, as far as the cluster takes them; what is left of
  * them then is done by `finish`, when no fault is on any more. A node leaves its disk only once the
- * cluster has let it go, so that none of these loses anything - but for node-lost, which is alone.
+ * cluster has let it go, so that none of these loses anything - but for member-lost, which is
+ * alone.
  *
  * Fails: a disk or a process that can't be had, or a change that a cluster without faults does not
  * take; the run ends.
@@ -192,7 +193,7 @@ static bool turn_snapshot(struct nemesis_ground *ground, void *state, struct err
     return true;
 }
 
-#define KIND "members"
+#define KIND "member"
 
 const struct nemesis nemesis_member_replace = {
     .name = "member-replace",
@@ -204,8 +205,8 @@ const struct nemesis nemesis_member_replace = {
     .turn = turn,
     .finish = finish,
 };
-const struct nemesis nemesis_members_grow = {
-    .name = "members-grow",
+const struct nemesis nemesis_member_grow = {
+    .name = "member-grow",
     .kind = KIND,
     .help = "two nodes join; then two of those that were there before leave",
     .start = start_grow,
@@ -213,8 +214,8 @@ const struct nemesis nemesis_members_grow = {
     .turn = turn,
     .finish = finish,
 };
-const struct nemesis nemesis_node_lost = {
-    .name = "node-lost",
+const struct nemesis nemesis_member_lost = {
+    .name = "member-lost",
     .kind = KIND,
     .help = "a node's disk is lost with all that was on it; it is replaced under a new id",
     .destroys = true,

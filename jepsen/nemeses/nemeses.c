@@ -17,9 +17,9 @@ extern const struct nemesis nemesis_clock_jump, nemesis_clock_skew,
 extern const struct nemesis nemesis_disk_error, nemesis_disk_slow, nemesis_disk_full,
     nemesis_disk_low, nemesis_power_cut_one, nemesis_power_cut_majority,
     nemesis_power_cut_all; /* disks.c */
-extern const struct nemesis nemesis_flip_log, nemesis_flip_state, nemesis_flip_snapshot,
+extern const struct nemesis nemesis_flip_log, nemesis_flip_state, nemesis_flip_tables,
     nemesis_flip_any; /* flips.c */
-extern const struct nemesis nemesis_member_replace, nemesis_members_grow, nemesis_node_lost,
+extern const struct nemesis nemesis_member_replace, nemesis_member_grow, nemesis_member_lost,
     nemesis_leader_transfer, nemesis_snapshots; /* members.c */
 
 const struct nemesis *const nemeses[] = {
@@ -55,11 +55,11 @@ const struct nemesis *const nemeses[] = {
     &nemesis_power_cut_all,
     &nemesis_flip_log,
     &nemesis_flip_state,
-    &nemesis_flip_snapshot,
+    &nemesis_flip_tables,
     &nemesis_flip_any,
     &nemesis_member_replace,
-    &nemesis_members_grow,
-    &nemesis_node_lost,
+    &nemesis_member_grow,
+    &nemesis_member_lost,
     &nemesis_leader_transfer,
     &nemesis_snapshots,
     NULL,

@@ -43,8 +43,9 @@ static bool start(struct storm *storm, const struct nemesis *nemesis, struct err
     struct buffer value = {0};
     assert(storm->on_count < sizeof storm->on / sizeof *storm->on);
     struct on *on = &storm->on[storm->on_count];
-    *on = (struct on){.nemesis = nemesis,
-                      .random = {storm->seed + UINT64_C(0x9e3779b97f4a7c15) * ++storm->started}};
+    *on = (struct on){.nemesis = nemesis, .random = {storm->seed + ++storm->started}};
+    on->random.state =
+        random_next(&on->random); /* neighbours draw the same, one draw later, else */
     storm->ground.random = on->random;
     record(storm, "start-", nemesis->name, bytes_of(NULL, 0));
     bool fine = nemesis->start(&storm->ground, &on->state, &value, error);
