@@ -4,7 +4,6 @@ behind, and that a planted bug makes a run invalid."""
 import os
 import pathlib
 import re
-import signal
 import subprocess
 import time
 import unittest
@@ -66,7 +65,7 @@ class Runner(unittest.TestCase):
         process = chaos.start(store, *QUICK, "--time", "10m", "--nemesis", "pause-one")
         self.wait_for_operations(process, store)
         began = time.monotonic()
-        process.send_signal(signal.SIGINT)
+        chaos.interrupt(process)
         output, _ = process.communicate(timeout=60)
         self.assertLess(time.monotonic() - began, 45)
         self.assertEqual(process.returncode, 3, output)  # not enough for ten minutes
@@ -78,9 +77,9 @@ class Runner(unittest.TestCase):
         store = chaos.fresh_store("interrupted-twice")
         process = chaos.start(store, *QUICK, "--time", "10m", "--nemesis", "none")
         self.wait_for_operations(process, store)
-        process.send_signal(signal.SIGINT)
+        chaos.interrupt(process)
         time.sleep(0.5)  # nearer to each other they are one
-        process.send_signal(signal.SIGINT)
+        chaos.interrupt(process)
         process.communicate(timeout=10)
         self.assertNotEqual(process.returncode, 0)
         self.assertEqual(wait_gone(store, 10), [])
