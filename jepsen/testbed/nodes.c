@@ -37,8 +37,6 @@
 #define PEER_PORT   7071
 #define END_MS      60000 /* under sanitizers, on a busy machine */
 
-extern char **environ;
-
 struct node *nodes_of(struct nodes *nodes, uint32_t id)
 {
     assert(id >= 1 && id <= NODES_MOST);
