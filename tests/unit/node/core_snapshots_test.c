@@ -272,6 +272,45 @@ static bool call_for(struct world_node *node, struct wait *wait, struct error *w
     return snapshots_call(node->core.snapshots, &wait->call, why);
 }
 
+/* It would be answered with the state of the start, and leave the log as long as it was. */
+static void none_is_taken_where_nothing_was_written_since_the_start(void **state)
+{
+    (void)state;
+    struct world *world = world_of(3, 1000000);
+    struct wait wait;
+    struct error why;
+    world_write(world, 120);
+    uint64_t restarted = world_leader(world) == 3 ? 2 : 3;
+    struct world_node *node = &world->nodes[restarted];
+    WORLD_UNTIL(world, 5000, world_has_caught_up(world, restarted));
+    world_stop(world, restarted);
+    assert_true(world_start(world, restarted));
+    WORLD_UNTIL(world, 5000, node->core.leader_id != 0);
+    world_go(world, 500);
+    uint64_t applied = core_applied_index(&node->core);
+    assert_int_equal(world_status(world, restarted).snapshot_index, applied);
+    assert_int_equal(world_status(world, restarted).first_index, 1);
+    assert_false(call_for(node, &wait, &why));
+    assert_non_null(strstr(why.text, "nothing has been written since"));
+    /* With the next entry it is one like any other. */
+    world_write(world, 1);
+    WORLD_UNTIL(world, 5000, world_has_caught_up(world, restarted));
+    assert_true(call_for(node, &wait, &why));
+    WORLD_UNTIL(world, 500, wait.ended);
+    assert_true(wait.call.ok);
+    assert_true(wait.call.index > applied);
+    assert_int_equal(snapshots_stored_index(node->core.snapshots), wait.call.index);
+    assert_true(world_status(world, restarted).first_index > 1);
+    /* A log that is as short as it may be is no reason to refuse. */
+    world_stop(world, restarted);
+    assert_true(world_start(world, restarted));
+    WORLD_UNTIL(world, 5000, node->core.leader_id != 0);
+    assert_true(call_for(node, &wait, &why));
+    WORLD_UNTIL(world, 500, wait.ended);
+    assert_true(wait.call.ok);
+    world_free(world);
+}
+
 static void one_is_taken_when_asked_for(void **state)
 {
     (void)state;
@@ -693,6 +732,36 @@ static void a_state_at_another_index_is_refused(void **state)
     world_free(world);
 }
 
+/* Another release's, say. Our own stays, and the network is not filled with the same again and
+ * again. */
+static void a_state_that_cant_be_opened_is_removed(void **state)
+{
+    (void)state;
+    struct world *world = world_with_one_behind();
+    struct world_node *node = &world->nodes[3];
+    start_3(world);
+    node->core.config.staging_kept_ms = 5000;
+    node->opens_no_state = true;
+    uint64_t applied = core_applied_index(&node->core);
+    WORLD_UNTIL(world, 5000, says(node, "has an unknown format; it is not used"));
+    WORLD_UNTIL(world, 1000, is_tidy(world, 3));
+    size_t parts = world->part_count;
+    world_write(world, 150); /* the leader has another one to offer by now */
+    world_go(world, 3000);
+    assert_int_equal(world->part_count, parts);
+    assert_false(node->is_stopped);
+    assert_int_equal(core_applied_index(&node->core), applied);
+    assert_int_equal(data_directory_generation(node->core.directory), 1);
+    /* Then it is tried again, however often. */
+    WORLD_UNTIL(world, 3000, world->part_count > parts);
+    WORLD_UNTIL(world, 3000, is_tidy(world, 3));
+    node->opens_no_state = false;
+    WORLD_UNTIL(world, 10000, world_has_caught_up(world, 3));
+    assert_int_equal(data_directory_generation(node->core.directory), 2);
+    WORLD_UNTIL(world, 1000, is_tidy(world, 3));
+    world_free(world);
+}
+
 static size_t gone;
 
 static void count_gone(struct peer_message *part)
@@ -916,10 +985,11 @@ static void an_audit_is_told_to_stop(void **state)
     assert_false(audit_start(&second, &node->core, &why, &error));
     assert_int_equal(why, AUDIT_GIVEN_UP);
     assert_non_null(strstr(error.text, "stopping"));
-    assert_int_equal(node->core.audits, 1);
+    assert_true(node->core.is_auditing);
     work->run(work);
     work->done(work);
-    assert_int_equal(node->core.audits, 0);
+    assert_false(node->core.is_auditing);
+    assert_int_equal(node->core.works, 0);
     world_free(world);
 }
 
@@ -1059,6 +1129,7 @@ int main(void)
         cmocka_unit_test(a_lost_log_is_refused),
         cmocka_unit_test(what_is_under_way_is_waited_for),
         cmocka_unit_test(it_stops_in_the_middle_of_a_snapshot),
+        cmocka_unit_test(none_is_taken_where_nothing_was_written_since_the_start),
         cmocka_unit_test(one_is_taken_when_asked_for),
         cmocka_unit_test(one_under_way_is_not_taken_for_an_answer),
         cmocka_unit_test(calls_are_bounded_and_end_with_the_node),
@@ -1076,6 +1147,7 @@ int main(void)
         cmocka_unit_test(a_file_that_came_damaged_is_fetched_again),
         cmocka_unit_test(a_list_that_was_not_offered_is_refused),
         cmocka_unit_test(a_state_at_another_index_is_refused),
+        cmocka_unit_test(a_state_that_cant_be_opened_is_removed),
         cmocka_unit_test(what_is_not_offered_is_gone),
         cmocka_unit_test(a_newer_offer_replaces_the_one_before),
         cmocka_unit_test(a_disk_without_room_waits_for_room),
