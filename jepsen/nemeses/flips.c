@@ -14,6 +14,7 @@
  */
 #include "membership.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -66,6 +67,7 @@ static uint32_t draw_found(struct nemesis_ground *ground)
     for (uint32_t i = 0; i < found.count; i++) {
         all_bytes += found.bytes[i];
     }
+    assert(all_bytes > 0); /* empty files are not noted */
     uint64_t byte = random_next(&ground->random) % all_bytes;
     while (byte >= found.bytes[drawn]) {
         byte -= found.bytes[drawn++];
@@ -247,21 +249,46 @@ static bool start_any(struct nemesis_ground *ground, void **state, struct buffer
     return start_down(ground, "/data/", state, value, error);
 }
 
-#define FLIPS(symbol, which, text)                                                                 \
-    const struct nemesis symbol = {                                                                \
-        .name = "flip-" #which,                                                                    \
-        .kind = "disk",                                                                            \
-        .help = text,                                                                              \
-        .destroys = true,                                                                          \
-        .least_nodes = 3,                                                                          \
-        .start = start_##which,                                                                    \
-        .stop = stop,                                                                              \
-        .finish = finish,                                                                          \
-    }
+#define KIND "disk"
 
-FLIPS(nemesis_flip_log, log, "bits of a node's log flip while it is down; it is replaced");
-FLIPS(nemesis_flip_state, state, "bits of a node's state flip while it is down; it is replaced");
-FLIPS(nemesis_flip_any, any, "bits of any file of a node flip while it is down; it is replaced");
-FLIPS(nemesis_flip_tables, tables,
-      "bits of a node's tables, which its snapshots share, flip "
-      "while it runs; it is replaced");
+const struct nemesis nemesis_flip_log = {
+    .name = "flip-log",
+    .kind = KIND,
+    .help = "bits of a node's log flip while it is down; it is replaced",
+    .destroys = true,
+    .least_nodes = 3,
+    .start = start_log,
+    .stop = stop,
+    .finish = finish,
+};
+const struct nemesis nemesis_flip_state = {
+    .name = "flip-state",
+    .kind = KIND,
+    .help = "bits of a node's state flip while it is down; it is replaced",
+    .destroys = true,
+    .least_nodes = 3,
+    .start = start_state,
+    .stop = stop,
+    .finish = finish,
+};
+const struct nemesis nemesis_flip_any = {
+    .name = "flip-any",
+    .kind = KIND,
+    .help = "bits of any file of a node flip while it is down; it is replaced",
+    .destroys = true,
+    .least_nodes = 3,
+    .start = start_any,
+    .stop = stop,
+    .finish = finish,
+};
+const struct nemesis nemesis_flip_tables = {
+    .name = "flip-tables",
+    .kind = KIND,
+    .help =
+        "bits of a node's tables, which its snapshots share, flip while it runs; it is replaced",
+    .destroys = true,
+    .least_nodes = 3,
+    .start = start_tables,
+    .stop = stop,
+    .finish = finish,
+};

@@ -45,6 +45,14 @@ class Runner(unittest.TestCase):
         status, output = chaos.run(chaos.STORE, "--nodes", "1", "--nemesis", "partition-one", timeout=10)
         self.assertEqual((status, output), (2, "chaos: partition-one needs more nodes (--nodes)\n"))
 
+    def test_the_page_has_all_that_is_listed(self):
+        page = (pathlib.Path(__file__).parents[2] / "docs" / "jepsen.md").read_text(encoding="utf-8")
+        status, output = chaos.run(chaos.STORE, "--list", timeout=10)
+        self.assertEqual(status, 0)
+        for line in output.splitlines():
+            if line.startswith("  "):
+                self.assertIn(f"\n| {line.split()[0]} | ", page)
+
     def test_a_run_and_what_it_leaves(self):
         store = chaos.fresh_store("whole")
         status, output = chaos.run(store, *QUICK, "--time", "10s", "--nemesis", "kill-leader", "--seed", "7", timeout=120)
