@@ -15,6 +15,7 @@
 #define ROW     19 /* pixels */
 #define COLUMN  190
 #define NEMESIS 150
+#define LINKS   200 /* to faults */
 
 struct row {
     uint32_t event;
@@ -208,7 +209,7 @@ static void write_fault_links(struct timeline *timeline)
     struct fault_window *windows = fault_windows(timeline->history, &count);
     uint32_t at = 0;
     buffer_printf(out, count > 0 ? "<p>" : "");
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < count && i < LINKS; i++) {
         while (timeline->history->faults.items[at].time_ns < windows[i].from_ns) {
             at++;
         }
@@ -216,6 +217,9 @@ static void write_fault_links(struct timeline *timeline)
                       (double)windows[i].from_ns / 1e9);
         plot_escape(out, windows[i].name);
         buffer_printf(out, "</a> &nbsp; ");
+    }
+    if (count > LINKS) {
+        buffer_printf(out, "and %" PRIu32 " more", count - LINKS);
     }
     buffer_printf(out, count > 0 ? "</p>\n" : "");
     free(windows);
