@@ -309,6 +309,36 @@ static void a_state_at_another_index_is_refused(void **state)
     world_free(world);
 }
 
+/* Another release's, say. Our own stays, and the network is not filled with the same again and
+ * again. */
+static void a_state_that_cant_be_opened_is_removed(void **state)
+{
+    (void)state;
+    struct world *world = world_with_one_behind();
+    struct world_node *node = &world->nodes[3];
+    world_start_3(world);
+    node->core.config.staging_kept_ms = 5000;
+    node->opens_no_state = true;
+    uint64_t applied = core_applied_index(&node->core);
+    WORLD_UNTIL(world, 5000, world_node_warned(node, "has an unknown format; it is not used"));
+    WORLD_UNTIL(world, 1000, world_is_tidy(world, 3));
+    size_t parts = world->part_count;
+    world_write(world, 150); /* the leader has another one to offer by now */
+    world_go(world, 3000);
+    assert_int_equal(world->part_count, parts);
+    assert_false(node->is_stopped);
+    assert_int_equal(core_applied_index(&node->core), applied);
+    assert_int_equal(data_directory_generation(node->core.directory), 1);
+    /* Then it is tried again, however often. */
+    WORLD_UNTIL(world, 3000, world->part_count > parts);
+    WORLD_UNTIL(world, 3000, world_is_tidy(world, 3));
+    node->opens_no_state = false;
+    WORLD_UNTIL(world, 10000, world_has_caught_up(world, 3));
+    assert_int_equal(data_directory_generation(node->core.directory), 2);
+    WORLD_UNTIL(world, 1000, world_is_tidy(world, 3));
+    world_free(world);
+}
+
 static size_t gone;
 
 static void count_gone(struct peer_message *part)
@@ -425,6 +455,7 @@ int main(void)
         cmocka_unit_test(a_file_that_came_damaged_is_fetched_again),
         cmocka_unit_test(a_list_that_was_not_offered_is_refused),
         cmocka_unit_test(a_state_at_another_index_is_refused),
+        cmocka_unit_test(a_state_that_cant_be_opened_is_removed),
         cmocka_unit_test(what_is_not_offered_is_gone),
         cmocka_unit_test(a_newer_offer_replaces_the_one_before),
         cmocka_unit_test(a_disk_without_room_waits_for_room),

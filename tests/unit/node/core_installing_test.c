@@ -129,10 +129,11 @@ static void an_audit_is_told_to_stop(void **state)
     assert_false(audit_start(&second, &node->core, &why, &error));
     assert_int_equal(why, AUDIT_GIVEN_UP);
     assert_non_null(strstr(error.text, "stopping"));
-    assert_int_equal(node->core.audits, 1);
+    assert_true(node->core.is_auditing);
     work->run(work);
     work->done(work);
-    assert_int_equal(node->core.audits, 0);
+    assert_false(node->core.is_auditing);
+    assert_int_equal(node->core.works, 0);
     world_free(world);
 }
 

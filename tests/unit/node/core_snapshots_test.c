@@ -224,6 +224,45 @@ static void it_stops_in_the_middle_of_a_snapshot(void **state)
 
 /* ---- asked for ---- */
 
+/* It would be answered with the state of the start, and leave the log as long as it was. */
+static void none_is_taken_where_nothing_was_written_since_the_start(void **state)
+{
+    (void)state;
+    struct world *world = world_that_snapshots(3, 1000000);
+    struct snapshot_wait wait;
+    struct error why;
+    world_write(world, 120);
+    uint64_t restarted = world_leader(world) == 3 ? 2 : 3;
+    struct world_node *node = &world->nodes[restarted];
+    WORLD_UNTIL(world, 5000, world_has_caught_up(world, restarted));
+    world_stop(world, restarted);
+    assert_true(world_start(world, restarted));
+    WORLD_UNTIL(world, 5000, node->core.leader_id != 0);
+    world_go(world, 500);
+    uint64_t applied = core_applied_index(&node->core);
+    assert_int_equal(world_status(world, restarted).snapshot_index, applied);
+    assert_int_equal(world_status(world, restarted).first_index, 1);
+    assert_false(world_call_for(node, &wait, &why));
+    assert_non_null(strstr(why.text, "nothing has been written since"));
+    /* With the next entry it is one like any other. */
+    world_write(world, 1);
+    WORLD_UNTIL(world, 5000, world_has_caught_up(world, restarted));
+    assert_true(world_call_for(node, &wait, &why));
+    WORLD_UNTIL(world, 500, wait.ended);
+    assert_true(wait.call.ok);
+    assert_true(wait.call.index > applied);
+    assert_int_equal(snapshots_stored_index(node->core.snapshots), wait.call.index);
+    assert_true(world_status(world, restarted).first_index > 1);
+    /* A log that is as short as it may be is no reason to refuse. */
+    world_stop(world, restarted);
+    assert_true(world_start(world, restarted));
+    WORLD_UNTIL(world, 5000, node->core.leader_id != 0);
+    assert_true(world_call_for(node, &wait, &why));
+    WORLD_UNTIL(world, 500, wait.ended);
+    assert_true(wait.call.ok);
+    world_free(world);
+}
+
 static void one_is_taken_when_asked_for(void **state)
 {
     (void)state;
@@ -328,6 +367,7 @@ int main(void)
         cmocka_unit_test(a_lost_log_is_refused),
         cmocka_unit_test(what_is_under_way_is_waited_for),
         cmocka_unit_test(it_stops_in_the_middle_of_a_snapshot),
+        cmocka_unit_test(none_is_taken_where_nothing_was_written_since_the_start),
         cmocka_unit_test(one_is_taken_when_asked_for),
         cmocka_unit_test(one_under_way_is_not_taken_for_an_answer),
         cmocka_unit_test(calls_are_bounded_and_end_with_the_node),
