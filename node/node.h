@@ -86,7 +86,5 @@ void node_must(const char *event, bool ok, const struct error *error);
 void node_describe_leader(const struct node *node, char *text, size_t size);
 /* Tells the forwarder where the leader's clients connect, as far as it is known by now. */
 void node_follow_leader(struct node *node);
-/* An audit has answered its call. */
-void node_audit_ended(struct node *node);
 
 #endif

@@ -564,7 +564,7 @@ static void try_install(struct fetching *fetching)
     struct core *core = fetching->core;
     struct error error;
     bool wanted;
-    if (!snapshots_hold(core->snapshots) || core->audits > 0) {
+    if (!snapshots_hold(core->snapshots) || core->is_auditing) {
         return;
     }
     forget_fetch(fetching);
