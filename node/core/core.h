@@ -76,7 +76,7 @@ struct core_env {
      * that was given up. */
     void (*warn)(void *context, const char *what, const char *words);
 
-    /* Behind core_abandon: the last of the core's own work in the pool has ended (core->works). */
+    /* Behind core_abandon: the last of its work in the pool has ended (core->works). */
     void (*quiet)(void *context);
 };
 
@@ -160,10 +160,10 @@ struct core {
                                As of the last core_upkeep */
 
     struct core_found *found; /* the log as it was found, between open and start */
-    unsigned audits;          /* running in the pool */
+    bool is_auditing;         /* in the pool */
     atomic_bool audits_stopped;
     struct audit *waiting_audit; /* for its index; NULL: none */
-    unsigned works;              /* of its own, running there */
+    unsigned works;              /* that run there, an audit among them */
     bool is_abandoned;
     bool failed; /* a callback without a way to say so has failed: */
     struct error failure;
@@ -178,7 +178,7 @@ bool core_start(struct core *core, struct error *error);
 /* Ends all proposals: nothing that waits will be answered. Begins no work of its own any more.
  * core_close does it too. */
 void core_abandon(struct core *core);
-/* Ends all proposals; neither an audit nor work of its own may be running. False: the state could
+/* Ends all proposals; nothing of it may be running in the pool. False: the state could
  * not be flushed, and the log has it; or the disk has failed since the last turn. Closes in any
  * case; also right behind core_open. */
 bool core_close(struct core *core, struct error *error);

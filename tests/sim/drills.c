@@ -2,9 +2,8 @@
  * drills.c - what is asked of a quiet cluster besides: to hand over its leadership, to raise the
  * ledger's version as far as all its programs know, and to do without room on its disks. Nothing
  * else is wrong, so each must come to pass, within a time that follows from timers and round trips.
- *
- * A cluster with a node that has come back without its directory is left in peace where that
- * matters: its leader takes that one for the node that had all.
+ * A leader takes a node that has come back without its directory for the one that had all: what is
+ * asked while there is one, each drill says.
  */
 #include "cluster_internal.h"
 
@@ -19,28 +18,48 @@
 /* Nodes tell each other once a second what they know, and clocks may be slow. */
 #define TELLING_US UINT64_C(2500000)
 
-/* In a cluster to which nothing happens, whoever is to take over does so at once; but for one that
- * has just come back without its directory: its leader takes it for the node that had all. */
+/* Would a majority of the voters hear this node ask for their votes right now, and it their
+ * answers? What the cluster has settled by are its leader's connections; those among the others may
+ * still be waiting to be made anew, and a node that has lost its disk has no vote to give. */
+static bool can_be_elected(const struct cluster *cluster, const struct sim_node *leader,
+                           const struct sim_node *candidate)
+{
+    struct replica_member members[LIMIT_NODES];
+    size_t count = replica_members(leader->core.replica, members, LIMIT_NODES);
+    size_t voters = 0;
+    size_t votes = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t number = members[i].id - 1;
+        const struct sim_node *voter = &cluster->nodes[number];
+        bool hears =
+            voter == candidate || (cluster->net.links[candidate->number][number].connected &&
+                                   cluster->net.links[number][candidate->number].connected);
+        if (members[i].role == REPLICA_VOTER) {
+            voters++;
+            votes += voter->is_up && !voter->is_wiped && hears;
+        }
+    }
+    return !candidate->is_wiped && votes > voters / 2;
+}
+
+/* In a cluster to which nothing happens, whoever is to take over does so at once. A wiped node may
+ * be the one that is told to: the leader, which goes by what it knows of its log, takes it for one
+ * that has all. Then the leader goes on, and all that is asked is that they settle again. */
 void drill_hand_over(struct cluster *cluster)
 {
     struct sim_node *leader = cluster_leader(cluster);
     struct replica_status status;
     uint64_t term = leader->core.term;
-    for (size_t i = 0; i < cluster->plan.node_count; i++) {
-        if (cluster->nodes[i].is_wiped && cluster->nodes[i].is_up) {
-            return; /* it may be the one that the leader takes for the best */
-        }
-    }
     if (!handovers_ask_quietly(&cluster->handovers, leader)) {
         return;
     }
     replica_status_get(leader->core.replica, &status);
-    bool is_able =
-        status.transferring_to == 0 || !cluster->nodes[status.transferring_to - 1].is_wiped;
+    uint64_t to = status.transferring_to;
+    bool must_succeed = to == 0 || can_be_elected(cluster, leader, &cluster->nodes[to - 1]);
     uint64_t most_us = UINT64_C(1000) * HANDOVER_TIMEOUTS * cluster->plan.election_timeout_ms;
     world_run_until(&cluster->world, cluster->world.now_us + most_us);
     cluster_wait_settled(cluster);
-    if (!cluster->world.failed && is_able &&
+    if (!cluster->world.failed && must_succeed &&
         (cluster_leader(cluster) == leader || leader->core.term == term)) {
         world_fail(&cluster->world, CHECK_TRANSFER,
                    "n%zu was to hand over in term %" PRIu64 " and leads a quiet cluster in term "
