@@ -97,10 +97,24 @@ static double step_of(double most, int parts)
 
 /* ---- faults ---- */
 
-static uint32_t lane_of(const struct plot *plot, uint32_t window)
+/* Kinds that have no lane any more share the last. */
+static uint32_t lane_of(const struct plot *plot, const struct fault_window *window)
 {
-    uint32_t lane = fault_kind_number(plot->windows, window);
+    struct bytes kind = fault_kind(window);
+    uint32_t lane = 0;
+    while (lane < plot->lanes && !bytes_equal(plot->kinds[lane], kind)) {
+        lane++;
+    }
     return lane < PLOT_LANES ? lane : PLOT_LANES - 1;
+}
+
+static void make_lanes(struct plot *plot)
+{
+    for (uint32_t i = 0; i < plot->window_count; i++) {
+        if (lane_of(plot, &plot->windows[i]) == plot->lanes) {
+            plot->kinds[plot->lanes++] = fault_kind(&plot->windows[i]);
+        }
+    }
 }
 
 /* What is left of the name beside its lane's, in the bar where it fits. */
@@ -125,7 +139,7 @@ static void draw_faults(struct plot *plot)
 {
     for (uint32_t i = 0; i < plot->window_count; i++) {
         const struct fault_window *window = &plot->windows[i];
-        uint32_t lane = lane_of(plot, i);
+        uint32_t lane = lane_of(plot, window);
         double from = plot_x(plot, (double)window->from_ns / 1e9);
         double width = plot_x(plot, (double)window->until_ns / 1e9) - from;
         const char *colour = plot_lane_colour(lane);
@@ -150,13 +164,8 @@ static void draw_faults(struct plot *plot)
 
 static void name_lanes(struct plot *plot)
 {
-    uint32_t named = 0; /* kinds are numbered in the order of their first windows */
-    for (uint32_t i = 0; i < plot->window_count && named < PLOT_LANES; i++) {
-        if (fault_kind_number(plot->windows, i) < named) {
-            continue;
-        }
-        uint32_t lane = named++;
-        struct bytes kind = fault_kind(&plot->windows[i]);
+    for (uint32_t lane = 0; lane < plot->lanes; lane++) {
+        struct bytes kind = plot->kinds[lane];
         buffer_printf(plot->out,
                       "<text x=\"%d\" y=\"%d\" text-anchor=\"end\" font-size=\"11\" "
                       "fill=\"%s\">",
@@ -229,10 +238,7 @@ void plot_begin(struct plot *plot, struct buffer *out, const struct history *his
     *plot = (struct plot){.out = out, .history = history, .least = least, .most = most, .log = log};
     plot->windows = fault_windows(history, &plot->window_count);
     plot->seconds = history->end_ns > 0 ? (double)history->end_ns / 1e9 : 1;
-    for (uint32_t i = 0; i < plot->window_count; i++) {
-        uint32_t lane = lane_of(plot, i) + 1;
-        plot->lanes = lane > plot->lanes ? lane : plot->lanes;
-    }
+    make_lanes(plot);
     int height = TOP + HEIGHT + AXIS + (int)plot->lanes * LANE + 12;
     buffer_printf(out,
                   "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" "

@@ -19,6 +19,7 @@ struct plot {
     const struct history *history;
     struct fault_window *windows;
     uint32_t window_count;
+    struct bytes kinds[PLOT_LANES]; /* of faults: one a lane, in the order of first appearance */
     uint32_t lanes;
     double seconds; /* the x axis ends here */
     double least;   /* the y axis, in its unit */

@@ -63,25 +63,8 @@ struct fault_window *fault_windows(const struct history *history, uint32_t *coun
 
 struct bytes fault_kind(const struct fault_window *window)
 {
-    const uint8_t *end = window->moment || window->name.len == 0
-                             ? NULL
-                             : memchr(window->name.data, '-', window->name.len);
+    bool whole = window->name.len == 0 || window->moment;
+    const uint8_t *end = whole ? NULL : memchr(window->name.data, '-', window->name.len);
     return end == NULL ? window->name
                        : bytes_of(window->name.data, (size_t)(end - window->name.data));
-}
-
-uint32_t fault_kind_number(const struct fault_window *windows, uint32_t at)
-{
-    uint32_t number = 0;
-    for (uint32_t i = 0; i < at; i++) {
-        if (bytes_equal(fault_kind(&windows[i]), fault_kind(&windows[at]))) {
-            return fault_kind_number(windows, i);
-        }
-        bool first = true;
-        for (uint32_t k = 0; first && k < i; k++) {
-            first = !bytes_equal(fault_kind(&windows[k]), fault_kind(&windows[i]));
-        }
-        number += first;
-    }
-    return number;
 }

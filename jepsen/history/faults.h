@@ -24,7 +24,5 @@ struct fault_window *fault_windows(const struct history *history, uint32_t *coun
 /* What kind of fault it is: the name's first word, "partition" of "partition-halves"; a moment's
  * whole name. */
 struct bytes fault_kind(const struct fault_window *window);
-/* Distinct kinds, in the order of first appearance: the number of the window's. */
-uint32_t fault_kind_number(const struct fault_window *windows, uint32_t at);
 
 #endif

@@ -16,8 +16,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 /* The first line of its output; "unknown" if it can't be run or does not end with 0. */
 static void ask(char *out, size_t size, const char *const *words)
 {

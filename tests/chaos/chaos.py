@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -33,8 +34,15 @@ def fresh_store(name):
 
 
 def start(store, *words):
-    """A run, its output on a pipe."""
-    return subprocess.Popen([CHAOS, "--store", str(store), *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    """A run, its output on a pipe, in a process group of its own as a terminal's foreground job is."""
+    return subprocess.Popen(
+        [CHAOS, "--store", str(store), *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+
+
+def interrupt(process):
+    """Ctrl-C: to all processes of the group."""
+    os.killpg(process.pid, signal.SIGINT)
 
 
 def run(store, *words, timeout):

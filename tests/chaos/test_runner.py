@@ -4,7 +4,6 @@ behind, and that a planted bug makes a run invalid."""
 import os
 import pathlib
 import re
-import signal
 import subprocess
 import time
 import unittest
@@ -46,6 +45,14 @@ class Runner(unittest.TestCase):
         status, output = chaos.run(chaos.STORE, "--nodes", "1", "--nemesis", "partition-one", timeout=10)
         self.assertEqual((status, output), (2, "chaos: partition-one needs more nodes (--nodes)\n"))
 
+    def test_the_page_has_all_that_is_listed(self):
+        page = (pathlib.Path(__file__).parents[2] / "docs" / "jepsen.md").read_text(encoding="utf-8")
+        status, output = chaos.run(chaos.STORE, "--list", timeout=10)
+        self.assertEqual(status, 0)
+        for line in output.splitlines():
+            if line.startswith("  "):
+                self.assertIn(f"\n| {line.split()[0]} | ", page)
+
     def test_a_run_and_what_it_leaves(self):
         store = chaos.fresh_store("whole")
         status, output = chaos.run(store, *QUICK, "--time", "10s", "--nemesis", "kill-leader", "--seed", "7", timeout=120)
@@ -66,7 +73,7 @@ class Runner(unittest.TestCase):
         process = chaos.start(store, *QUICK, "--time", "10m", "--nemesis", "pause-one")
         self.wait_for_operations(process, store)
         began = time.monotonic()
-        process.send_signal(signal.SIGINT)
+        chaos.interrupt(process)
         output, _ = process.communicate(timeout=60)
         self.assertLess(time.monotonic() - began, 45)
         self.assertEqual(process.returncode, 3, output)  # not enough for ten minutes
@@ -78,9 +85,9 @@ class Runner(unittest.TestCase):
         store = chaos.fresh_store("interrupted-twice")
         process = chaos.start(store, *QUICK, "--time", "10m", "--nemesis", "none")
         self.wait_for_operations(process, store)
-        process.send_signal(signal.SIGINT)
+        chaos.interrupt(process)
         time.sleep(0.5)  # nearer to each other they are one
-        process.send_signal(signal.SIGINT)
+        chaos.interrupt(process)
         process.communicate(timeout=10)
         self.assertNotEqual(process.returncode, 0)
         self.assertEqual(wait_gone(store, 10), [])

@@ -51,7 +51,7 @@ class Against(harness.TestCase):
                 self.assertTrue((store / "results.edn").exists())
 
     def test_the_same_store_again(self):
-        """A directory with a history is left alone, and gives the same verdict to recheck."""
+        """A directory with a history is left alone, and gives the same verdict to recheck; a seed is good for one run on a cluster."""
         cluster = self.open_cluster(1)
         store = self.directory / "twice"
         process = self.against(cluster.endpoints, "single", store, "--time", 2, "--seed", 5)
@@ -62,6 +62,9 @@ class Against(harness.TestCase):
         self.assertIn("history.edn", self.finish(process))
         self.assertEqual(process.returncode, 2)
         self.assertEqual((store / "history.edn").read_bytes(), first)
+        process = self.against(cluster.endpoints, "single", self.directory / "other", "--time", 1, "--seed", 5)
+        self.assertIn("a run with this seed has been before", self.finish(process))
+        self.assertEqual(process.returncode, 2)
         done = subprocess.run([RECHECK, store], capture_output=True, text=True, timeout=seconds(60), check=False)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
