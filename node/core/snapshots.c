@@ -221,6 +221,9 @@ static void take(struct pool_work *work)
                                &snapshots->error) &&
         (!snapshots->is_kept || checkpoint_list_make(core->config.files, snapshots->path,
                                                      &snapshots->list, &snapshots->error));
+    if (snapshots->ok && snapshots->is_kept) {
+        data_directory_lineage(core->directory, &snapshots->list.lineage);
+    }
 }
 
 static void take_done(struct pool_work *work)

@@ -16,6 +16,8 @@
 /* Once everything is mended: so many election timeouts until the cluster serves and all are equal.
  * Several rounds of split votes, and a log to catch up with. */
 #define RECOVERY_TIMEOUTS 60
+/* States that differ for so long are not told apart any more. */
+#define UNDECIDED_TIMEOUTS (RECOVERY_TIMEOUTS / 2)
 /* A round trip or two, and some writes to disks. */
 #define HANDOVER_TIMEOUTS 3
 #define QUIET_PROBES      16
@@ -46,6 +48,8 @@ struct cluster {
     bool majority_serves;
     struct request probe;
     uint64_t probes_made;
+    uint64_t undecided_us; /* since when the states differ and nobody knows who is right; 0 */
+    bool is_beyond_repair; /* most of them are wrong */
     /* In quiet spells. */
     uint64_t probes;
     uint64_t probes_answered;
@@ -281,12 +285,103 @@ static bool spoilt_have_stopped(struct cluster *cluster)
     return false;
 }
 
-/* The sound ones are a majority, and hear each other: they find out. */
+static bool somebody_has_copy(const struct cluster *cluster)
+{
+    for (size_t i = 0; i < cluster->plan.node_count; i++) {
+        if (cluster->nodes[i].is_up && sim_node_has_copy(&cluster->nodes[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The leader has an alarm, and has had one for a while; and there is a reason why those who are
+ * right are no majority: some have their state from others. */
+static bool is_undecided(struct cluster *cluster)
+{
+    struct sim_node *leader = leader_of(cluster);
+    struct digests_status status = {.alarm = ""};
+    if (leader != NULL) {
+        digests_status_get(leader->core.digests, &status);
+    }
+    if (*status.alarm == '\0' || !somebody_has_copy(cluster)) {
+        cluster->undecided_us = 0;
+        return false;
+    }
+    uint64_t now_us = cluster->world.now_us;
+    cluster->undecided_us = cluster->undecided_us != 0 ? cluster->undecided_us : now_us;
+    return now_us - cluster->undecided_us >
+           UINT64_C(1000) * UNDECIDED_TIMEOUTS * cluster->plan.election_timeout_ms;
+}
+
+static bool spoilt_are_dealt_with(struct cluster *cluster)
+{
+    return spoilt_have_stopped(cluster) || faults_sound_nodes(&cluster->faults) == 0 ||
+           is_undecided(cluster);
+}
+
+/* So many sound ones that none of them has its state from another one, or two from a third. */
+static size_t independent_sound_nodes(const struct cluster *cluster)
+{
+    struct lineage lineages[LIMIT_NODES];
+    size_t numbers[LIMIT_NODES];
+    size_t count = 0;
+    for (size_t i = 0; i < cluster->plan.node_count; i++) {
+        const struct sim_node *node = &cluster->nodes[i];
+        bool counts = node->is_up && !node->is_wiped && node->spoilt_from == 0;
+        if (counts) {
+            data_directory_lineage(node->core.directory, &lineages[count]);
+        }
+        for (size_t k = 0; k < count && counts; k++) {
+            counts = !lineage_is_shared(i + 1, &lineages[count], numbers[k] + 1, &lineages[k]);
+        }
+        if (counts) {
+            numbers[count++] = i;
+        }
+    }
+    return count;
+}
+
+/* What a wrong state was given to is wrong as well, and nodes alone can't tell which are. Their
+ * operator can, here, and stops them; but where most of the states are wrong there is nothing to go
+ * on with. No right one may have stopped, in any case: that is fail-stop's to find. */
+static void decide_for_them(struct cluster *cluster)
+{
+    size_t majority = cluster->plan.node_count / 2 + 1;
+    world_count(&cluster->world, STAT_UNDECIDED);
+    if (independent_sound_nodes(cluster) >= majority) {
+        world_fail(
+            &cluster->world, CHECK_LIVENESS,
+            "a majority of the states is right, each by itself, and those that are wrong go on");
+        return;
+    }
+    if (faults_sound_nodes(&cluster->faults) < majority) {
+        cluster->is_beyond_repair = true;
+        world_count(&cluster->world, STAT_BEYOND_REPAIR);
+        if (cluster->world.stats.counts[STAT_SPOILT_COPIES] == 0) {
+            world_fail(&cluster->world, CHECK_LIVENESS,
+                       "most states are wrong, and none is a copy");
+        }
+        return;
+    }
+    for (size_t i = 0; i < cluster->plan.node_count; i++) {
+        if (cluster->nodes[i].spoilt_from != 0 && !cluster->nodes[i].is_retired) {
+            sim_node_retire(&cluster->nodes[i]);
+        }
+    }
+}
+
+/* The sound ones are a majority, and hear each other: they find out, if they can. */
 static void find_the_spoilt(struct cluster *cluster)
 {
-    if (somebody_is_spoilt(cluster)) {
-        faults_mend_all(&cluster->faults);
-        wait_until(cluster, spoilt_have_stopped);
+    if (!somebody_is_spoilt(cluster)) {
+        return;
+    }
+    faults_mend_all(&cluster->faults);
+    cluster->undecided_us = 0;
+    wait_until(cluster, spoilt_are_dealt_with);
+    if (!cluster->world.failed && somebody_is_spoilt(cluster)) {
+        decide_for_them(cluster);
     }
 }
 
@@ -310,6 +405,9 @@ static void heal(struct cluster *cluster)
     membership_end_storm(&cluster->membership);
     handovers_end_storm(&cluster->handovers);
     find_the_spoilt(cluster);
+    if (cluster->is_beyond_repair) {
+        return;
+    }
     if (!members_change) {
         majority = hold_a_minority_down(cluster);
     }
@@ -495,6 +593,30 @@ static void wait_until_tidy(struct cluster *cluster)
     }
 }
 
+static bool all_are_borne_out(struct cluster *cluster)
+{
+    if (!somebody_has_copy(cluster) && cluster->asked == NULL) {
+        return true;
+    }
+    if (majority_serves(cluster)) {
+        cluster->majority_serves = false;
+    }
+    return false;
+}
+
+/* Where all voters are there, each state counts again, wherever it came from, once it was compared.
+ */
+static void wait_until_borne_out(struct cluster *cluster)
+{
+    for (size_t i = 0; i < cluster->plan.node_count; i++) {
+        if (cluster->nodes[i].is_wiped) {
+            return;
+        }
+    }
+    cluster->majority_serves = false;
+    wait_until(cluster, all_are_borne_out);
+}
+
 /* They are all at the same index: one of them is held against the model's records, the others are
  * equal to it. */
 static void audit_all(struct cluster *cluster)
@@ -564,17 +686,11 @@ static void begin(struct cluster *cluster, const struct cluster_options *options
     sim_clients_init(&cluster->clients, world, cluster->checks, cluster->nodes, plan);
 }
 
-static void run(struct cluster *cluster, uint64_t events)
+static void conclude(struct cluster *cluster)
 {
     struct world *world = &cluster->world;
-    for (unsigned i = 1; i <= cluster->plan.storms && !world->failed; i++) {
-        storm(cluster, events * i / cluster->plan.storms);
-        if (!world->failed) {
-            heal(cluster);
-        }
-        if (!world->failed) {
-            quiet(cluster);
-        }
+    if (!world->failed) {
+        wait_until_borne_out(cluster);
     }
     if (!world->failed) {
         wait_until_tidy(cluster);
@@ -585,6 +701,24 @@ static void run(struct cluster *cluster, uint64_t events)
     audit_all(cluster);
     if (!world->failed) {
         checks_end(cluster->checks);
+    }
+}
+
+static void run(struct cluster *cluster, uint64_t events)
+{
+    struct world *world = &cluster->world;
+    for (unsigned i = 1; i <= cluster->plan.storms && !world->failed && !cluster->is_beyond_repair;
+         i++) {
+        storm(cluster, events * i / cluster->plan.storms);
+        if (!world->failed) {
+            heal(cluster);
+        }
+        if (!world->failed && !cluster->is_beyond_repair) {
+            quiet(cluster);
+        }
+    }
+    if (!cluster->is_beyond_repair) {
+        conclude(cluster);
     }
     trace_note(&world->trace, TRACE_WORLD, TRACE_END, world->random.state, world->event_count);
 }

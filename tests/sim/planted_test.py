@@ -45,6 +45,7 @@ ONE_WAY = ("--climate", "one-way", "--nodes", "3")
 MEMBERS = ("--climate", "members")
 SPOILT = ("--climate", "spoilt")
 WRONG = "the state of this node is wrong"
+COPIES = ("--climate", "copies")
 OTHER_MEMBERS = "libraft knows those"
 SNAPSHOTS = ("--climate", "snapshots")
 
@@ -104,6 +105,8 @@ CAUGHT = {
     "digest-of-another-index": Planted(("digest", "fail-stop"), 20, (), WRONG),
     "one-vote-stops": Planted(("fail-stop",), 20, SPOILT, WRONG),
     "leader-exempts-itself": Planted(("liveness",), 60, SPOILT),
+    "copies-count": Planted(("fail-stop",), 120, COPIES, WRONG),
+    "lineage-forgotten": Planted(("fail-stop",), 120, COPIES, WRONG),
     "no-deduplication": Planted(("model",), 20),
     "skipped-line": Planted(("model",), 20),
     "hold-leak-on-replay": Planted(("model", "read"), 40),
