@@ -17,7 +17,7 @@
  * Several rounds of split votes, and a log to catch up with. */
 #define RECOVERY_TIMEOUTS 60
 /* States that differ for so long are not told apart any more. */
-#define UNDECIDED_TIMEOUTS (RECOVERY_TIMEOUTS / 2)
+#define UNDECIDED_TIMEOUTS 15
 /* A round trip or two, and some writes to disks. */
 #define HANDOVER_TIMEOUTS 3
 #define QUIET_PROBES      16
@@ -295,16 +295,23 @@ static bool somebody_has_copy(const struct cluster *cluster)
     return false;
 }
 
-/* The leader has an alarm, and has had one for a while; and there is a reason why those who are
- * right are no majority: some have their state from others. */
+/* The leader has an alarm where all have come, and has had one for a while; and there is a reason
+ * why those who are right are no majority: some have their state from others. */
 static bool is_undecided(struct cluster *cluster)
 {
     struct sim_node *leader = leader_of(cluster);
     struct digests_status status = {.alarm = ""};
+    bool all_have_come = true;
     if (leader != NULL) {
         digests_status_get(leader->core.digests, &status);
     }
-    if (*status.alarm == '\0' || !somebody_has_copy(cluster)) {
+    for (size_t i = 0; i < cluster->plan.node_count; i++) {
+        const struct sim_node *node = &cluster->nodes[i];
+        all_have_come = all_have_come &&
+                        (node->is_wiped ||
+                         (node->is_up && core_applied_index(&node->core) >= status.compared_index));
+    }
+    if (*status.alarm == '\0' || !all_have_come || !somebody_has_copy(cluster)) {
         cluster->undecided_us = 0;
         return false;
     }
@@ -378,6 +385,7 @@ static void find_the_spoilt(struct cluster *cluster)
         return;
     }
     faults_mend_all(&cluster->faults);
+    world_run_until(&cluster->world, awake_at_us(cluster));
     cluster->undecided_us = 0;
     wait_until(cluster, spoilt_are_dealt_with);
     if (!cluster->world.failed && somebody_is_spoilt(cluster)) {
