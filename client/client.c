@@ -23,6 +23,7 @@ struct hf_client {
     uint32_t timeout_ms;
     uint32_t attempt_timeout_ms;
     uint32_t max_waiting;
+    bool no_resend;
     char *actor;
     uv_thread_t thread;
 
@@ -283,6 +284,7 @@ static bool hand_over(struct request *request, const char *path, const hf_call_o
     request->call->path = path;
     request->call->owner = request->client;
     request->call->ended = on_call_ended;
+    request->call->is_asked_once |= request->client->no_resend && !request->call->shape->is_read;
     if (!set_times(request, options) || !check_freshness(request, options)) {
         return refuse(request, HF_INVALID_ARGUMENT);
     }
@@ -442,6 +444,7 @@ hf_client *hf_client_open(const hf_options *given)
     client->timeout_ms = options.timeout_ms;
     client->attempt_timeout_ms = options.attempt_timeout_ms;
     client->max_waiting = options.max_waiting;
+    client->no_resend = options.no_resend;
     client->actor = options.actor != NULL ? memory_strdup(options.actor) : NULL;
     client->queue_end = &client->queue;
     pthread_mutex_init(&client->lock, NULL); /* neither can fail on Linux with default attributes */

@@ -18,8 +18,8 @@
 /* ---- status ---- */
 
 static const char *const status_headings[] = {
-    ">NODE", "ROLE",      "STATE",      ">TERM",         ">COMMIT", ">APPLIED", ">LAG",
-    ">LOG",  ">LOG SIZE", ">DISK FREE", ">LAST CONTACT", "VERSION", "ADDRESS",  NULL};
+    ">NODE",     "ROLE",       "STATE",         ">TERM",   ">COMMIT", ">APPLIED", ">LAG", ">LOG",
+    ">LOG SIZE", ">DISK FREE", ">LAST CONTACT", "VERSION", "CLUSTER", "ADDRESS",  NULL};
 
 static void table_unknown(struct table *table, int cells)
 {
@@ -116,6 +116,7 @@ static void tabulate_node(struct table *table, const struct node_answer *answer,
     }
     tabulate_contact(table, authority, member);
     table_text(table, node_answered(answer) ? answer->status->version : "-");
+    table_text(table, node_answered(answer) ? answer->status->cluster_id : "-");
     table_text(table, answer->endpoint[0] != '\0' ? answer->endpoint : "unknown");
 }
 

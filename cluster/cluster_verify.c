@@ -15,12 +15,12 @@
  */
 #include <assert.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "base/limits.h"
+#include "nodes.h"
 #include "render.h"
 #include "verb.h"
 
@@ -39,9 +39,7 @@
 struct asked_node {
     struct verify_run *run;
     uint64_t id;
-    char endpoint[LIMIT_ADDRESS_BYTES + 1]; /* "": not known */
-    pthread_t thread;
-    bool has_thread;
+    const char *endpoint; /* "": not known */
     hf_verdict verdict;
     hf_verification *answer; /* NULL: not asked */
     bool is_checked;         /* it has answered, and could be compared */
@@ -50,10 +48,11 @@ struct asked_node {
 
 struct verify_run {
     struct verb *verb;
-    struct asked_node nodes[LIMIT_CLIENT_GIVEN_ENDPOINTS];
+    struct nodes known; /* who they are, and where */
+    struct asked_node nodes[LIMIT_NODES];
     size_t count;
-    char leader[LIMIT_ADDRESS_BYTES + 1]; /* "": none known */
-    uint64_t at_index;                    /* 0: where each of them stands */
+    const char *leader; /* its endpoint; "": none known */
+    uint64_t at_index;  /* 0: where each of them stands */
 };
 
 static const char *const headings[] = {">NODE",   "ENDPOINT", ">INDEX",      "DIGEST", ">STOCKS",
@@ -61,53 +60,51 @@ static const char *const headings[] = {">NODE",   "ENDPOINT", ">INDEX",      "DI
 
 /* ---- who and where ---- */
 
-static hf_call_options status_options(const struct verb *verb)
+static uint32_t status_timeout_ms(const struct verb *verb)
 {
-    int64_t most_ms = verb->timeout_ms < STATUS_TIMEOUT_MS ? verb->timeout_ms : STATUS_TIMEOUT_MS;
-    return (hf_call_options){.timeout_ms = (uint32_t)most_ms};
+    return (uint32_t)(verb->timeout_ms < STATUS_TIMEOUT_MS ? verb->timeout_ms : STATUS_TIMEOUT_MS);
 }
 
-static void take_members(struct verify_run *run, const hf_status *status)
+/* An endpoint that is no member's, as far as anybody knows, is told of here; members, behind. */
+static bool tell_silent_endpoints(struct verify_run *run)
 {
-    snprintf(run->leader, sizeof run->leader, "%s", status->leader_client_address);
-    for (size_t i = 0; i < status->member_count && i < LIMIT_CLIENT_GIVEN_ENDPOINTS; i++) {
-        struct asked_node *node = &run->nodes[run->count++];
-        node->run = run;
-        node->id = status->members[i].node_id;
-        snprintf(node->endpoint, sizeof node->endpoint, "%s", status->members[i].client_address);
-    }
-}
-
-/* Any one of them knows; one that knows of a leader knows better. */
-static bool find_members(struct verify_run *run, const struct endpoints *endpoints)
-{
-    hf_call_options options = status_options(run->verb);
     bool answered = false;
-    for (size_t i = 0; i < endpoints->count && run->leader[0] == '\0'; i++) {
-        hf_status *status;
-        hf_verdict verdict =
-            hf_get_status(run->verb->client, endpoints->each[i], &options, &status);
-        if (verdict == HF_OK && (!answered || status->leader_client_address[0] != '\0')) {
-            run->count = 0;
-            take_members(run, status);
-            answered = true;
-        } else if (verdict != HF_OK) {
-            verb_fail_node(run->verb, endpoints->each[i], verdict, status->message);
+    for (size_t i = 0; i < run->known.count; i++) {
+        const struct node_answer *answer = &run->known.items[i];
+        answered = answered || node_answered(answer);
+        if (!node_answered(answer) && answer->node_id == 0) {
+            verb_fail_node(run->verb, answer->endpoint, answer->status->verdict,
+                           answer->status->message);
         }
-        hf_free(status);
-    }
-    if (!answered && run->verb->exit_code != EXIT_CODE_USAGE) {
-        verb_fail(run->verb, EXIT_CODE_UNREACHED,
-                  "no node answered; is a cluster running? start one with: holdfast playground");
     }
     return answered;
+}
+
+static bool find_members(struct verify_run *run, const struct endpoints *endpoints)
+{
+    nodes_ask(&run->known, run->verb->client, endpoints, status_timeout_ms(run->verb));
+    if (!tell_silent_endpoints(run)) {
+        return run->verb->exit_code != EXIT_CODE_USAGE &&
+               verb_fail(run->verb, EXIT_CODE_UNREACHED,
+                         "no node answered; is a cluster running? start one with: holdfast "
+                         "playground");
+    }
+    const hf_status *authority = nodes_authority(&run->known);
+    const hf_status *leader = nodes_leader(&run->known);
+    run->leader = leader != NULL ? nodes_endpoint_of(&run->known, leader->node_id) : "";
+    for (size_t i = 0; i < authority->member_count && i < LIMIT_NODES; i++) {
+        uint64_t id = authority->members[i].node_id;
+        run->nodes[run->count++] = (struct asked_node){
+            .run = run, .id = id, .endpoint = nodes_endpoint_of(&run->known, id)};
+    }
+    return true;
 }
 
 /* ---- the index ---- */
 
 static bool look_at_leader(const struct verify_run *run, uint64_t *last_index)
 {
-    hf_call_options options = status_options(run->verb);
+    const hf_call_options options = {.timeout_ms = status_timeout_ms(run->verb)};
     hf_status *status;
     bool ok = hf_get_status(run->verb->client, run->leader, &options, &status) == HF_OK &&
               status->state == HF_SERVER_LEADER;
@@ -136,31 +133,14 @@ static void choose_index(struct verify_run *run, unsigned attempt)
 
 /* ---- asking ---- */
 
-static void *ask(void *argument)
+static void ask(void *item)
 {
-    struct asked_node *node = argument;
-    node->verdict = hf_verify_at(node->run->verb->client, node->endpoint, node->run->at_index, NULL,
-                                 &node->answer);
-    return NULL;
-}
-
-static void ask_all(struct verify_run *run)
-{
-    for (size_t i = 0; i < run->count; i++) {
-        struct asked_node *node = &run->nodes[i];
-        hf_free(node->answer);
-        node->answer = NULL;
-        node->has_thread =
-            node->endpoint[0] != '\0' && pthread_create(&node->thread, NULL, ask, node) == 0;
-    }
-    for (size_t i = 0; i < run->count; i++) {
-        struct asked_node *node = &run->nodes[i];
-        if (node->has_thread) {
-            int rc = pthread_join(node->thread, NULL);
-            assert(rc == 0); /* it is ours, and joined once */
-        } else if (node->endpoint[0] != '\0') {
-            ask(node); /* none could be started */
-        }
+    struct asked_node *node = item;
+    hf_free(node->answer);
+    node->answer = NULL;
+    if (node->endpoint[0] != '\0') {
+        node->verdict = hf_verify_at(node->run->verb->client, node->endpoint, node->run->at_index,
+                                     NULL, &node->answer);
     }
 }
 
@@ -438,13 +418,14 @@ static void verify_all(struct verb *verb, const struct endpoints *endpoints)
         unsigned attempt = 0;
         do {
             choose_index(run, attempt++);
-            ask_all(run);
+            nodes_ask_each(ask, run->nodes, run->count, sizeof run->nodes[0]);
         } while (attempt < ATTEMPTS && some_have_passed(run));
         judge(run);
     }
     for (size_t i = 0; i < run->count; i++) {
         hf_free(run->nodes[i].answer);
     }
+    nodes_free(&run->known);
     free(run);
 }
 

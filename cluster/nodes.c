@@ -1,5 +1,5 @@
 /*
- * nodes.c - rounds of questions: a thread for each, since the library's call waits.
+ * nodes.c - rounds of questions: a thread for each, since the library's calls wait.
  *
  * What can fail: a thread that can't be started, whose question is then asked here, one after the
  * other; and every answer, which is the caller's to tell.
@@ -10,47 +10,70 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-struct question {
-    hf_client *client;
-    struct node_answer *answer;
+/* ---- at the same time ---- */
+
+struct asking {
+    void (*ask)(void *item);
+    void *item;
     pthread_t thread;
-    uint32_t timeout_ms;
     bool has_thread;
 };
 
-static void *ask(void *argument)
+static void *run(void *argument)
 {
-    struct question *question = argument;
-    const hf_call_options options = {.timeout_ms = question->timeout_ms};
-    hf_verdict verdict = hf_get_status(question->client, question->answer->endpoint, &options,
-                                       &question->answer->status);
-    if (verdict == HF_OK) {
-        question->answer->node_id = question->answer->status->node_id;
-    }
+    struct asking *asking = argument;
+    asking->ask(asking->item);
     return NULL;
 }
 
+void nodes_ask_each(void (*ask)(void *item), void *items, size_t count, size_t item_bytes)
+{
+    struct asking askings[NODES_MOST];
+    assert(count <= NODES_MOST);
+    for (size_t i = 0; i < count; i++) {
+        struct asking *asking = &askings[i];
+        *asking = (struct asking){.ask = ask, .item = (char *)items + i * item_bytes};
+        asking->has_thread = pthread_create(&asking->thread, NULL, run, asking) == 0;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (askings[i].has_thread) {
+            int rc = pthread_join(askings[i].thread, NULL);
+            assert(rc == 0); /* it is ours, and joined once */
+        } else {
+            run(&askings[i]);
+        }
+    }
+}
+
+/* ---- for their status ---- */
+
+struct question {
+    hf_client *client;
+    struct node_answer *answer;
+    uint32_t timeout_ms;
+};
+
+static void ask_status(void *item)
+{
+    const struct question *question = item;
+    struct node_answer *answer = question->answer;
+    const hf_call_options options = {.timeout_ms = question->timeout_ms};
+    if (hf_get_status(question->client, answer->endpoint, &options, &answer->status) == HF_OK) {
+        answer->node_id = answer->status->node_id;
+    }
+}
+
 /* Those from `first` on that have an address. */
-static void ask_all(struct nodes *nodes, size_t first, hf_client *client, uint32_t timeout_ms)
+static void ask_from(struct nodes *nodes, size_t first, hf_client *client, uint32_t timeout_ms)
 {
     struct question questions[NODES_MOST];
+    size_t count = 0;
     for (size_t i = first; i < nodes->count; i++) {
-        struct question *question = &questions[i];
-        *question = (struct question){
-            .client = client, .answer = &nodes->items[i], .timeout_ms = timeout_ms};
         if (nodes->items[i].endpoint[0] != '\0') {
-            question->has_thread = pthread_create(&question->thread, NULL, ask, question) == 0;
+            questions[count++] = (struct question){client, &nodes->items[i], timeout_ms};
         }
     }
-    for (size_t i = first; i < nodes->count; i++) {
-        struct question *question = &questions[i];
-        if (question->has_thread) {
-            int rc = pthread_join(question->thread, NULL);
-            assert(rc == 0); /* it is ours, and joined once */
-        } else if (nodes->items[i].endpoint[0] != '\0') {
-            ask(question);
-        }
-    }
+    nodes_ask_each(ask_status, questions, count, sizeof questions[0]);
 }
 
 static void add(struct nodes *nodes, const char *endpoint, uint64_t node_id)
@@ -111,7 +134,7 @@ void nodes_ask(struct nodes *nodes, hf_client *client, const struct endpoints *e
     }
     size_t asked = 0;
     for (int round = 0; round < ROUNDS && asked < nodes->count; round++) {
-        ask_all(nodes, asked, client, timeout_ms);
+        ask_from(nodes, asked, client, timeout_ms);
         asked = nodes->count;
         const hf_status *authority = nodes_authority(nodes);
         if (authority != NULL) {
@@ -132,6 +155,18 @@ void nodes_free(struct nodes *nodes)
 bool node_answered(const struct node_answer *answer)
 {
     return answer->status != NULL && answer->status->verdict == HF_OK;
+}
+
+const char *nodes_endpoint_of(const struct nodes *nodes, uint64_t node_id)
+{
+    const char *endpoint = "";
+    for (size_t i = 0; i < nodes->count; i++) {
+        const struct node_answer *answer = &nodes->items[i];
+        if (answer->node_id == node_id && (endpoint[0] == '\0' || node_answered(answer))) {
+            endpoint = answer->endpoint;
+        }
+    }
+    return endpoint;
 }
 
 const hf_status *nodes_leader(const struct nodes *nodes)

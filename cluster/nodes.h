@@ -1,6 +1,6 @@
 /*
  * nodes.h - every node of a cluster asked for its status, all at the same time: the endpoints that
- * were given, and from what they answer the other members.
+ * were given, and from what they answer the other members. And asked for anything else.
  *
  * Bounds: each question takes as long as it may, and there are two rounds of them, three where
  * nobody who was asked first knows the leader.
@@ -28,12 +28,19 @@ void nodes_ask(struct nodes *nodes, hf_client *client, const struct endpoints *e
                uint32_t timeout_ms);
 void nodes_free(struct nodes *nodes);
 
+/* Calls `ask` with each of so many items, NODES_MOST at most, all at the same time; returns when
+ * all calls have. The items are apart: none is touched by two. */
+void nodes_ask_each(void (*ask)(void *item), void *items, size_t count, size_t item_bytes);
+
 bool node_answered(const struct node_answer *answer);
 /* Who leads, by its own word, in the highest term; NULL: nobody who answered. */
 const hf_status *nodes_leader(const struct nodes *nodes);
 /* Whose list of members counts: the leader's, else that of the node that knows of most commits;
  * NULL: nobody answered. */
 const hf_status *nodes_authority(const struct nodes *nodes);
+
+/* Where clients reach this node: as it was asked, if it answered there; "": nobody knows. */
+const char *nodes_endpoint_of(const struct nodes *nodes, uint64_t node_id);
 
 /* NULL: no member. */
 const hf_member *member_of(const hf_status *status, uint64_t node_id);

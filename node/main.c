@@ -1,6 +1,7 @@
 /*
  * main.c - holdfastd: read the options, start the node, run the loop until SIGTERM or SIGINT. Exit
  * 0 after a clean stop, 1 when the node can't go on or can't start, 2 for options that are wrong.
+ * --force-new-cluster: 0 when the directory is made, 1 when it is not.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -67,12 +68,12 @@ static int refuse_options(struct node_options *options, const struct error *erro
 static int force_new_cluster(struct node_options *options)
 {
     struct error error;
-    bool forced = recovery_run(options, &error);
-    if (!forced) {
+    enum recovery_end end = recovery_run(options, &error);
+    if (end == RECOVERY_FAILED) {
         log_error("force-new-cluster", LOG_TEXT("message", error.text));
     }
     options_free(options);
-    return forced ? 0 : 1;
+    return end == RECOVERY_DONE ? 0 : 1;
 }
 
 int main(int argc, char **argv)

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "addresses.h"
@@ -217,13 +218,25 @@ static void arm_replica_timer(struct node *node)
     uv_timer_start(&node->replica_timer, on_replica_timer, next > now ? next - now : 0, 0);
 }
 
-/* A turn that takes as long as this endangers the leadership: an operator should see it. */
+/* What this thread has computed so far: less than has passed where it waited, for a processor or
+ * for the disk. */
+static uint64_t thread_cpu_ns(void)
+{
+    struct timespec time;
+    int rc = clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    assert(rc == 0);
+    return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+/* A turn that takes as long as this endangers the leadership: an operator should see it, and what
+ * of it was the node's own work. */
 static void note_slow_turn(struct node *node, uint64_t now)
 {
     uint64_t since = uv_now(node->loop); /* when this turn's events were fetched */
     if (now - since >= node->options->election_timeout_ms / 3 && now - node->last_slow_ms >= 1000) {
         node->last_slow_ms = now;
-        log_warning("slow-turn", LOG_NUMBER("ms", now - since));
+        log_warning("slow-turn", LOG_NUMBER("ms", now - since),
+                    LOG_NUMBER("cpu_ms", (thread_cpu_ns() - node->turn_cpu_ns) / 1000000));
     }
 }
 
@@ -257,6 +270,7 @@ static void on_turn(uv_check_t *turn)
     if (node->stopping.state == STOPPING_HANDING_OVER && stopping_look(node)) {
         begin_drain(node);
     }
+    node->turn_cpu_ns = thread_cpu_ns();
 }
 
 static void on_log_written(void *context, uint64_t generation, uint64_t last_index)
@@ -298,16 +312,32 @@ static void on_notice(void *context, const char *text)
 
 /* ---- upkeep: what nobody asks for ---- */
 
+/* The health service says SERVING of a node whose answers come in the time that they take, and
+ * nothing else: who waits for it, a balancer or a rolling restart, must not count on a node that is
+ * still applying what its last life had not flushed. */
+static void follow_health(struct node *node)
+{
+    bool serving = core_can_serve(&node->core) &&
+                   (core_leads(&node->core) || forwarder_leader(node->forwarder) != NULL);
+    if (node->stopping.state != STOPPING_NOT || serving == node->serving) {
+        return;
+    }
+    uint64_t now = monotonic_ms();
+    log_info(serving ? "serving" : "not-serving", LOG_NUMBER("term", node->core.term),
+             LOG_NUMBER("leader", node->core.leader_id),
+             LOG_NUMBER("applied", core_applied_index(&node->core)),
+             LOG_NUMBER("after_ms", now - node->serving_since_ms));
+    node->serving = serving;
+    node->serving_since_ms = now;
+    rpc_server_set_serving(node->server, "", serving);
+    rpc_server_set_serving(node->server, "holdfast.v1.Ledger", serving);
+}
+
 static void on_upkeep(uv_timer_t *timer)
 {
     struct node *node = timer->data;
     struct error error;
-    bool serving = core_leads(&node->core) || forwarder_leader(node->forwarder) != NULL;
-    if (node->stopping.state == STOPPING_NOT && serving != node->serving) {
-        node->serving = serving;
-        rpc_server_set_serving(node->server, "", serving);
-        rpc_server_set_serving(node->server, "holdfast.v1.Ledger", serving);
-    }
+    follow_health(node);
     node_follow_leader(node);
     node_must("replication", core_upkeep(&node->core, &error), &error);
     peers_follow(node);
@@ -428,7 +458,7 @@ static bool is_first_start(const struct node_options *options)
 bool node_start(struct node *node, uv_loop_t *loop, const struct node_options *options,
                 struct error *error)
 {
-    *node = (struct node){.options = options, .loop = loop};
+    *node = (struct node){.options = options, .loop = loop, .serving_since_ms = monotonic_ms()};
     node->admission = admission_new();
     arena_init(&node->arena, LIMIT_DECODE_BYTES);
     arena_init(&node->replies, LIMIT_REPLY_ARENA_BYTES);

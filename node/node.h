@@ -52,10 +52,12 @@ struct node {
     size_t refusal_count;
     bool is_following;
     struct followed followed;
-    uint64_t removed_index; /* as the log was last told; 0: this node was not removed */
-    bool serving;           /* as grpc.health.v1 was last told */
+    uint64_t removed_index;    /* as the log was last told; 0: this node was not removed */
+    bool serving;              /* as grpc.health.v1 was last told */
+    uint64_t serving_since_ms; /* or not serving: since the start, or the last change */
     uint64_t last_notice_ms;
     uint64_t last_slow_ms;
+    uint64_t turn_cpu_ns; /* of the loop's thread when the last turn ended */
     struct snapshot_seen snapshots_seen;
 
     uv_timer_t replica_timer; /* Raft's timeouts */

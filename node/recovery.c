@@ -105,16 +105,24 @@ static void describe(const struct recovery *recovery)
     fflush(stdout); /* before whatever stderr says */
 }
 
-static bool is_confirmed(const struct recovery *recovery, struct error *error)
+/* A word for another cluster is a mistake about the directory, or about the cluster. */
+static bool check_confirmed(const struct recovery *recovery, struct error *error)
 {
     uint64_t cluster_id = recovery->old.cluster_id;
-    if (recovery->options->confirmed_cluster_id == cluster_id) {
-        return true;
-    }
-    return error_set(error,
-                     "nothing was done. To do it, say so with the id of the cluster that is given "
-                     "up: --confirm-data-loss %016" PRIx64,
-                     cluster_id);
+    uint64_t confirmed_id = recovery->options->confirmed_cluster_id;
+    return confirmed_id == cluster_id ||
+           error_set(error,
+                     "nothing was made: cluster %016" PRIx64
+                     " is to be given up, and this directory is of cluster %016" PRIx64
+                     ": --confirm-data-loss %016" PRIx64 " gives up that one",
+                     confirmed_id, cluster_id, cluster_id);
+}
+
+static void tell_how(const struct recovery *recovery)
+{
+    printf("nothing was made. To make %s, say which cluster is given up:\n"
+           "  --confirm-data-loss %016" PRIx64 "\n",
+           recovery->options->force_new_cluster, recovery->old.cluster_id);
 }
 
 /* ---- the new one ---- */
@@ -242,22 +250,31 @@ static bool recover(struct recovery *recovery, struct error *error)
            name_only_member(recovery, error);
 }
 
-bool recovery_run(const struct node_options *options, struct error *error)
+static void tell_done(const struct recovery *recovery)
+{
+    printf("done: cluster %016" PRIx64 " has one member, node %" PRIu64
+           ", and everything up to entry %" PRIu64 ".\n"
+           "start it:  holdfastd --data %s --client-address HOST:PORT\n"
+           "keep %s until you are sure, and never start a node with it again.\n",
+           recovery->cluster_id, recovery->options->id, recovery->last_index,
+           recovery->options->force_new_cluster, recovery->options->data);
+}
+
+enum recovery_end recovery_run(const struct node_options *options, struct error *error)
 {
     struct recovery recovery = {.options = options};
+    enum recovery_end end = RECOVERY_FAILED;
     struct error ignored;
     bool opened = open_old(&recovery, error);
     if (opened) {
         describe(&recovery);
     }
-    bool recovered = opened && is_confirmed(&recovery, error) && recover(&recovery, error);
-    if (recovered) {
-        printf("done: cluster %016" PRIx64 " has one member, node %" PRIu64
-               ", and everything up to entry %" PRIu64 ".\n"
-               "start it:  holdfastd --data %s --client-address HOST:PORT\n"
-               "keep %s until you are sure, and never start a node with it again.\n",
-               recovery.cluster_id, options->id, recovery.last_index, options->force_new_cluster,
-               options->data);
+    if (opened && options->confirmed_cluster_id == 0) {
+        tell_how(&recovery);
+        end = RECOVERY_TOLD;
+    } else if (opened && check_confirmed(&recovery, error) && recover(&recovery, error)) {
+        tell_done(&recovery);
+        end = RECOVERY_DONE;
     }
     close_state(&recovery, &ignored);
     if (recovery.directory != NULL) {
@@ -266,5 +283,5 @@ bool recovery_run(const struct node_options *options, struct error *error)
     if (opened || recovery.old.directory != NULL) {
         core_close(&recovery.old, &ignored); /* what could not be flushed, the old log has */
     }
-    return recovered;
+    return end;
 }

@@ -83,15 +83,19 @@ void snapshot_service_log(struct node *node)
     struct snapshot_seen *seen = &node->snapshots_seen;
     uint64_t stored_index = snapshots_stored_index(node->core.snapshots);
     struct fetching_progress progress;
+    struct fetching_installed installed;
     bool fetches = fetching_progress_get(node->core.fetching, &progress);
     if (fetches &&
         (progress.index != seen->fetched_index || progress.peer_id != seen->fetched_from)) {
         log_info("fetching", LOG_NUMBER("index", progress.index),
                  LOG_NUMBER("from", progress.peer_id));
     }
-    if (stored_index != seen->index && stored_index == seen->fetched_index) {
-        log_info("installed", LOG_NUMBER("index", stored_index),
-                 LOG_NUMBER("from", seen->fetched_from));
+    if (fetching_installed_get(node->core.fetching, &installed) &&
+        installed.count != seen->installed_count) {
+        log_info("installed", LOG_NUMBER("index", installed.index),
+                 LOG_NUMBER("from", installed.peer_id), LOG_NUMBER("bytes", installed.bytes),
+                 LOG_NUMBER("took_ms", installed.took_ms));
+        seen->installed_count = installed.count;
     } else if (stored_index != seen->index) {
         log_debug("snapshot", LOG_NUMBER("index", stored_index),
                   LOG_NUMBER("log_begins", log_store_first_index(node->core.log)));

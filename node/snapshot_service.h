@@ -21,6 +21,7 @@ struct snapshot_seen {
     uint64_t index;
     uint64_t fetched_index; /* 0: nothing is fetched */
     uint64_t fetched_from;
+    uint64_t installed_count;
 };
 
 /* Says what has changed since: called now and then. */

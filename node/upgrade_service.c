@@ -4,15 +4,17 @@
  *
  * What can fail, each answered: this node does not lead (UNAVAILABLE, with the leader's address);
  * not every member knows the version, or it would be lowered (FAILED_PRECONDITION, with all who are
- * not ready); the queue is full (RESOURCE_EXHAUSTED); the leadership is lost (UNAVAILABLE, or
- * UNKNOWN behind the proposal: asking again is safe).
+ * not ready); the queue is full or the disk is low (RESOURCE_EXHAUSTED); the leadership is lost
+ * (UNAVAILABLE, or UNKNOWN behind the proposal: asking again is safe).
  */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "core/upgrade.h"
 #include "holdfast/v1/cluster.pb-c.h"
 #include "message_check.h"
 #include "node.h"
+#include "pending_call.h"
 #include "reply.h"
 #include "service.h"
 
@@ -100,14 +102,14 @@ static void propose(struct node *node, struct rpc_call *call, unsigned version)
     raise->node = node;
     raise->call = call;
     core_fill_raise_version(&raise->proposal, version);
-    if (core_propose(&node->core, &raise->proposal)) {
-        rpc_call_set_cancelled(call, on_cancelled, raise);
+    if (pending_call_refused_unread(node, call, raise->proposal.data.len, false)) {
+        buffer_free(&raise->proposal.data);
+        free(raise);
         return;
     }
-    rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED,
-                  "too many requests wait for an answer; nothing was executed, try again later");
-    buffer_free(&raise->proposal.data);
-    free(raise);
+    bool taken = core_propose(&node->core, &raise->proposal);
+    assert(taken); /* it leads, and what else may stand against it was asked right now */
+    rpc_call_set_cancelled(call, on_cancelled, raise);
 }
 
 /* What is meant where no version is named: the newest that all know; where that can't be told, what

@@ -67,6 +67,13 @@ static bool promote(const struct replica *replica, struct replica_member *member
                          " entries, and %d are allowed: try again when it has caught up",
                          change->id, replica->last_index - match, LIMIT_PROMOTION_LAG);
     }
+    /* However few they are: those that are gone from the log come with a whole state. */
+    if (match + 1 < replica->first_index) {
+        return error_set(why,
+                         "node %" PRIu64 " lacks entries up to %" PRIu64
+                         ", which only a snapshot holds: try again when it has got that",
+                         change->id, replica->first_index - 1);
+    }
     members[i].role = REPLICA_VOTER;
     return true;
 }

@@ -41,6 +41,7 @@ struct data_directory {
     struct file *manifest_file;
     struct buffer slot;
     bool is_new;
+    bool has_state;
 
     pthread_mutex_t *mutex;   /* guards what follows, and whose turn it is to store */
     struct manifest manifest; /* as stored */
@@ -320,6 +321,16 @@ static bool load_manifest(struct data_directory *directory,
     return loaded;
 }
 
+static bool has_generation(const struct contents *contents, uint64_t generation)
+{
+    for (size_t i = 0; i < contents->generation_count; i++) {
+        if (contents->generations[i] == generation) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Removes a directory in ours, and its path's memory. */
 static bool remove_and_free(const struct data_directory *directory, char *path, struct error *error)
 {
@@ -385,6 +396,8 @@ struct data_directory *data_directory_open(const struct data_directory_options *
                   files->make_directory(files->context, directory->log_path, error) &&
                   remove_leftovers(directory, &contents, error) &&
                   files->sync_directory(files->context, directory->path, error);
+    directory->has_state =
+        opened && has_generation(&contents, directory->manifest.state_generation);
     free_contents(&contents);
     if (!opened) {
         data_directory_close(directory);
@@ -418,6 +431,11 @@ void data_directory_close(struct data_directory *directory)
 bool data_directory_is_new(const struct data_directory *directory)
 {
     return directory->is_new;
+}
+
+bool data_directory_has_state(const struct data_directory *directory)
+{
+    return directory->has_state;
 }
 
 /* A number that storing may change. */

@@ -91,6 +91,17 @@ bool core_knows_leader(const struct core *core)
     return core_leads(core) || (core->leader_id != 0 && core->removed_index == 0);
 }
 
+/* A leader tells its time with its appends once its barrier is applied (ledger_clock_told). */
+bool core_can_serve(const struct core *core)
+{
+    if (!core_leads(core)) {
+        return core_knows_leader(core) && core->clock.heard_ms != 0;
+    }
+    struct replica_status status;
+    replica_status_get(core->replica, &status);
+    return status.barrier_applied && core_knows_time(core);
+}
+
 bool core_is_behind(const struct core *core)
 {
     struct replica_status status;
@@ -519,7 +530,8 @@ bool core_propose(struct core *core, struct proposal *proposal)
         }
         return propose_read(core, proposal);
     }
-    return core_leads(core) && !disk_watch_is_low(core->disk_watch) &&
+    return core_leads(core) &&
+           (!disk_watch_is_low(core->disk_watch) || PLANTED(LOW_DISK_IGNORED)) &&
            proposer_add(core->proposer, proposal);
 }
 

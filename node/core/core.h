@@ -236,6 +236,11 @@ bool core_leads(const struct core *core);
 uint64_t core_applied_index(const struct core *core);
 /* Leads, or knows who does: a linearizable read may be proposed. */
 bool core_knows_leader(const struct core *core);
+/* Commands and linearizable reads that come now are answered in the time that they take: this node
+ * leads, has applied all that was committed before and knows the time; or hears from a leader that
+ * has. After kill -9 of all nodes that is later than the election by what has to be applied again.
+ */
+bool core_can_serve(const struct core *core);
 /* A linearizable read would wait for long: much of the log is still to be applied. */
 bool core_is_behind(const struct core *core);
 /* How old the applied state is (raft/replica.h). False: not known. */

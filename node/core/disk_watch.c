@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/planted.h"
 #include "core.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -84,7 +85,8 @@ static void look_done(struct pool_work *work)
         bool was_low = watch->is_low;
         watch->is_known = true;
         watch->free_bytes = watch->found_bytes;
-        watch->is_low = watch->free_bytes < (was_low ? enough_of(watch) : reserve_of(watch));
+        watch->is_low = watch->free_bytes < (was_low ? enough_of(watch) : reserve_of(watch)) ||
+                        (was_low && PLANTED(LOW_DISK_FOR_EVER));
         if (watch->is_low != was_low) {
             tell(watch);
         }
@@ -127,7 +129,8 @@ static void hand_over(struct disk_watch *watch)
     uint64_t now = core_now_ms(core);
     uint64_t ids[LIMIT_NODES];
     if (!core_leads(core) ||
-        (watch->has_handed_over && now - watch->handed_over_ms < DISK_HANDOVER_MS)) {
+        (watch->has_handed_over && now - watch->handed_over_ms < DISK_HANDOVER_MS &&
+         !PLANTED(LOW_DISK_GOES_ROUND))) {
         return;
     }
     size_t count = voters_after(core, ids);
@@ -166,7 +169,7 @@ void disk_watch_upkeep(struct disk_watch *watch)
         /* A pool that refuses is asked again at the next upkeep. */
         watch->is_asked = core_work_start(core, &watch->work, &error);
     }
-    if (watch->is_low) {
+    if (watch->is_low && !PLANTED(LOW_DISK_LEADS_ON)) {
         hand_over(watch);
     }
 }

@@ -43,6 +43,8 @@ struct fetching {
     enum fetching_phase phase;
     struct offer offer; /* what is fetched */
     struct offer next;  /* what is to be fetched instead */
+    uint64_t begun_ms;
+    struct fetching_installed installed;
 
     /* The question that waits for an answer. */
     uint32_t file;
@@ -130,9 +132,16 @@ bool fetching_progress_get(const struct fetching *fetching, struct fetching_prog
            fetching->phase != FETCHING_CLEANING;
 }
 
+bool fetching_installed_get(const struct fetching *fetching, struct fetching_installed *installed)
+{
+    *installed = fetching->installed;
+    return installed->count > 0;
+}
+
 bool fetching_is_staged(const struct fetching *fetching)
 {
-    return fetching->phase >= FETCHING_STAGED;
+    /* While the old one is removed, the state is the new one already, and stays. */
+    return fetching->phase == FETCHING_STAGED || fetching->phase == FETCHING_INSTALLING;
 }
 
 static void begin(struct fetching *fetching);
@@ -242,6 +251,7 @@ static void begin(struct fetching *fetching)
     forget_fetch(fetching);
     fetching->offer = fetching->next;
     fetching->next.peer_id = 0;
+    fetching->begun_ms = core_now_ms(fetching->core);
     fetching->wrong = 0;
     fetching->bytes = 0;
     fetching->total_bytes = 0;
@@ -499,6 +509,13 @@ static void make_switch_done(struct pool_work *work)
         fetching->old_state = old_state;
         fetching->old_checkpoint = snapshots_replaced(core->snapshots);
         fetching->state = (struct state_store){0};
+        fetching->installed = (struct fetching_installed){
+            .count = fetching->installed.count + 1,
+            .peer_id = fetching->offer.peer_id,
+            .index = fetching->offer.snapshot.index,
+            .bytes = fetching->total_bytes,
+            .took_ms = core_now_ms(core) - fetching->begun_ms,
+        };
         if (!replica_snapshot_installed(core->replica, core_now_ms(core), &error)) {
             core_fail(core, &error);
         }

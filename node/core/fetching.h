@@ -51,6 +51,16 @@ struct fetching_progress {
 };
 bool fetching_progress_get(const struct fetching *fetching, struct fetching_progress *progress);
 
+/* The latest one that took the place of our own; false: none in this life. */
+struct fetching_installed {
+    uint64_t count; /* so many have */
+    uint64_t peer_id;
+    uint64_t index;
+    uint64_t bytes;   /* of its files; fewer have come if some were here already */
+    uint64_t took_ms; /* from the offer on */
+};
+bool fetching_installed_get(const struct fetching *fetching, struct fetching_installed *installed);
+
 /* Is the state about to be replaced? Nothing that reads it for long may begin. */
 bool fetching_is_staged(const struct fetching *fetching);
 

@@ -94,6 +94,13 @@ static bool open_log(struct core *core, struct core_found *found, struct error *
 static bool open_state(struct core *core, const struct core_found *found, struct error *error)
 {
     const char *path = data_directory_state_path(core->directory);
+    uint64_t reached_index = found->snapshot.index;
+    if (reached_index > 0 && !data_directory_has_state(core->directory)) {
+        return error_set(error,
+                         "%s is gone, the state of this node, which had applied entry %" PRIu64
+                         " when the last snapshot was taken: put it back, or " ADVICE_NODE_LOST,
+                         path, reached_index);
+    }
     if (!core->env.open_state(core->env.context, path, &core->state_store, error)) {
         return false;
     }
@@ -106,13 +113,12 @@ static bool open_state(struct core *core, const struct core_found *found, struct
                          ": parts of the log are missing; put them back, or " ADVICE_NODE_LOST,
                          path, applied_index, last_index);
     }
-    return applied_index >= found->snapshot.index ||
+    return applied_index >= reached_index ||
            error_set(error,
-                     "the state in %s has applied entry %" PRIu64
-                     ", but the log begins behind %" PRIu64
-                     ", which it had reached once: put back the state that this node had, "
+                     "the state in %s has applied entry %" PRIu64 ", and had applied %" PRIu64
+                     " when the last snapshot was taken: put back the state that this node had, "
                      "or " ADVICE_NODE_LOST,
-                     path, applied_index, found->snapshot.index);
+                     path, applied_index, reached_index);
 }
 
 /* The latest members' list says where peers connect: they do whatever this node is told. */

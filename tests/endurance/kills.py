@@ -2,7 +2,8 @@
 """kill -9 of any node, at random, for as long as one likes, under load, with snapshots taken and the log trimmed all the while.
 
 At the end every order that was acknowledged is there, once (order-load --check), all digests are equal, and each node's records bear out its
-digest. Prints what the load saw as JSON: latencies, the longest time without an answer, kills, snapshots.
+digest. Prints what the load saw as JSON: latencies, kills, snapshots, and the longest times without an answer: as they were, without what a
+lost majority makes of them, and since the last kill or return of a majority (pauses.py); of the last, what it was spent on.
 
     ./dev endurance kills [--seconds S] [--seed SEED]
 """
@@ -14,6 +15,7 @@ import sys
 import time
 
 import endurance  # first: it finds the integration tests' modules
+import pauses
 from harness import wait_until
 
 # So low that each node takes a snapshot every few seconds.
@@ -27,7 +29,7 @@ def parse():
     return parser.parse_args()
 
 
-def kill_some(cluster, chance, until):
+def kill_some(cluster, chance, lives, until):
     """One node, or now and then two at once, dies and comes back; then the next, as soon as all serve or a little later. Counts the kills."""
     kills = {node.id: 0 for node in cluster.nodes}
     both = 0
@@ -36,10 +38,12 @@ def kill_some(cluster, chance, until):
         both += len(victims) == 2
         for node in victims:
             node.kill()
+            lives.ended(node.id)
             kills[node.id] += 1
         time.sleep(chance.uniform(0, 2))
         for node in victims:
             node.start()
+            lives.began(node.id)
         if chance.random() < 0.5:
             time.sleep(chance.uniform(0, 1))  # the next one dies while this one comes back
         else:
@@ -53,9 +57,16 @@ def main():
     print(f"seed {options.seed}", file=sys.stderr)
     chance = random.Random(options.seed)
     with endurance.cluster(3, flags=FLAGS) as cluster:
-        load = endurance.Load(cluster, "--duration", f"{options.seconds}s", "--callers", 64)
-        kills, both = kill_some(cluster, chance, time.monotonic() + options.seconds - 5)
+        offset = time.time() - time.monotonic()
+        lives = pauses.Lives(len(cluster.nodes))
+        for node in cluster.nodes:
+            lives.began(node.id)
+        pauses_path = cluster.directory / "pauses"
+        load = endurance.Load(cluster, "--duration", f"{options.seconds}s", "--callers", 64, "--pauses", pauses_path)
+        kills, both = kill_some(cluster, chance, lives, time.monotonic() + options.seconds - 5)
         figures = load.finish(300)
+        lines = [line for node in cluster.nodes for line in node.log_events()]
+        figures |= pauses.report(pauses.read(pauses_path), lives, lines, offset)
         cluster.wait_ready(60)
         wait_until(lambda: not any(status.HasField("fetching") for status in cluster.statuses()), "a node still fetches a state", 120)
         endurance.check(cluster, figures["next"])

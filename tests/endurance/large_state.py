@@ -4,7 +4,8 @@
 Fills three nodes with orders. Then, with the load going on in windows of their own so that each can be compared with the one before:
 
   - a node is stopped and started, a node is killed and started, all three are killed and started: the time until they serve;
-  - a node's directory is lost: it is removed, and a new node with an empty directory takes its place; the time until it has caught up and votes.
+  - a node's directory is lost: it is removed, and a new node with an empty directory takes its place; the time until it has caught up and
+    votes, and what it got: a state, at --snapshot-rate, or the log.
 
 Every node's memory is watched from beginning to end. At the end all orders are there, once, and all digests are equal. Prints JSON.
 
@@ -82,6 +83,12 @@ class Run:
         self.report[name] = round(time.monotonic() - began, 2)
         log(f"{name}: {self.report[name]} s")
 
+    def note_logs(self):
+        """Where the logs begin: who is behind that gets a state."""
+        statuses = self.cluster.statuses()
+        self.report["log"] = [{"first": each.log_first_index, "last": each.last_index, "mib": round(each.log_bytes / 2**20)} for each in statuses]
+        log(f"logs: {self.report['log']}")
+
     def restarts(self):
         nodes = self.cluster.nodes
         follower = self.cluster.followers()[0]
@@ -123,6 +130,17 @@ class Run:
                 raise AssertionError("the new node was not promoted: see above")
         self.report["replaced_after_s"] = round(time.monotonic() - began, 2)
         self.report["during_replacement"] = windows
+        self.report["replaced_by"] = self.fed(added)
+        log(f"it got {self.report['replaced_by']}")
+
+    def fed(self, added):
+        """What the new node got: a state, and how fast, or entries alone."""
+        status = added.status(5)
+        fed = {"entries": status.last_index - status.snapshot_index, "state_mib": 0}
+        for installed in added.log_events("installed"):
+            fed |= {"state_mib": round(installed["bytes"] / 2**20, 1), "state_index": installed["index"], "state_s": installed["took_ms"] / 1000}
+            fed["entries"] = status.last_index - installed["index"]
+        return fed
 
     def verb(self, *arguments):
         ran = holdfast("cluster", *arguments, endpoints=self.cluster.endpoints, timeout=1800)
@@ -141,6 +159,7 @@ def main():
         run.window("before")
         run.restarts()
         run.window("after_restarts")
+        run.note_logs()
         run.replace()
         run.window("after_replacement")
         run.report["memory_mib"] = memory.stop()

@@ -8,14 +8,19 @@
  * until it is answered. So when a run ends, the orders 0 to N-1 are acknowledged, all of them, and
  * the stocks are a sum that anybody can work out.
  *
+ * --pauses FILE gets a line for each time without an answer that was long: when it began and when
+ * it ended, in seconds of the monotonic clock, which the machine's other programs share.
+ *
  * --check N reserves those N orders again: each must answer with the state it was left in, and none
  * may be new. Then it reads the stocks: an order that was executed twice shows there.
  *
  * Fails at the first answer that is not the expected one (exit 1), or if there is none (exit 3, 4).
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/bytes.h"
 #include "completion.h"
@@ -29,12 +34,14 @@
 #define WAIT_MS         200
 #define CALL_TIMEOUT_MS 120000
 #define NAME_BYTES      96
+#define PAUSE_NS        UINT64_C(200000000)
 
 enum fate { FATE_DEDUCTED, FATE_RELEASED, FATE_HELD };
 
 struct load {
     struct verb *verb;
     const char *prefix;
+    const char *pauses_path;
     int64_t sku_count;
     int64_t batch;
     int64_t callers;
@@ -50,6 +57,7 @@ struct load {
     int64_t next;
     uint64_t last_answer_ns;
     uint64_t longest_pause_ns;
+    FILE *pauses; /* NULL: nobody wants them */
     bool failed;
     hf_verdict failed_verdict;
     struct error failure;
@@ -190,6 +198,18 @@ static bool close_batch(struct caller *caller)
     return count > 0;
 }
 
+/* The lock must be held. */
+static void note_answer(struct load *load, uint64_t now_ns)
+{
+    uint64_t pause_ns = now_ns - load->last_answer_ns;
+    load->longest_pause_ns = pause_ns > load->longest_pause_ns ? pause_ns : load->longest_pause_ns;
+    if (load->pauses != NULL && pause_ns >= PAUSE_NS) {
+        fprintf(load->pauses, "%.3f %.3f\n", (double)load->last_answer_ns / 1e9,
+                (double)now_ns / 1e9);
+    }
+    load->last_answer_ns = now_ns;
+}
+
 static void on_results(void *user, hf_results *results)
 {
     struct caller *caller = user;
@@ -197,9 +217,7 @@ static void on_results(void *user, hf_results *results)
     uint64_t now_ns = clock_now_ns();
     pthread_mutex_lock(&load->completion.lock);
     histogram_record(&load->latency, now_ns - caller->sent_at_ns);
-    uint64_t pause_ns = now_ns - load->last_answer_ns;
-    load->longest_pause_ns = pause_ns > load->longest_pause_ns ? pause_ns : load->longest_pause_ns;
-    load->last_answer_ns = now_ns;
+    note_answer(load, now_ns);
     for (size_t i = 0; i < results->count; i++) {
         const hf_result *result = &results->items[i];
         if (!is_expected(caller, caller->orders[i], result)) {
@@ -369,13 +387,38 @@ static bool check_stocks(struct load *load)
 
 /* ---- the run ---- */
 
+static bool open_pauses(struct load *load)
+{
+    if (load->pauses_path == NULL) {
+        return true;
+    }
+    load->pauses = fopen(load->pauses_path, "w");
+    return load->pauses != NULL ||
+           verb_fail(load->verb, EXIT_CODE_USAGE, "%s: %s", load->pauses_path, strerror(errno));
+}
+
+static bool close_pauses(struct load *load)
+{
+    if (load->pauses == NULL) {
+        return true;
+    }
+    bool written = ferror(load->pauses) == 0;
+    written = fclose(load->pauses) == 0 && written;
+    return written || verb_fail(load->verb, EXIT_CODE_USAGE, "%s can't be written: %s",
+                                load->pauses_path, strerror(errno));
+}
+
 static void run(struct load *load)
 {
     struct verb *verb = load->verb;
-    if (!verb_connect(verb) || (!load->is_check && load->first == 0 && !set_stocks(load))) {
+    if (!verb_connect(verb) || (!load->is_check && load->first == 0 && !set_stocks(load)) ||
+        !open_pauses(load)) {
         return;
     }
     double seconds = run_callers(load);
+    if (!close_pauses(load)) {
+        return;
+    }
     if (load->failed) {
         bool unanswered = load->failed_verdict < 0;
         verb_fail(verb, unanswered ? exit_code_of(load->failed_verdict) : EXIT_CODE_REFUSED, "%s",
@@ -413,6 +456,12 @@ int main(int argc, char **argv)
          .value_name = "P",
          .max = 40,
          .help = "what the ids of orders and SKUs begin with (default: load)"},
+        {.kind = OPTION_TEXT,
+         .name = "pauses",
+         .target = &load->pauses_path,
+         .value_name = "FILE",
+         .max = 4000,
+         .help = "each time without an answer, from 0.2 s on"},
         {.kind = OPTION_NUMBER,
          .name = "skus",
          .target = &load->sku_count,

@@ -11,7 +11,7 @@ import harness  # first: it finds grpcio and the stubs
 import grpc
 from holdfast.v1 import cluster_pb2
 
-from cluster import Client, get_stock, set_stock, verdict_name
+from cluster import Client, execute, get_stock, set_stock, verdict_name
 from harness import seconds, wait_until
 from load import Load
 
@@ -122,6 +122,34 @@ class Failover(harness.TestCase):
                     self.assertIn(error.code(), (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED), error.details())
             cluster.wait_ready()
             self.assertEqual(stub.GetStock(get_stock(sku), timeout=seconds(10)).stock.on_hand, 7)
+        cluster.check_sound()
+
+    def test_nobody_serves_before_the_log_is_applied_again(self):
+        """After kill -9 the states lie behind the log. Who asks the health service must not be sent to nodes that keep him waiting for that."""
+        cluster = self.open_cluster(3)
+        # More than is applied while one looks, and less than a write buffer: nothing of it is flushed.
+        client = Client([node.client_address for node in cluster.nodes], attempt_timeout=10)
+        self.addCleanup(client.close)
+        for batch in range(6):
+            client.call("Execute", execute(*(set_stock(f"sku-{batch}-{number}", 1) for number in range(5000))), timeout=60)
+        cluster.wait_equal_digests(60)
+        for node in cluster.nodes:
+            node.kill()
+            # Kept: what follows is of the second life.
+            node.log_path.rename(node.log_path.with_suffix(".first"))
+            node.log_path.touch()
+        for node in cluster.nodes:
+            node.start()
+        wait_until(lambda: any(node.serving() for node in cluster.nodes), lambda: f"nobody serves: {cluster.describe()}", 60)
+        leader = cluster.leader()
+        applied = leader.status().applied_index
+        started = leader.log_events("started")[0]
+        self.assertLess(started["applied"], started["last"], "nothing was to be applied again, so this has shown nothing")
+        self.assertGreater(applied, started["last"], cluster.describe())
+        cluster.wait_ready(60)
+        serving = leader.log_events("serving")[0]
+        self.assertEqual(serving["leader"], leader.id)
+        self.assertGreater(serving["applied"], started["last"])
         cluster.check_sound()
 
     def test_a_leader_that_stands_still_under_load(self):

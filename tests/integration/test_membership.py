@@ -263,7 +263,11 @@ class Disaster(MembershipCase):
             check=False,
         )
         self.assertEqual(run.returncode, status, run.stdout + run.stderr)
-        return run.stdout + run.stderr
+        return run
+
+    def refused(self, *words, status=1):
+        """Its line on stderr."""
+        return self.recover(*words, status=status).stderr
 
     def test_a_cluster_of_one(self):
         cluster = self.open_cluster(3)
@@ -276,17 +280,19 @@ class Disaster(MembershipCase):
         before = kept.status()
         target = kept.data.with_name("recovered")
         confirm = ("--confirm-data-loss", before.cluster_id)
-        self.assertIn("in use", self.recover(kept.data, target, *confirm, status=1))
+        self.assertIn("in use", self.refused(kept.data, target, *confirm))
         for node in cluster.nodes:
             self.assertEqual(node.terminate(), 0)
-        # Without a word, or with a wrong one, it only tells.
-        for words in ((), ("--confirm-data-loss", "00000000deadbeef")):
-            told = self.recover(kept.data, target, *words, status=1)
-            self.assertIn("IS LOST", told)
-            self.assertIn(f"--confirm-data-loss {before.cluster_id}", told)
-            self.assertFalse(target.exists())
-        self.recover(kept.data, kept.data, *confirm, status=1)
-        self.assertIn("is no node's data directory", self.recover(target, target.with_name("none"), status=2))
+        # Without a word it only tells, and that is no error.
+        told = self.recover(kept.data, target, status=1)
+        self.assertIn("IS LOST", told.stdout)
+        self.assertIn(f"--confirm-data-loss {before.cluster_id}", told.stdout)
+        self.assertEqual(told.stderr, "")
+        # A wrong word is one.
+        self.assertIn(f"this directory is of cluster {before.cluster_id}", self.refused(kept.data, target, "--confirm-data-loss", "00000000deadbeef"))
+        self.assertFalse(target.exists())
+        self.assertIn("is there already", self.refused(kept.data, kept.data, *confirm))
+        self.assertIn("is no node's data directory", self.refused(target, target.with_name("none"), status=2))
         shutil.rmtree(lost.data)
         self.recover(kept.data, target, *confirm)
 

@@ -362,6 +362,7 @@ class Verbs(harness.TestCase):
         for node in self.cluster.nodes:
             row = rows[str(node.id)]
             self.assertEqual((row["ROLE"], row["ADDRESS"]), ("VOTER", node.client_address), row)
+            self.assertEqual(row["CLUSTER"], leader.status().cluster_id, row)
             self.assertEqual(row["STATE"], "LEADER" if node is leader else "FOLLOWER")
             self.assertEqual(row["LAST CONTACT"] == "-", node is leader, row)
             self.assertRegex(row["LOG SIZE"], r"^[0-9.]+ (B|KiB|MiB)$")

@@ -19,6 +19,8 @@ from harness import seconds, wait_until
 
 MIB = 1 << 20
 SEGMENT = 64 << 10
+# What leaves at once, whatever the rate (node/bulk_sender.c).
+BURST = MIB
 # Entries that stay in the log behind a snapshot, whatever its size (SNAPSHOT_TRAILING_ENTRIES).
 TRAILING = 4096
 FLAGS = ("--snapshot-log-entries", 500, "--snapshot-log-bytes", MIB, "--held-log-bytes", 64 * MIB, "--log-segment-bytes", SEGMENT)
@@ -223,6 +225,11 @@ class Snapshots(harness.TestCase):
         self.all_is_well(cluster)
         self.was_fed(behind)
         self.assertEqual(cluster.leader().id, leader.id)  # nobody was disturbed
+        # All but the burst left at the rate that was asked for, and no faster.
+        installed = wait_until(lambda: behind.log_events("installed"), "the node does not say what it has installed")[-1]
+        self.assertEqual(installed["from"], leader.id)
+        self.assertGreater(installed["bytes"], 2 * BURST, "too little to show a rate")
+        self.assertGreaterEqual(installed["took_ms"], (installed["bytes"] - BURST) * 1000 // (4 * MIB), installed)
         wait_tidy([behind])
         self.assertIn("state.2", names_in(behind))
         # It goes on with entries, takes snapshots of its own, and starts again.

@@ -116,7 +116,7 @@ uint64_t sim_disk_used_bytes(const struct sim_disk *disk)
     return used;
 }
 
-static uint64_t free_bytes(const struct sim_disk *disk)
+uint64_t sim_disk_free_bytes(const struct sim_disk *disk)
 {
     if (disk->capacity_bytes == UINT64_MAX) {
         return UINT64_MAX;
@@ -128,7 +128,7 @@ static uint64_t free_bytes(const struct sim_disk *disk)
 /* How far the file may grow. */
 static uint64_t largest_size(const struct file *file)
 {
-    uint64_t left = free_bytes(file->disk);
+    uint64_t left = sim_disk_free_bytes(file->disk);
     return left < UINT64_MAX ? file->inode->now.size + left : UINT64_MAX;
 }
 
@@ -387,7 +387,7 @@ static bool sim_free_bytes(void *context, const char *directory, uint64_t *bytes
     if (!sim_names_is_directory(&disk->names, directory)) {
         return fail(error, SIM_FREE_BYTES, directory, ENOENT);
     }
-    *bytes = free_bytes(disk);
+    *bytes = sim_disk_free_bytes(disk);
     return true;
 }
 

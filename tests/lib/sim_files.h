@@ -85,6 +85,8 @@ void sim_disk_kill(struct sim_disk *disk);
 uint64_t sim_disk_count(const struct sim_disk *disk, enum sim_operation operation);
 /* Of all files, those among them that are removed and still held. */
 uint64_t sim_disk_used_bytes(const struct sim_disk *disk);
+/* What is left of the capacity. */
+uint64_t sim_disk_free_bytes(const struct sim_disk *disk);
 bool sim_disk_exists(struct sim_disk *disk, const char *path);
 /* What a read would see; valid until the next call. The file must be there. */
 struct bytes sim_disk_content(struct sim_disk *disk, const char *path);

@@ -2,9 +2,9 @@
  * check_names.h - the names of all checks of a simulated cluster: a run that fails says which one,
  * and a planted bug must be caught by the check that is meant for it.
  *
- * What each one means in detail stands in checks.h. The simulator itself raises the last six
- * (cluster.c, sim_node*.c, sim_net.c), and some more of SNAPSHOT and TRANSFER; checks*.c raise all
- * others.
+ * What each one means in detail stands in checks.h. The simulator itself raises the last ones from
+ * PROGRESS on (cluster.c, drills.c, sim_node*.c, sim_net.c, space.c), and some more of SNAPSHOT,
+ * TRANSFER and VERSION; checks*.c raise all others.
  */
 #ifndef TESTS_SIM_CHECK_NAMES_H
 #define TESTS_SIM_CHECK_NAMES_H
@@ -28,6 +28,8 @@
     X(CLOCK, "clock")                                                                              \
     X(PROGRESS, "progress")                                                                        \
     X(SPACE, "space")                                                                              \
+    X(VERSION, "version")                                                                          \
+    X(RESERVE, "reserve")                                                                          \
     X(LIVENESS, "liveness")                                                                        \
     X(QUIET, "quiet")                                                                              \
     X(FAIL_STOP, "fail-stop")                                                                      \

@@ -21,7 +21,9 @@ struct checks *checks_new(struct world *world, size_t node_count)
     checks->model = model_new();
     for (size_t i = 0; i < LIMIT_NODES; i++) {
         checks->nodes[i].role = REPLICA_FOLLOWER;
+        checks->programs[i].known = LEDGER_VERSION;
     }
+    checks->raised_to = LEDGER_VERSION_FIRST;
     return checks;
 }
 
@@ -126,6 +128,19 @@ void checks_wiped(struct checks *checks, size_t node)
     checks->lost |= (node_set)1 << node;
     *view = (struct node_view){
         .disk = view->disk, .asked = view->asked, .lost = true, .role = REPLICA_FOLLOWER};
+}
+
+void checks_spare(struct checks *checks, size_t node)
+{
+    checks->nodes[node].lost = true;
+    checks->lost |= (node_set)1 << node;
+}
+
+void checks_joins(struct checks *checks, size_t node)
+{
+    trace_note(&checks->world->trace, node, TRACE_JOINS, 0);
+    checks->nodes[node].lost = false;
+    checks->lost &= ~((node_set)1 << node);
 }
 
 void checks_spoilt(struct checks *checks, size_t node, bool is_spoilt)

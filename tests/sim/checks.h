@@ -19,7 +19,9 @@
  *                       acknowledged to it, in its term
  *   CHECK_MEMBERS       each node goes by the latest configuration in its log; a leader changes one
  *                       server at a time, never its own, and only when the last change and an entry
- *                       of its own term are committed (section 4.1, with the correction of 2015)
+ *                       of its own term are committed (section 4.1, with the correction of 2015);
+ *                       no id is given to a second directory, none gets a vote before its
+ *                       incarnation is registered, and who has applied that takes in no other
  *   CHECK_APPLIED       what a node applies is committed, durable there, dense, in order; a start
  *                       finds a state that the node once had
  *   CHECK_DIGEST        equal digest at equal index on all nodes
@@ -45,6 +47,12 @@
  *   CHECK_PROGRESS      a leader sends a follower nothing that it knows it to have
  *   CHECK_SPACE         in the end nothing is left on a disk of other states, and of checkpoints
  *                       that nobody fetches; the log is about as long as the thresholds say
+ *   CHECK_VERSION       no node applies, or stands at, what is of a later ledger version than its
+ *                       program knows; the version is raised only when every member has run a
+ *                       program that knows it within the last LIMIT_CLOCK_AGE_MS
+ *   CHECK_RESERVE       a node that has found its disk below the reserve takes no command until it
+ *                       has found enough, and says why; it refuses none else for that; it hands
+ *                       over its leadership, once and not again and again
  *   CHECK_LIVENESS      after healing: a leader, progress, equal states, within a bounded time
  *   CHECK_QUIET         a quiet cluster keeps its term and answers without waiting for a timer
  *   CHECK_FAIL_STOP     a node stops when its disk fails or its state is wrong, and only then; it
@@ -115,6 +123,14 @@ void checks_installed(struct checks *checks, size_t node, const struct snapshot 
 /* The node goes on with that state. */
 void checks_replaced(struct checks *checks, size_t node, uint64_t applied_index,
                      struct hash128 digest);
+/* The program that the node runs from now on knows ledger versions up to this one. Before
+ * checks_started. */
+void checks_program(struct checks *checks, size_t node, unsigned version_known);
+/* The node, as leader, holds it for allowed to raise the ledger to this version. */
+void checks_may_raise(struct checks *checks, size_t node, unsigned version);
+/* Is it behind what the committed log has raised the ledger to: may it stop for that? */
+bool checks_needs_program(const struct checks *checks, size_t node);
+
 /* To whom the node is handing its leadership, an id; 0: to nobody. */
 void checks_transferring(struct checks *checks, size_t node, uint64_t to);
 
@@ -126,6 +142,15 @@ void checks_members(struct checks *checks, size_t node, const struct replica_mem
 /* The node's directory is lost. Whatever it finds and says from now on counts for nothing: neither
  * its votes nor its disk belong to a majority (Raft rule 0: the others must not admit it). */
 void checks_wiped(struct checks *checks, size_t node);
+
+/* The node is not there yet: nothing of it counts. From the beginning on, until it joins, with an
+ * empty directory. */
+void checks_spare(struct checks *checks, size_t node);
+void checks_joins(struct checks *checks, size_t node);
+/* Ids are kept: each belongs to one directory for ever (node/core/members.c). */
+void checks_keep_ids(struct checks *checks);
+/* The node takes in the other one, whose hello names this incarnation. */
+void checks_welcomed(struct checks *checks, size_t node, size_t other, uint64_t incarnation);
 
 /* The node's state is wrong from here on, as a fault has made it, or right again: it started from
  * one that it had before. While it is wrong it is compared with nobody's, and what the node

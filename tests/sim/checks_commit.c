@@ -44,7 +44,9 @@ static void commit_first(struct checks *checks, size_t node, struct known *known
     const struct node_view *view = &checks->nodes[node];
     uint64_t index = known->entry->index;
     const struct known *configuration = checks_configuration_of(view);
-    if (index > 1 && !checks_is_majority(configuration, known->on_disks)) {
+    /* What a node had acknowledged before it was wiped still counts: it votes no more, and of the
+     * others a majority of all has to. */
+    if (index > 1 && !checks_is_majority(configuration, known->on_disks | known->on_lost)) {
         world_fail(checks->world, CHECK_COMMITTED,
                    "n%zu commits entry %" PRIu64 " of term %" PRIu64
                    ", which is on %zu disks of %zu",
@@ -186,6 +188,7 @@ void checks_started(struct checks *checks, size_t node, uint64_t applied_index,
         return;
     }
     view->applied_index = applied_index;
+    checks_version_at(checks, node, committed);
 }
 
 static bool may_apply(struct checks *checks, size_t node, uint64_t index)
@@ -249,6 +252,10 @@ void checks_applied(struct checks *checks, size_t node, uint64_t index, struct l
     view->applied_index = index;
     view->applied_most = index > view->applied_most ? index : view->applied_most;
     struct committed *committed = checks_committed_at(checks, index);
+    checks_version_at(checks, node, committed);
+    if (checks->world->failed) {
+        return;
+    }
     if (view->is_spoilt) {
         note_wrong(checks, index, digest);
         return;

@@ -131,7 +131,12 @@ void checks_history_committed(struct checks *checks, const struct entry *entry)
         if (!ledger_entry_next(&reader, &command, &checks->lines, &error)) {
             break;
         }
-        if (command.kind != LEDGER_REGISTER_NODE) {
+        if (command.kind == LEDGER_RAISE_VERSION) {
+            checks_version_raised(checks, command.version);
+        }
+        if (command.kind == LEDGER_REGISTER_NODE) {
+            checks_registered(checks, entry->index, command.node_id, command.incarnation);
+        } else {
             found_in_log(checks, operation_of(command.trace_id), entry->index, position,
                          bytes_of(begin, (size_t)(reader.rest.data - begin)));
         }

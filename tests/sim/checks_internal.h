@@ -9,6 +9,7 @@
  *   checks_snapshot.c snapshots, taken and installed
  *   checks_transfer.c the hand-over of the leadership
  *   checks_members.c  configurations: who is a majority, and how they may change
+ *   checks_version.c  the ledger's version, and what programs know
  *   checks_model.c    the model's answers and records; audits
  *   checks_history.c  operations of clients
  *
@@ -34,6 +35,7 @@ struct known {
     struct entry *entry;
     uint64_t prev_term;
     node_set on_disks;
+    node_set on_lost; /* disks that were wiped since */
     bool committed;
     /* The latest configuration of a log that ends here: itself, if it is one. */
     const struct known *configuration;
@@ -79,6 +81,20 @@ struct wall_view {
     bool was_set;
     uint64_t set_us;
     int64_t before_ms; /* the largest offset of before */
+};
+
+/* The first registration of an id that is committed. */
+struct registered_view {
+    uint64_t index; /* 0: there is none */
+    uint64_t incarnation;
+};
+
+#define CHECKS_VERSIONS 8 /* programs know, at most */
+
+/* The programs that a machine has run: outlives its disk. */
+struct program_view {
+    unsigned known;                       /* by the present one, or the last one that ran */
+    uint64_t last_us[CHECKS_VERSIONS + 1]; /* by version: when one was replaced that knew it */
 };
 
 struct node_view {
@@ -128,7 +144,8 @@ struct committed {
     uint64_t at_us; /* when */
     bool applied;   /* somewhere: */
     struct hash128 digest;
-    uint64_t first_result; /* of its commands, in checks->results */
+    unsigned ledger_version; /* behind it; known when the model has come to it */
+    uint64_t first_result;   /* of its commands, in checks->results */
     uint32_t result_count;
 };
 
@@ -164,6 +181,10 @@ struct checks {
     node_set lost; /* wiped */
     struct node_view nodes[LIMIT_NODES];
     struct wall_view walls[LIMIT_NODES]; /* the machines': outlive their disks */
+    struct program_view programs[LIMIT_NODES];
+    struct registered_view registered[LIMIT_NODES];
+    bool keeps_ids;
+    unsigned raised_to; /* the highest version that a committed command raises to */
 
     struct known **known; /* by index: the first of a list */
     uint64_t known_capacity;
@@ -229,6 +250,13 @@ void checks_transfer_asked(struct checks *checks, size_t node, uint64_t first_in
 void checks_timeout_now(struct checks *checks, size_t node, size_t to,
                         const struct peer_message *message);
 
+/* ---- checks_version.c ---- */
+
+/* The node's state stands at this committed entry. */
+void checks_version_at(struct checks *checks, size_t node, const struct committed *committed);
+/* A committed command raises the ledger to this. */
+void checks_version_raised(struct checks *checks, unsigned version);
+
 /* ---- checks_clock.c ---- */
 
 void checks_clock_role(struct checks *checks, size_t node, enum replica_state before,
@@ -243,6 +271,8 @@ bool checks_configuration_read(struct checks *checks, size_t node, struct known 
 /* A leader has made this change, behind `previous`: may it? */
 void checks_configuration_made(struct checks *checks, size_t node, const struct known *known,
                                const struct known *previous);
+/* A registration is committed. */
+void checks_registered(struct checks *checks, uint64_t index, uint64_t id, uint64_t incarnation);
 /* The latest configuration in the node's log; NULL: the log is empty. */
 const struct known *checks_configuration_of(const struct node_view *view);
 /* Those of the set that have a vote; is that a majority? */

@@ -440,6 +440,7 @@ void checks_log_wiped(struct checks *checks, size_t node)
     struct node_view *view = &checks->nodes[node];
     for (uint64_t i = 0; i < view->disk.last; i++) {
         view->disk.items[i]->on_disks &= ~((node_set)1 << node);
+        view->disk.items[i]->on_lost |= (node_set)1 << node;
     }
     view->disk.last = 0;
     view->asked.last = 0;

@@ -99,6 +99,56 @@ static bool is_one_step(const struct known *from, const struct known *to)
            checks_set_size(come) + checks_set_size(gone) + checks_set_size(promoted) == 1;
 }
 
+/* ---- ids ---- */
+
+void checks_keep_ids(struct checks *checks)
+{
+    checks->keeps_ids = true;
+}
+
+void checks_registered(struct checks *checks, uint64_t index, uint64_t id, uint64_t incarnation)
+{
+    if (id >= 1 && id <= checks->node_count && checks->registered[id - 1].index == 0) {
+        checks->registered[id - 1] = (struct registered_view){index, incarnation};
+    }
+}
+
+void checks_welcomed(struct checks *checks, size_t node, size_t other, uint64_t incarnation)
+{
+    const struct node_view *view = &checks->nodes[node];
+    const struct registered_view *registered = &checks->registered[other];
+    if (checks->world->failed || view->lost || view->is_spoilt) {
+        return;
+    }
+    if (registered->index != 0 && view->applied_index >= registered->index &&
+        incarnation != registered->incarnation) {
+        world_fail(checks->world, CHECK_MEMBERS,
+                   "n%zu takes n%zu in, whose directory is not the one that %" PRIu64
+                   " has registered",
+                   node + 1, other + 1, registered->index);
+    }
+}
+
+/* Each id belongs to one directory, which is registered before it has a vote. */
+static void check_ids(struct checks *checks, size_t node, const struct known *from,
+                      const struct known *to)
+{
+    node_set come = (to->voters | to->standbys) & ~(from->voters | from->standbys);
+    node_set promoted = to->voters & ~from->voters;
+    for (size_t i = 0; i < checks->node_count && checks->keeps_ids; i++) {
+        bool is_registered = checks->registered[i].index != 0;
+        if ((come >> i & 1) != 0 && is_registered) {
+            world_fail(checks->world, CHECK_MEMBERS,
+                       "n%zu adds n%zu at %" PRIu64 ", an id that %" PRIu64 " has registered",
+                       node + 1, i + 1, to->entry->index, checks->registered[i].index);
+        } else if ((promoted >> i & 1) != 0 && !is_registered) {
+            world_fail(checks->world, CHECK_MEMBERS,
+                       "n%zu gives n%zu a vote at %" PRIu64 ", and its directory is not registered",
+                       node + 1, i + 1, to->entry->index);
+        }
+    }
+}
+
 void checks_configuration_made(struct checks *checks, size_t node, const struct known *known,
                                const struct known *previous)
 {
@@ -124,6 +174,8 @@ void checks_configuration_made(struct checks *checks, size_t node, const struct 
     } else if ((known->voters & bit(node + 1)) == 0) {
         world_fail(checks->world, CHECK_MEMBERS, "n%zu leads and takes its own vote at %" PRIu64,
                    node + 1, index);
+    } else {
+        check_ids(checks, node, from, known);
     }
 }
 
@@ -139,7 +191,9 @@ void checks_members(struct checks *checks, size_t node, const struct replica_mem
     for (size_t i = 0; i < count; i++) {
         *(members[i].role == REPLICA_VOTER ? &voters : &standbys) |= bit(members[i].id);
     }
-    if (latest == NULL || voters != latest->voters || standbys != latest->standbys) {
+    /* Who joins has none yet. */
+    if (voters != (latest != NULL ? latest->voters : 0) ||
+        standbys != (latest != NULL ? latest->standbys : 0)) {
         world_fail(
             checks->world, CHECK_MEMBERS,
             "n%zu goes by voters %x and standbys %x, the latest configuration in its log, at "

@@ -69,6 +69,7 @@ bool checks_model_reach(struct checks *checks, uint64_t index)
             return false;
         }
         committed->result_count = (uint32_t)(checks->result_count - committed->first_result);
+        committed->ledger_version = model_version(checks->model);
         checks->model_index = entry->index;
         if (!model_check_invariants(checks->model, &error)) {
             world_fail(checks->world, CHECK_INVARIANTS, "the model itself at %" PRIu64 ": %s",

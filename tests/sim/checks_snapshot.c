@@ -152,6 +152,7 @@ void checks_replaced(struct checks *checks, size_t node, uint64_t applied_index,
         return;
     }
     view->applied_index = applied_index;
+    checks_version_at(checks, node, committed);
 }
 
 void checks_offered(struct checks *checks, size_t node, const struct peer_message *message)

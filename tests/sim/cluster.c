@@ -8,10 +8,13 @@
 
 #include "faults.h"
 #include "handovers.h"
+#include "low_disks.h"
 #include "membership.h"
 #include "plan.h"
+#include "replacements.h"
 #include "sim_client.h"
 #include "space.h"
+#include "upgrades.h"
 
 /* Once everything is mended: so many election timeouts until the cluster serves and all are equal.
  * Several rounds of split votes, and a log to catch up with. */
@@ -28,6 +31,12 @@
 #define STORM_MOST_US UINT64_C(120000000)
 #define SLICE_US      10000
 #define TIDY_SLICE_US 50000
+/* Until a node has looked at its disk: it does so now and then, in the pool. */
+#define LOOK_US (UINT64_C(1000) * (2 * DISK_LOOK_MS))
+/* Of disks without room: long enough to hand over again and again. */
+#define LOW_SPELL_US UINT64_C(4000000)
+/* Nodes tell each other once a second what they know, and clocks may be slow. */
+#define TELLING_US UINT64_C(2500000)
 /* Notes of a failed run, of all nodes in the order of time. */
 #define NOTES_SHOWN 120
 _Static_assert(NOTES_SHOWN <= TRACE_KEPT, "or some of them are gone");
@@ -41,6 +50,9 @@ struct cluster {
     struct faults faults;
     struct membership membership;
     struct handovers handovers;
+    struct upgrades upgrades;
+    struct replacements replacements;
+    struct low_disks low_disks;
     struct sim_clients clients;
     struct cluster_result *result;
     /* A command to a bare majority, until it is answered: `asked` is under way. */
@@ -104,7 +116,8 @@ static bool has_settled(struct cluster *cluster)
 {
     struct sim_node *leader = leader_of(cluster);
     struct replica_status status;
-    if (leader == NULL || !membership_steer(&cluster->membership, leader)) {
+    if (leader == NULL || !membership_steer(&cluster->membership, leader) ||
+        !replacements_steer(&cluster->replacements, leader)) {
         return false;
     }
     replica_status_get(leader->core.replica, &status);
@@ -203,7 +216,7 @@ static bool hold_a_minority_down(struct cluster *cluster)
 {
     struct random *random = &cluster->world.random;
     size_t left = faults_sound_nodes(&cluster->faults);
-    size_t majority = cluster->plan.node_count / 2 + 1;
+    size_t majority = cluster->plan.founder_count / 2 + 1;
     if (left == majority || sim_random_chance(random, 500)) {
         return false;
     }
@@ -288,7 +301,8 @@ static bool spoilt_have_stopped(struct cluster *cluster)
 static bool somebody_has_copy(const struct cluster *cluster)
 {
     for (size_t i = 0; i < cluster->plan.node_count; i++) {
-        if (cluster->nodes[i].is_up && sim_node_has_copy(&cluster->nodes[i])) {
+        const struct sim_node *node = &cluster->nodes[i];
+        if (node->is_up && membership_has(&cluster->membership, node) && sim_node_has_copy(node)) {
             return true;
         }
     }
@@ -354,7 +368,7 @@ static size_t independent_sound_nodes(const struct cluster *cluster)
  * on with. No right one may have stopped, in any case: that is fail-stop's to find. */
 static void decide_for_them(struct cluster *cluster)
 {
-    size_t majority = cluster->plan.node_count / 2 + 1;
+    size_t majority = cluster->plan.founder_count / 2 + 1;
     world_count(&cluster->world, STAT_UNDECIDED);
     if (independent_sound_nodes(cluster) >= majority) {
         world_fail(
@@ -405,13 +419,22 @@ static void replace_the_spoilt(struct cluster *cluster)
     }
 }
 
+/* Each has looked at its disk since there is room. */
+static bool disks_have_room(struct cluster *cluster)
+{
+    return low_disks_have_room(&cluster->low_disks);
+}
+
 static void heal(struct cluster *cluster)
 {
-    bool members_change = cluster->plan.change_gap_us > 0;
+    bool members_change = cluster->plan.change_gap_us > 0 || cluster->plan.replace_gap_us > 0;
     bool majority = false;
     sim_clients_rest(&cluster->clients);
     membership_end_storm(&cluster->membership);
     handovers_end_storm(&cluster->handovers);
+    upgrades_end_storm(&cluster->upgrades);
+    replacements_end_storm(&cluster->replacements);
+    low_disks_end_storm(&cluster->low_disks);
     find_the_spoilt(cluster);
     if (cluster->is_beyond_repair) {
         return;
@@ -429,7 +452,10 @@ static void heal(struct cluster *cluster)
     } else {
         wait_until_settled(cluster);
     }
-    note_recovery(cluster, awake_us);
+    /* A leader that has no room, as far as it knows, does not serve before it looks again. */
+    if (cluster->plan.low_disk_gap_us == 0) {
+        note_recovery(cluster, awake_us);
+    }
     /* What is a majority is clear again only now that all are voters. */
     if (members_change && !cluster->world.failed) {
         majority = hold_a_minority_down(cluster);
@@ -444,6 +470,8 @@ static void heal(struct cluster *cluster)
     world_run_until(&cluster->world, last_at_us > shown_us ? last_at_us : shown_us);
     wait_until_settled(cluster);
     replace_the_spoilt(cluster);
+    wait_until(cluster, disks_have_room);
+    wait_until_settled(cluster);
 }
 
 /* ---- quiet ---- */
@@ -538,7 +566,7 @@ static void hand_over_quietly(struct cluster *cluster)
     struct replica_status status;
     uint64_t term = leader->core.term;
     for (size_t i = 0; i < cluster->plan.node_count; i++) {
-        if (cluster->nodes[i].is_wiped) {
+        if (cluster->nodes[i].is_wiped && cluster->nodes[i].is_up) {
             return; /* it may be the one that the leader takes for the best */
         }
     }
@@ -560,10 +588,134 @@ static void hand_over_quietly(struct cluster *cluster)
     }
 }
 
+static bool leader_knows_programs(struct cluster *cluster)
+{
+    struct sim_node *leader = leader_of(cluster);
+    return leader != NULL && upgrades_knows_all(&cluster->upgrades, leader);
+}
+
+static bool ledger_is_raised(struct cluster *cluster)
+{
+    return cluster->upgrades.is_raised;
+}
+
+/* The leader hears what the present programs know, and raises the version as far. */
+static void upgrade_quietly(struct cluster *cluster)
+{
+    if (cluster->plan.upgrade_gap_us == 0) {
+        return;
+    }
+    world_run_until(&cluster->world, cluster->world.now_us + TELLING_US);
+    wait_until(cluster, leader_knows_programs);
+    if (!cluster->world.failed && upgrades_raise_quietly(&cluster->upgrades, leader_of(cluster))) {
+        wait_until(cluster, ledger_is_raised);
+        wait_until_settled(cluster);
+    }
+}
+
+/* ---- a quiet cluster's disks run low ---- */
+
+static bool leader_is_low(struct cluster *cluster)
+{
+    const struct sim_node *leader = leader_of(cluster);
+    return leader != NULL && leader->is_low;
+}
+
+/* Who has room serves, and so does the cluster. */
+static bool roomy_one_serves(struct cluster *cluster)
+{
+    return !leader_is_low(cluster) && majority_serves(cluster);
+}
+
+/* The leader hands over, if it has not done so lately; else it refuses until there is room. */
+static void low_leader(struct cluster *cluster)
+{
+    struct world *world = &cluster->world;
+    struct sim_node *leader = leader_of(cluster);
+    bool must = low_disks_must_hand_over(&cluster->low_disks, leader);
+    uint64_t lives = low_disks_lives(&cluster->low_disks);
+    low_disks_take_room(&cluster->low_disks, leader);
+    world_run_until(world, world->now_us + LOOK_US +
+                               1000 * HANDOVER_TIMEOUTS * cluster->plan.election_timeout_ms);
+    if (world->failed || low_disks_lives(&cluster->low_disks) != lives) {
+        return;
+    }
+    if (!leader->is_low) {
+        world_fail(world, CHECK_RESERVE, "n%zu does not find that its disk is low",
+                   leader->number + 1);
+    } else if (must && leader_of(cluster) == leader) {
+        world_fail(world, CHECK_RESERVE, "n%zu leads a quiet cluster on, its disk is low",
+                   leader->number + 1);
+    } else if (must) {
+        world_count(world, STAT_LOW_HANDOVERS);
+        cluster->majority_serves = false;
+        wait_until(cluster, roomy_one_serves);
+    }
+}
+
+/* The leadership goes round once at most, and commands are refused. */
+static void low_cluster(struct cluster *cluster)
+{
+    struct world *world = &cluster->world;
+    uint64_t term = leader_of(cluster)->core.term;
+    uint64_t refusals = world->stats.counts[STAT_LOW_REFUSALS];
+    uint64_t lives = low_disks_lives(&cluster->low_disks);
+    for (size_t i = 0; i < cluster->plan.node_count; i++) {
+        low_disks_take_room(&cluster->low_disks, &cluster->nodes[i]);
+    }
+    world_run_until(world, world->now_us + LOOK_US + LOW_SPELL_US);
+    wait_until_settled(cluster);
+    if (world->failed || low_disks_lives(&cluster->low_disks) != lives) {
+        return;
+    }
+    const struct sim_node *leader = leader_of(cluster);
+    if (leader->core.term > term + 2 * cluster->plan.node_count) {
+        world_fail(world, CHECK_RESERVE,
+                   "the leadership goes round without end where no disk has room: from term "
+                   "%" PRIu64 " to %" PRIu64,
+                   term, leader->core.term);
+    }
+    cluster->majority_serves = false;
+    majority_serves(cluster);
+    world_run_until(world, world->now_us + SLICE_US);
+    if (!world->failed && world->stats.counts[STAT_LOW_REFUSALS] == refusals) {
+        world_fail(world, CHECK_RESERVE, "n%zu does not refuse a command, its disk is low",
+                   leader->number + 1);
+    }
+}
+
+static void low_disks_quietly(struct cluster *cluster)
+{
+    enum low_drill drill = low_disks_draw_drill(&cluster->low_disks);
+    for (size_t i = 0; i < cluster->plan.node_count; i++) {
+        if (drill == LOW_NONE || (cluster->nodes[i].is_wiped && cluster->nodes[i].is_up)) {
+            return; /* the leader may take that one for the best */
+        }
+    }
+    world_count(&cluster->world, STAT_LOW_DRILLS);
+    if (drill == LOW_ONE) {
+        low_leader(cluster);
+    } else {
+        low_cluster(cluster);
+    }
+    for (size_t i = 0; i < cluster->plan.node_count; i++) {
+        sim_node_mend(&cluster->nodes[i]);
+    }
+    wait_until(cluster, disks_have_room);
+    cluster->majority_serves = false;
+    wait_until(cluster, majority_has_settled);
+}
+
 static void quiet(struct cluster *cluster)
 {
     membership_draw_absent(&cluster->membership, leader_of(cluster));
     wait_until_settled(cluster);
+    if (!cluster->world.failed) {
+        upgrade_quietly(cluster);
+    }
+    if (!cluster->world.failed) {
+        low_disks_quietly(cluster);
+    }
     if (!cluster->world.failed) {
         hand_over_quietly(cluster);
     }
@@ -651,6 +803,9 @@ static void storm(struct cluster *cluster, uint64_t until_event)
     faults_begin_storm(&cluster->faults);
     membership_begin_storm(&cluster->membership);
     handovers_begin_storm(&cluster->handovers);
+    upgrades_begin_storm(&cluster->upgrades);
+    replacements_begin_storm(&cluster->replacements);
+    low_disks_begin_storm(&cluster->low_disks);
     sim_clients_go(&cluster->clients);
     while (!world->failed && world->event_count < until_event && world->now_us < end_us) {
         world_run_until(world, world->now_us + SLICE_US);
@@ -684,6 +839,11 @@ static void begin(struct cluster *cluster, const struct cluster_options *options
     faults_init(&cluster->faults, world, &cluster->net, cluster->nodes, plan);
     membership_init(&cluster->membership, world, &cluster->faults, cluster->nodes, plan);
     handovers_init(&cluster->handovers, world, &cluster->faults, cluster->nodes, plan);
+    low_disks_init(&cluster->low_disks, world, cluster->nodes, plan);
+    replacements_init(&cluster->replacements, world, &cluster->faults, cluster->nodes, plan);
+    if (plan->replace_gap_us > 0) {
+        checks_keep_ids(cluster->checks);
+    }
     for (size_t i = 0; i < plan->node_count; i++) {
         sim_node_init(&cluster->nodes[i], world, &cluster->net, cluster->checks, plan, i);
         cluster->nodes[i].ended = faults_node_ended;
@@ -692,6 +852,7 @@ static void begin(struct cluster *cluster, const struct cluster_options *options
                  NULL, 0);
     }
     sim_clients_init(&cluster->clients, world, cluster->checks, cluster->nodes, plan);
+    upgrades_init(&cluster->upgrades, world, &cluster->clients.operations, cluster->nodes, plan);
 }
 
 static void conclude(struct cluster *cluster)
@@ -741,7 +902,7 @@ static void end(struct cluster *cluster)
     result->digest = world->trace.digest;
     result->event_count = world->event_count;
     result->simulated_ms = world->now_us / 1000;
-    result->node_count = cluster->plan.node_count;
+    result->node_count = cluster->plan.founder_count;
     for (size_t i = 0; i < cluster->plan.node_count; i++) {
         const struct sim_node *node = &cluster->nodes[i];
         if (!node->is_wiped && node->stored_term > result->term) {

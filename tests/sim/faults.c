@@ -74,6 +74,10 @@ static void restart(void *owner, void *object, uint64_t value)
         sim_random_chance(random_of(faults), 100)) {
         end_in_file(faults, node, 25);
     }
+    /* The newest program helps; some try the old one again first. */
+    if (node->is_too_old && (!faults->is_storm || sim_random_chance(random_of(faults), 700))) {
+        node->program = faults->plan->newest_version;
+    }
     sim_node_start(node);
 }
 
@@ -385,13 +389,12 @@ static struct sim_node *draw_node(struct faults *faults)
 }
 
 static void fault_after(struct faults *faults);
-static bool can_be_lost(const struct faults *faults, const struct sim_node *node);
 
 /* Who has stopped for its state can't come back, as members that change must. */
 static void spoil_one(struct faults *faults)
 {
     struct sim_node *node = draw_node(faults);
-    if (faults->plan->change_gap_us == 0 && can_be_lost(faults, node)) {
+    if (faults->plan->change_gap_us == 0 && faults_can_be_lost(faults, node)) {
         sim_node_spoil(node);
     }
 }
@@ -471,10 +474,9 @@ static bool is_registered_everywhere(const struct faults *faults, const struct s
     return true;
 }
 
-/* Would the others do without it, and know it again if it came back without its directory? */
-static bool can_be_lost(const struct faults *faults, const struct sim_node *node)
+bool faults_can_be_lost(const struct faults *faults, const struct sim_node *node)
 {
-    size_t majority = faults->plan->node_count / 2 + 1;
+    size_t majority = faults->plan->founder_count / 2 + 1;
     return node->is_up && is_sound(node) && faults_sound_nodes(faults) > majority &&
            is_registered_everywhere(faults, node);
 }
@@ -482,7 +484,7 @@ static bool can_be_lost(const struct faults *faults, const struct sim_node *node
 static void wipe_one(struct faults *faults)
 {
     struct sim_node *node = draw_node(faults);
-    if (can_be_lost(faults, node)) {
+    if (faults_can_be_lost(faults, node)) {
         sim_node_end(node, SIM_KILLED);
         sim_node_wipe(node);
     }
@@ -518,6 +520,9 @@ void faults_mend_all(struct faults *faults)
         node->pool_refuses_permille = 0;
         for (size_t b = 0; b < faults->plan->node_count; b++) {
             sim_net_cut(faults->net, a, b, false);
+        }
+        if (node->is_too_old) {
+            node->program = faults->plan->newest_version;
         }
         sim_node_start(node);
     }

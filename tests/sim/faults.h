@@ -33,5 +33,7 @@ void faults_part(struct faults *faults, uint64_t side, uint64_t us);
 void faults_node_ended(void *faults, struct sim_node *node);
 /* How many have kept their directory. */
 size_t faults_sound_nodes(const struct faults *faults);
+/* Would the others do without it, and know it again if it came back without its directory? */
+bool faults_can_be_lost(const struct faults *faults, const struct sim_node *node);
 
 #endif

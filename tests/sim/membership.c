@@ -156,7 +156,7 @@ static bool ask_for_change(struct membership *membership, struct sim_node *leade
     if (strike == STRUCK_BEFORE) {
         strike_before(membership, leader);
     }
-    bool changed = sim_node_change_members(leader, &change);
+    bool changed = sim_node_change_members(leader, &change, false);
     if (strike == STRUCK_BEHIND && changed) {
         strike_behind(membership, leader);
     }
@@ -226,7 +226,7 @@ bool membership_steer(struct membership *membership, struct sim_node *leader)
         if (now.of[i] != wish) {
             const struct replica_change change =
                 change_for(membership, i, now.of[i], now.of[i] > wish);
-            sim_node_change_members(leader, &change);
+            sim_node_change_members(leader, &change, false);
             return false;
         }
     }

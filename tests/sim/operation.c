@@ -123,6 +123,8 @@ static void proposal_result(struct proposal *proposal, const struct ledger_resul
     world_count(world, STAT_COMMANDS);
     if (result->verdict != LEDGER_OK) {
         world_count(world, STAT_REFUSALS);
+    } else if (operation->raises_to != 0 && !result->replayed) {
+        world_count(world, STAT_RAISES);
     }
     if (result->replayed && operation->is_retry) {
         world_count(world, STAT_REPLAYED);
@@ -253,6 +255,13 @@ static void arrive(void *owner, void *object, uint64_t value)
         come_back(operation);
         return;
     }
+    struct error why;
+    if (operation->raises_to != 0 && !sim_node_may_raise(node, operation->raises_to, &why)) {
+        world_count(world, STAT_RAISES_REFUSED);
+        end_not_executed(operation);
+        answer(operation);
+        return;
+    }
     operation->is_with_core = true;
     if (!sim_node_propose(node, &operation->proposal)) {
         operation->is_with_core = false;
@@ -276,6 +285,9 @@ static void encode(struct operation *operation, const struct request *request)
         checks_asked(checks, operation->numbers[i],
                      bytes_of(data->data + begin, data->len - begin));
         lines += command.line_count;
+    }
+    if (request->commands[0].kind == LEDGER_RAISE_VERSION) {
+        operation->raises_to = request->commands[0].version;
     }
     operation->proposal.command_count = (uint32_t)request->count;
     operation->proposal.line_count = lines;

@@ -47,6 +47,7 @@ struct operation {
     size_t count;
     size_t answered;
 
+    unsigned raises_to; /* a raise of the ledger's version, which its node judges first; 0: none */
     uint64_t shown_index; /* the highest that its answers name */
     bool is_with_core;
     bool is_over; /* nothing will come of it, and somebody waits all the same */

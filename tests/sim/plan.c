@@ -117,6 +117,7 @@ static void draw_nodes(struct plan *plan, struct random *random, size_t node_cou
     static const uint16_t timeouts_ms[] = {100, 100, 300, 300, 300, 1000};
     size_t size = sizes[sim_random_below(random, sizeof sizes)];
     plan->node_count = node_count != 0 ? node_count : size;
+    plan->founder_count = plan->node_count;
     plan->election_timeout_ms =
         timeouts_ms[sim_random_below(random, sizeof timeouts_ms / sizeof timeouts_ms[0])];
     plan->log_segment_bytes = between_magnitudes(random, 4096, 65536);
@@ -242,6 +243,37 @@ static void draw_digests(struct plan *plan, struct random *random)
     plan->spoil_permille = sim_random_chance(random, 200) ? 100 : 0;
 }
 
+/* Programs that know different ledger versions, put in while the version is raised. */
+static void draw_upgrades(struct plan *plan, struct random *random)
+{
+    plan->upgrade_gap_us = between_magnitudes(random, 20000, 1000000);
+    plan->newest_version = (unsigned)sim_random_between(random, 2, 5);
+}
+
+/* A reserve of some segments of the log, and disks that run into it. */
+static void draw_low_disks(struct plan *plan, struct random *random)
+{
+    plan->disk_reserve_bytes = plan->log_segment_bytes * between_magnitudes(random, 4, 64);
+    plan->low_disk_gap_us = between_magnitudes(random, 100000, 2000000);
+}
+
+/* Nodes lose their directories, and spare machines take their places; the last thing to be drawn.
+ * Who would be left of fewer than three is no majority. */
+static void draw_replacements(struct plan *plan, struct random *random)
+{
+    size_t room = LIMIT_NODES - plan->founder_count;
+    if (plan->founder_count < 3 || room == 0) {
+        return;
+    }
+    plan->node_count =
+        plan->founder_count + (size_t)sim_random_between(random, 1, room < 4 ? room : 4);
+    plan->replace_gap_us = between_magnitudes(random, 10000, 500000);
+    plan->add_first_permille = (unsigned)sim_random_below(random, 3) * 500;
+    plan->change_gap_us = 0;
+    plan->wipe_permille = 0;
+    plan->spoil_permille = 0;
+}
+
 void plan_draw(struct plan *plan, struct random *random, size_t node_count, uint64_t events)
 {
     /* Seeds without changes of members are what they would be if there were none, and so are those
@@ -249,6 +281,7 @@ void plan_draw(struct plan *plan, struct random *random, size_t node_count, uint
     struct random own = {.state = random->state ^ UINT64_C(0x6d656d62657273)};
     struct random tight = {.state = random->state ^ UINT64_C(0x6c696d697473)};
     struct random compared = {.state = random->state ^ UINT64_C(0x64696765737473)};
+    struct random rolled = {.state = random->state ^ UINT64_C(0x75706772616465)};
     struct random taken = {.state = random->state ^ UINT64_C(0x736e617073686f74)};
     *plan = (struct plan){.storms = (unsigned)sim_random_between(random, 2, 4)};
     draw_nodes(plan, random, node_count);
@@ -275,6 +308,15 @@ void plan_draw(struct plan *plan, struct random *random, size_t node_count, uint
         sim_random_chance(&taken, 300) ? between_magnitudes(&taken, 10000, 1000000) : 0;
     plan->stale_permille = (unsigned)sim_random_below(&taken, 3) * 300;
     plan->floor_permille = (unsigned)sim_random_below(&taken, 3) * 300;
+    if (sim_random_chance(&rolled, 100)) {
+        draw_upgrades(plan, &rolled);
+    }
+    if (sim_random_chance(&rolled, 100)) {
+        draw_low_disks(plan, &rolled);
+    }
+    if (sim_random_chance(&rolled, 100)) {
+        draw_replacements(plan, &rolled);
+    }
 }
 
 /* ---- climates ---- */
@@ -354,10 +396,19 @@ static void bend_to_snapshots(struct plan *plan, struct random *random)
     plan->pool_most_us = between_magnitudes(random, 1000, 30000);
 }
 
-/* The same; and states go wrong, which may be what others get. They are compared seldom. */
+/* Without spare machines: what a climate is for does not go together with them. */
+static void keep_members(struct plan *plan)
+{
+    plan->node_count = plan->founder_count;
+    plan->replace_gap_us = 0;
+}
+
+/* The same as with snapshots; and states go wrong, which may be what others get. They are compared
+ * seldom. */
 static void bend_to_copies(struct plan *plan, struct random *random)
 {
     bend_to_snapshots(plan, random);
+    keep_members(plan);
     plan->spoil_permille = 400;
     plan->digest_interval = between_magnitudes(random, 16, 64);
     plan->change_gap_us = 0;
@@ -366,6 +417,9 @@ static void bend_to_copies(struct plan *plan, struct random *random)
 
 void plan_bend(struct plan *plan, struct random *random, enum climate climate)
 {
+    if (climate == CLIMATE_MEMBERS || climate == CLIMATE_SPOILT) {
+        keep_members(plan);
+    }
     switch (climate) {
     case CLIMATE_DISORDER:
         bend_to_disorder(plan, random);
@@ -394,6 +448,18 @@ void plan_bend(struct plan *plan, struct random *random, enum climate climate)
         break;
     case CLIMATE_SNAPSHOTS:
         bend_to_snapshots(plan, random);
+        break;
+    case CLIMATE_UPGRADES:
+        /* All that a swarm has; and programs come and go, and the ledger's version rises. */
+        draw_upgrades(plan, random);
+        break;
+    case CLIMATE_LOW_DISKS:
+        /* All that a swarm has; and disks run low, and have room again. */
+        draw_low_disks(plan, random);
+        break;
+    case CLIMATE_REPLACEMENTS:
+        /* All that a swarm has; and nodes are replaced that have lost all. */
+        draw_replacements(plan, random);
         break;
     case CLIMATE_SPOILT:
         /* All that a swarm has; and in each storm the states of some nodes go wrong. */

@@ -65,7 +65,10 @@ static inline const char *fault_name(uint64_t fault)
     X(LIMITS, "limits")                                                                            \
     X(SPOILT, "spoilt")                                                                            \
     X(COPIES, "copies")                                                                            \
-    X(SNAPSHOTS, "snapshots")
+    X(SNAPSHOTS, "snapshots")                                                                      \
+    X(UPGRADES, "upgrades")                                                                        \
+    X(LOW_DISKS, "low-disks")                                                                      \
+    X(REPLACEMENTS, "replacements")
 
 enum climate {
 #define X(name, text) CLIMATE_##name,
@@ -90,7 +93,8 @@ enum request_kind {
 #define SIM_CLIENTS 64
 
 struct plan {
-    size_t node_count;
+    size_t node_count;    /* machines, spare ones too: those that found the cluster come first */
+    size_t founder_count; /* and so many voters there shall be */
     size_t client_count;
     unsigned storms;
 
@@ -151,6 +155,16 @@ struct plan {
     unsigned pool_refuses_permille; /* of work */
 
     uint64_t handover_gap_us; /* between two requests to hand over, on average; 0: none */
+
+    uint64_t disk_reserve_bytes; /* 0: none is kept */
+    uint64_t low_disk_gap_us;    /* between two disks that run low, on average; 0: none does */
+
+    uint64_t upgrade_gap_us; /* between two programs put in or raises, on average; 0: none */
+    unsigned newest_version; /* that any program knows */
+
+    /* wiped nodes that others replace, while there are spare machines */
+    uint64_t replace_gap_us;   /* between two steps of it, on average; 0: none */
+    unsigned add_first_permille; /* replacements that add before they remove */
 
     /* changes of members; wiped nodes can't come back, so it is one or the other */
     uint64_t change_gap_us;   /* between two attempts, on average; 0: none */

@@ -192,3 +192,11 @@ void request_probe(struct request *request, uint64_t number)
         .actor = BYTES_LITERAL("probe"),
     };
 }
+
+void request_raise(struct request *request, unsigned version)
+{
+    request->is_read = false;
+    request->count = 1;
+    request->commands[0] =
+        (struct ledger_command){.kind = LEDGER_RAISE_VERSION, .version = (uint16_t)version};
+}

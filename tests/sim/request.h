@@ -47,5 +47,7 @@ void request_draw(struct request *request, struct random *random, const struct p
                   const struct request_origin *origin);
 /* A command that is refused by nobody: adds one to some stock. */
 void request_probe(struct request *request, uint64_t number);
+/* A raise of the ledger's version. */
+void request_raise(struct request *request, unsigned version);
 
 #endif

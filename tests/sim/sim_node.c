@@ -12,6 +12,11 @@
 
 #define FOUND_AT_ONCE 512
 
+void sim_node_joins_at(char address[SIM_ADDRESS_BYTES], size_t number)
+{
+    snprintf(address, SIM_ADDRESS_BYTES, "n%zu:7000", number + 1);
+}
+
 void sim_node_init(struct sim_node *node, struct world *world, struct sim_net *net,
                    struct checks *checks, const struct plan *plan, size_t number)
 {
@@ -22,8 +27,10 @@ void sim_node_init(struct sim_node *node, struct world *world, struct sim_net *n
     node->checks = checks;
     node->plan = plan;
     node->number = number;
-    for (size_t i = 0; i < plan->node_count; i++) {
-        size_t k = (i + number) % plan->node_count; /* each node is told another order */
+    bool is_founder = number < plan->founder_count;
+    for (size_t i = 0; i < plan->founder_count; i++) {
+        /* Each founder is told another order, itself first. */
+        size_t k = is_founder ? (i + number) % plan->founder_count : number;
         snprintf(node->addresses[i], sizeof node->addresses[i], "n%zu", k + 1);
         node->members[i] = (struct replica_member){k + 1, REPLICA_VOTER, node->addresses[i]};
     }
@@ -33,7 +40,14 @@ void sim_node_init(struct sim_node *node, struct world *world, struct sim_net *n
     node->incarnation = random_next(random) | 1;
     node->pool_most_us = plan->pool_most_us;
     node->pool_refuses_permille = plan->pool_refuses_permille;
+    if (!is_founder) {
+        sim_node_joins_at(node->addresses[0], number);
+        node->place = SIM_SPARE;
+        node->is_wiped = true;
+        checks_spare(checks, number);
+    }
     node->log_first = 1;
+    node->program = LEDGER_VERSION;
     node->disk_least_us = plan->disk_least_us;
     node->disk_most_us = plan->disk_most_us;
     int64_t drift = plan->drift_ppm;
@@ -276,14 +290,36 @@ static bool show_found(struct sim_node *node, struct error *error)
     return true;
 }
 
+/* Whoever joins is told it (docs/decisions/008). */
+static uint64_t founded_cluster_id(struct sim_node *node)
+{
+    struct replica_member founders[LIMIT_NODES];
+    char addresses[LIMIT_NODES][SIM_ADDRESS_BYTES];
+    struct buffer entry = {0};
+    uint64_t cluster_id = 0;
+    struct error error;
+    for (size_t i = 0; i < node->plan->founder_count; i++) {
+        snprintf(addresses[i], sizeof addresses[i], "n%zu", i + 1);
+        founders[i] = (struct replica_member){i + 1, REPLICA_VOTER, addresses[i]};
+    }
+    if (!replica_bootstrap_entry(founders, node->plan->founder_count, &entry, &cluster_id,
+                                 &error)) {
+        world_fail(node->world, CHECK_MEMBERS, "the founders make no cluster: %s", error.text);
+    }
+    buffer_free(&entry);
+    return cluster_id;
+}
+
 static bool open_core(struct sim_node *node, struct error *error)
 {
     struct random *random = &node->world->random;
+    bool is_founder = node->number < node->plan->founder_count;
     const struct core_config config = {
         .id = node->number + 1,
         .address = node->addresses[0],
-        .members = node->members,
-        .member_count = node->plan->node_count,
+        .members = is_founder ? node->members : NULL,
+        .member_count = is_founder ? node->plan->founder_count : 0,
+        .cluster_id = is_founder ? 0 : founded_cluster_id(node),
         .election_timeout_ms = node->plan->election_timeout_ms,
         .data = "/node",
         .files = &node->files,
@@ -299,6 +335,8 @@ static bool open_core(struct sim_node *node, struct error *error)
         .checkpoint_ask_ms = node->plan->checkpoint_ask_ms,
         .checkpoint_kept_ms = node->plan->checkpoint_kept_ms,
         .staging_kept_ms = node->plan->staging_kept_ms,
+        .disk_reserve_bytes = node->plan->disk_reserve_bytes,
+        .ledger_version_known = (uint16_t)node->program,
     };
     struct core_env env = node_env;
     env.context = node;
@@ -310,7 +348,8 @@ void sim_node_start(struct sim_node *node)
 {
     struct world *world = node->world;
     struct error error;
-    if (node->is_up || node->is_held_down || node->is_retired || world->failed) {
+    if (node->is_up || node->is_held_down || node->is_retired || node->place != SIM_IN_USE ||
+        world->failed) {
         return;
     }
     if (!node->is_booted) {
@@ -318,6 +357,11 @@ void sim_node_start(struct sim_node *node)
         node->is_booted = true;
     }
     node->life++;
+    node->is_too_old = false;
+    node->is_low = false;
+    node->has_told_room = false;
+    node->handed_over_at_us = 0;
+    checks_program(node->checks, node->number, node->program);
     node->led_term = 0;
     node->group_index = 0;
     node_disk_failures(node); /* an earlier process's */
@@ -369,6 +413,25 @@ void sim_node_wipe(struct sim_node *node)
     node->is_retired = false;
     node->spoilt_from = 0;
     checks_wiped(node->checks, node->number);
+}
+
+void sim_node_install(struct sim_node *node)
+{
+    assert(node->place == SIM_SPARE && !node->is_up);
+    world_count(node->world, STAT_JOINS);
+    sim_node_mend(node); /* what befell the machine before is of no matter */
+    node->place = SIM_IN_USE;
+    node->is_wiped = false;
+    checks_joins(node->checks, node->number);
+    sim_node_start(node);
+}
+
+void sim_node_take_away(struct sim_node *node)
+{
+    world_count(node->world, STAT_TAKEN_AWAY);
+    trace_note(&node->world->trace, node->number, TRACE_TAKEN_AWAY, 0);
+    node->place = SIM_GONE;
+    sim_node_end(node, SIM_POWER_CUT);
 }
 
 void sim_node_spoil(struct sim_node *node)

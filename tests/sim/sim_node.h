@@ -29,6 +29,8 @@
 /* What a core has in the pool at most: an audit, a snapshot, a fetch, and what others read. */
 #define SIM_NODE_WORKS (3 + LIMIT_CHECKPOINT_READERS)
 
+#define SIM_ADDRESS_BYTES 24
+
 /* How a process ends without being asked. */
 enum sim_end {
     SIM_POWER_CUT, /* the machine stops: what was not synced is lost, wholly or in part */
@@ -39,7 +41,15 @@ enum sim_end {
 struct sim_node_work {
     struct pool_work *work;
     bool has_run;
+    uint64_t free_bytes; /* on the disk, when it ran */
     bool has_failed; /* the disk, or a state's database, refused it something */
+};
+
+/* Whether a machine is there. */
+enum sim_place {
+    SIM_IN_USE,
+    SIM_SPARE, /* not yet: nothing is on its disk, and nobody knows it */
+    SIM_GONE,  /* not any more: its node was replaced */
 };
 
 struct sim_node {
@@ -49,7 +59,7 @@ struct sim_node {
     const struct plan *plan;
     size_t number; /* from 0; its id is one more */
     struct replica_member members[LIMIT_NODES];
-    char addresses[LIMIT_NODES][24];
+    char addresses[LIMIT_NODES][SIM_ADDRESS_BYTES];
     /* The process has ended, for whatever reason. */
     void (*ended)(void *context, struct sim_node *node);
     void *context;
@@ -70,13 +80,16 @@ struct sim_node {
     unsigned pool_refuses_permille;
     uint64_t snapshot_seen;   /* the checks were told of it: in the manifest */
     uint64_t generation_seen; /* the same of the state's; 0: the first one of a new directory */
-    bool is_wiped;            /* it has lost its directory once: the others refuse it */
+    enum sim_place place;
+    bool is_wiped;            /* it has lost its directory once: the others refuse it; or it is spare */
     uint64_t incarnation;     /* for a directory that is new */
     uint64_t spoilt_from;     /* its state is wrong since it applied this; 0: it is right */
 
     /* The process. */
     bool is_up;
     bool is_held_down; /* does not start */
+    unsigned program;  /* the one that a start runs knows ledger versions up to this one; */
+    bool is_too_old;   /* and has stopped, for the ledger has a later one */
     bool is_retired;   /* it has stopped for its state: does not start either, until it is wiped */
     uint64_t life;     /* grows with each start and end: tells whose an event is */
     struct core core;
@@ -99,6 +112,9 @@ struct sim_node {
     uint64_t group_count; /* and how many of them */
     bool pool_refused;    /* the last work */
     bool shall_spoil;     /* its state, with the next entry */
+    bool is_low;          /* its disk, as the core has found it: sim_node_room.c */
+    bool has_told_room;   /* or want of it, since the core has looked last */
+    uint64_t handed_over_at_us; /* it has begun to, of late; 0: not in this life */
 
     /* An end that is due, or under way. */
     uint64_t calls_to_end; /* at the n-th call outside from now; 0: none planned */
@@ -113,6 +129,9 @@ struct sim_node {
     bool log_failed;
     struct error log_failure; /* its words, to be passed as they are: node_survives */
 };
+
+/* As an operator writes the address of who joins. */
+void sim_node_joins_at(char address[SIM_ADDRESS_BYTES], size_t number);
 
 void sim_node_init(struct sim_node *node, struct world *world, struct sim_net *net,
                    struct checks *checks, const struct plan *plan, size_t number);
@@ -135,6 +154,10 @@ void sim_node_pause(struct sim_node *node, uint64_t us);
 uint64_t sim_node_ready_at_us(const struct sim_node *node);
 /* Its directory is lost; it must not be up. */
 void sim_node_wipe(struct sim_node *node);
+/* A spare machine is put in: a node that joins. It starts. */
+void sim_node_install(struct sim_node *node);
+/* The machine is switched off for good. */
+void sim_node_take_away(struct sim_node *node);
 /* Its state goes wrong with the next entry that it applies, and the digest with it. */
 void sim_node_spoil(struct sim_node *node);
 /* It is stopped for its state, and does not start again before it is wiped. */
@@ -160,11 +183,17 @@ void sim_node_receive(struct sim_node *node, size_t from, struct peer_message *m
 enum sim_net_hello sim_node_hello(struct sim_node *node, struct sim_node *peer);
 /* Takes a proposal, unless it is down, does not lead or is full. */
 bool sim_node_propose(struct sim_node *node, struct proposal *proposal);
-/* Asks it to change the members. True: it has proposed the change, and has survived that. */
-bool sim_node_change_members(struct sim_node *node, const struct replica_change *change);
+/* Asks it to change the members. True: it has proposed the change, and has survived that. With
+ * `by_rules` as an operator does (node/core/members.c), who never gives an id a second time; without
+ * the replica alone is asked: then nodes come back under their ids, with their old logs, which is
+ * harder on Raft. */
+bool sim_node_change_members(struct sim_node *node, const struct replica_change *change,
+                             bool by_rules);
 /* Asks it to hand over its leadership to this id, or with 0 to whom it likes. True: it has begun,
  * and has survived that. */
 bool sim_node_hand_over(struct sim_node *node, uint64_t to);
+/* Its judgement of a raise of the ledger's version. */
+bool sim_node_may_raise(struct sim_node *node, unsigned version, struct error *why);
 /* Audits the whole state, in the pool. */
 void sim_node_audit(struct sim_node *node);
 

@@ -6,6 +6,7 @@
  *   sim_node_env.c   what the core asks of its surroundings
  *   sim_node_log.c   the log's thread
  *   sim_node_pool.c  the pool
+ *   sim_node_room.c  the reserve of the disk
  */
 #ifndef TESTS_SIM_NODE_INTERNAL_H
 #define TESTS_SIM_NODE_INTERNAL_H
@@ -63,6 +64,17 @@ void node_drop_works(struct sim_node *node);
 void node_report_snapshot(struct sim_node *node);
 /* Is this the call outside at which the process ends? */
 bool node_ends_here(struct sim_node *node);
+
+/* sim_node_room.c */
+
+/* Is this work the core's look at its disk? */
+bool node_is_look(const struct sim_node *node, const struct pool_work *work);
+/* The core has heard that so much was free. */
+void node_has_looked(struct sim_node *node, uint64_t free_bytes);
+/* The core tells that its disk runs low, or has room again. */
+void node_tells_room(struct sim_node *node, const char *words);
+/* It has taken the proposal, or not: may it, as to its disk? */
+void node_check_room(struct sim_node *node, bool is_read, bool taken);
 
 /* sim_node_log.c */
 

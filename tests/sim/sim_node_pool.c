@@ -46,6 +46,7 @@ static bool is_put_off(struct sim_node *node, world_run run, void *object, uint6
 
 static void run(struct sim_node *node, struct sim_node_work *work)
 {
+    work->free_bytes = sim_disk_free_bytes(node->disk);
     work->work->run(work->work);
     work->has_run = true;
     work->has_failed = node_disk_failures(node) > 0;
@@ -65,8 +66,13 @@ static void finish(void *owner, void *object, uint64_t life)
     }
     const struct sim_node_work *work = find_work(node, pool_work);
     bool has_failed = work->has_failed;
+    bool is_look = node_is_look(node, pool_work);
+    uint64_t free_bytes = work->free_bytes;
     remove_work(node, work);
     pool_work->done(pool_work);
+    if (is_look && !node->core.failed && !node->is_crashing) {
+        node_has_looked(node, free_bytes);
+    }
     if (node_survives_failure(node, !node->core.failed, has_failed, &node->core.failure)) {
         node_after_event(node);
     }

@@ -13,6 +13,8 @@
 
 #include <stdlib.h>
 
+#include "core/upgrade.h"
+
 /* What a turn costs: a node that wants to go on at once does so after this. */
 #define TURN_US 50
 
@@ -64,6 +66,9 @@ void sim_node_report(struct sim_node *node)
     replica_status_get(node->core.replica, &status);
     report_install(node, &status);
     checks_transferring(node->checks, node->number, status.transferring_to);
+    if (status.transferring_to != 0) {
+        node->handed_over_at_us = node->world->now_us;
+    }
     report_matches(node, &status);
     checks_commit_index(node->checks, node->number, status.commit_index);
 }
@@ -139,6 +144,23 @@ void sim_node_retire(struct sim_node *node)
     node->is_wiped = true; /* it counts as one, for who shall settle and lead */
 }
 
+/* The ledger is of a version, or is raised to one, that its program does not know: so it says, and
+ * so it is. */
+static bool is_too_old(const struct sim_node *node, const struct error *error)
+{
+    return strstr(error->text, "this program knows versions up to") != NULL &&
+           checks_needs_program(node->checks, node->number);
+}
+
+static void stop_too_old(struct sim_node *node)
+{
+    world_count(node->world, STAT_TOO_OLD);
+    trace_note(&node->world->trace, node->number, TRACE_TOO_OLD, 0);
+    node_begin_end(node, SIM_KILLED);
+    node_end(node);
+    node->is_too_old = true;
+}
+
 bool node_survives(struct sim_node *node, bool ok, const struct error *error)
 {
     return node_survives_failure(node, ok, false, error);
@@ -162,6 +184,10 @@ bool node_survives_failure(struct sim_node *node, bool ok, bool failed, const st
     }
     if (!ok && node->spoilt_from != 0 && strstr(error->text, "the state of this node is wrong")) {
         stop_spoilt(node);
+        return false;
+    }
+    if (!ok && is_too_old(node, error)) {
+        stop_too_old(node);
         return false;
     }
     if (!ok && !disk_failed && !state_failed && !is_log_failure(node, error) &&
@@ -341,6 +367,10 @@ static bool admits(struct sim_node *node, const struct sim_node *peer, bool *end
     bool ok = core_admit(&node->core, peer->number + 1,
                          data_directory_incarnation(peer->core.directory), &admitted, &why, &error);
     *ended = !node_survives(node, ok, &error);
+    if (!*ended && admitted) {
+        checks_welcomed(node->checks, node->number, peer->number,
+                        data_directory_incarnation(peer->core.directory));
+    }
     return admitted;
 }
 
@@ -372,8 +402,13 @@ bool sim_node_propose(struct sim_node *node, struct proposal *proposal)
     if (!node->is_up) {
         return false;
     }
-    if (!core_propose(&node->core, proposal)) {
-        if (core_leads(&node->core)) {
+    bool is_read = proposal->is_read;
+    bool taken = core_propose(&node->core, proposal);
+    if (core_leads(&node->core)) {
+        node_check_room(node, is_read, taken);
+    }
+    if (!taken) {
+        if (core_leads(&node->core) && (is_read || !node->is_low)) {
             world_count(node->world, STAT_QUEUE_FULL);
         }
         return false;
@@ -395,7 +430,8 @@ void sim_node_count_proposal(struct sim_node *node)
     }
 }
 
-bool sim_node_change_members(struct sim_node *node, const struct replica_change *change)
+bool sim_node_change_members(struct sim_node *node, const struct replica_change *change,
+                             bool by_rules)
 {
     struct error error;
     struct error why;
@@ -403,10 +439,9 @@ bool sim_node_change_members(struct sim_node *node, const struct replica_change 
     if (!node->is_up || node->paused_until_us > node->world->now_us) {
         return false;
     }
-    /* Not core_change_members, which never gives an id a second time: here nodes come back under
-     * theirs, with their old logs, which is harder on Raft. */
-    bool ok = replica_change_members(node->core.replica, change, core_now_ms(&node->core),
-                                     &accepted, &why, &error);
+    bool ok = by_rules ? core_change_members(&node->core, change, &accepted, &why, &error)
+                       : replica_change_members(node->core.replica, change,
+                                                core_now_ms(&node->core), &accepted, &why, &error);
     if (!node->is_crashing) {
         world_count(node->world, accepted ? STAT_CHANGES : STAT_CHANGES_REFUSED);
         trace_note(&node->world->trace, node->number, TRACE_CHANGE, change->kind, change->id,
@@ -437,6 +472,18 @@ bool sim_node_hand_over(struct sim_node *node, uint64_t to)
     }
     node_after_event(node);
     return accepted && node->is_up;
+}
+
+bool sim_node_may_raise(struct sim_node *node, unsigned version, struct error *why)
+{
+    if (!sim_node_leads(node) || node->paused_until_us > node->world->now_us) {
+        return error_set(why, "it does not lead");
+    }
+    bool may = core_may_raise_version(&node->core, version, why);
+    if (may) {
+        checks_may_raise(node->checks, node->number, version);
+    }
+    return may;
 }
 
 bool sim_node_leads(const struct sim_node *node)

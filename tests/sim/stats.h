@@ -44,6 +44,10 @@
     X(CHANGES_REFUSED, "changes refused", true)                                                    \
     X(CHANGES_UNDONE, "changes undone by another leader", true)                                    \
     X(STRIKES, "leaders struck over a change", true)                                               \
+    X(PROGRAMS, "starts of another program", true)                                                 \
+    X(RAISES, "raises of the ledger's version", true)                                              \
+    X(RAISES_REFUSED, "raises refused", true)                                                      \
+    X(TOO_OLD, "programs too old for the ledger", true)                                            \
     X(EVICTED, "entries out of the tail", true)                                                    \
     X(READ_BACK, "of them read from disk for a peer", true)                                        \
     X(DROPPED, "appends a full backlog dropped", true)                                             \
@@ -63,6 +67,10 @@
     X(TORN_BATCHES, "torn batches", true)                                                          \
     X(PAUSES, "pauses", true)                                                                      \
     X(WIPES, "wiped directories", true)                                                            \
+    X(JOINS, "new nodes put in", true)                                                             \
+    X(REPLACED, "wiped nodes replaced", true)                                                      \
+    X(TAKEN_AWAY, "of them taken away", true)                                                      \
+    X(IDS_REFUSED, "used ids not added again", true)                                               \
     X(SPOILT_STATES, "states gone wrong", true)                                                    \
     X(SPOILT_STOPPED, "nodes stopped for that", true)                                              \
     X(SPOILT_CURED, "back to a right state", true)                                                 \
@@ -73,6 +81,12 @@
     /* faults: disks */                                                                            \
     X(SLOW_DISKS, "slow disks", true)                                                              \
     X(FULL_DISKS, "full disks", true)                                                              \
+    X(SCARCE_DISKS, "disks with little room", true)                                                \
+    X(LOW_DISKS, "disks found low", true)                                                          \
+    X(ROOM_AGAIN, "of them found roomy again", true)                                               \
+    X(LOW_REFUSALS, "commands refused for that", true)                                             \
+    X(LOW_DRILLS, "quiet clusters with a low disk", true)                                          \
+    X(LOW_HANDOVERS, "of them that handed over", true)                                             \
     X(BROKEN_DISKS, "disks with I/O errors", true)                                                 \
     X(FAIL_STOPS, "nodes stopped by their disk", true)                                             \
     X(REFUSED_STARTS, "starts refused by a disk", true)                                            \

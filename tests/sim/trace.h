@@ -166,9 +166,14 @@ struct peer_message;
     X(SPOILT_COPY, ("has a WRONG state at " TRACE_U " from another node", v[0]))                   \
     X(SPOILT_STOPPED, ("STOPS, as it must: its state is wrong"))                                   \
     X(WIPED, ("loses its directory"))                                                              \
+    X(JOINS, ("joins"))                                                                            \
+    X(TAKEN_AWAY, ("is taken away"))                                                               \
     X(HELD_DOWN, ("is held down"))                                                                 \
     X(CLOCK_JUMP, ("wall clock jumps by %" PRId64 " ms", (int64_t)v[0]))                           \
     X(CLOCK_DRIFT, ("clock drifts by %" PRId64 " ppm", (int64_t)v[0]))                             \
+    X(PROGRAM, ("runs a program that knows ledger version " TRACE_U, v[0]))                        \
+    X(MAY_RAISE, ("may raise the ledger to version " TRACE_U, v[0]))                               \
+    X(TOO_OLD, ("STOPS, as it must: its program is too old"))                                      \
     X(CHANGE, ("is asked to %s n" TRACE_U ": %s",                                                  \
                v[0] == 1   ? "add"                                                                 \
                : v[0] == 2 ? "promote"                                                             \
@@ -179,6 +184,9 @@ struct peer_message;
     X(DISK_MENDED, ("disk mended"))                                                                \
     X(DISK_FULL, ("disk full"))                                                                    \
     X(DISK_FAILS, ("disk fails"))                                                                  \
+    X(DISK_SCARCE, ("disk: " TRACE_U " bytes are left", v[0]))                                     \
+    X(DISK_LOW, ("finds its disk low: " TRACE_U " bytes are free", v[0]))                          \
+    X(ROOM, ("finds room on its disk: " TRACE_U " bytes are free", v[0]))                          \
     X(LOG_TORN, ("cuts a torn batch off its log, which ends at " TRACE_U, v[0]))                   \
     X(LOG_REPLACED, ("drops the log that a snapshot has replaced"))                                \
     X(CHECKPOINT, ("checkpoint made at " TRACE_U, v[0]))                                           \

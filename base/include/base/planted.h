@@ -3,9 +3,9 @@
  * simulator's checks would find them: a check that nothing has ever turned red proves nothing.
  *
  * In every normal build PLANTED(BUG) is the constant false and leaves nothing in the binary
- * (tests/link looks). In the one build that is made with -DHOLDFAST_PLANT_BUGS, the simulator's
- * (tests/sim, sim-planted), it asks whether this bug was chosen at run time; one at a time, none at
- * first. Which check must catch which bug, and how soon: docs/planted-bugs.md.
+ * (tests/link looks). In the two programs that are made with -DHOLDFAST_PLANT_BUGS, a simulator
+ * (tests/sim, sim-planted) and a node (jepsen/planted, holdfastd-planted), it asks whether this bug
+ * was chosen at run time; one at a time, none at first. Which check must catch which bug, and how soon: docs/planted-bugs.md.
  *
  * To plant one: a line below, and one `if (PLANTED(IT))` at the place in the production code where
  * the rule is kept, reading as if the rule had been forgotten there. No #ifdef anywhere else.
@@ -97,6 +97,15 @@
     X(EARLY_TIMEOUT, "early-timeout", "rule 14", "libraft's timer is fired whenever we look")      \
     X(HEARTBEATS_NOT_ALIGNED, "heartbeats-not-aligned", "rule 14",                                 \
       "a leader's timer fires for each follower on its own")                                       \
+    /* ---- disks without room ---- */                                                             \
+    X(LOW_DISK_IGNORED, "low-disk-ignored", "disk reserve",                                        \
+      "a leader takes commands whatever its disk has left")                                        \
+    X(LOW_DISK_LEADS_ON, "low-disk-leads-on", "disk reserve",                                      \
+      "a leader whose disk is low does not hand over")                                             \
+    X(LOW_DISK_FOR_EVER, "low-disk-for-ever", "disk reserve",                                      \
+      "a disk that was low once is held for low")                                                  \
+    X(LOW_DISK_GOES_ROUND, "low-disk-goes-round", "disk reserve",                                  \
+      "a leader whose disk is low hands over whenever it leads")                                   \
     /* ---- answers ---- */                                                                        \
     X(STALE_READ, "stale-read", "linearizable reads",                                              \
       "a read is answered at once, from whatever has been applied here")                           \
@@ -136,6 +145,12 @@
       "the last line of an order is not held, though the order says so")                           \
     X(HOLD_LEAK_ON_REPLAY, "hold-leak-on-replay", "exactly once",                                  \
       "a Reserve that comes again takes its hold again")                                           \
+    X(RAISE_UNASKED, "raise-unasked", "ledger versions",                                           \
+      "a leader raises the ledger's version whatever the members' programs know")                  \
+    X(UNKNOWN_VERSION_APPLIED, "unknown-version-applied", "ledger versions",                       \
+      "a node goes on behind a version that its program does not know")                            \
+    X(VERSION_LOWERED, "version-lowered", "ledger versions",                                       \
+      "a raise to an earlier version lowers the ledger to it")                                     \
     X(LOCAL_CLOCK_EXPIRY, "local-clock-expiry", "equal states",                                    \
       "a replica applies an entry at its own time, not at the entry's")                            \
     X(CREDIT_LOST, "credit-lost", "holds outlive outages",                                         \
@@ -163,7 +178,7 @@ enum planted_bug {
 #define PLANTED(bug) (PLANTED_##bug == PLANTED_NONE) /* a misspelt bug does not compile */
 #endif
 
-/* Only simulators have these: tests/sim/planted.c. */
+/* Only tests' programs have these: tests/lib/planted.c. */
 extern enum planted_bug planted_chosen;
 
 /* Chooses the bug with this name; NULL: none. False: there is no such bug, or this is a normal

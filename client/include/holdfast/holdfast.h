@@ -153,6 +153,14 @@ typedef struct hf_options {
     /* By default a call that the cluster refuses for overload is given again after a pause, until
      * its deadline. True: such a call ends at once with HF_OVERLOADED. */
     bool fail_when_overloaded;
+    /* By default a command that may have been executed is given again under the same identity,
+     * until there is an answer. True: at most one attempt of a command, or of a change of the
+     * cluster, is one that may have been executed: where it got no answer, the call ends at once
+     * with HF_OUTCOME_UNKNOWN. An attempt that was surely not executed (no connection, refused,
+     * sent on) is none, and is followed by others as always. For programs that decide for
+     * themselves what to do about a doubt, and for tests that must know how often something was
+     * sent. */
+    bool no_resend;
 } hf_options;
 
 /* Sets every field to its default. */

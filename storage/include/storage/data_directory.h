@@ -51,6 +51,8 @@ bool data_directory_owner(const struct file_system *files, const char *path,
 
 /* Made by this open. */
 bool data_directory_is_new(const struct data_directory *directory);
+/* Did this open find the state's directory? */
+bool data_directory_has_state(const struct data_directory *directory);
 uint64_t data_directory_cluster_id(const struct data_directory *directory);
 uint64_t data_directory_incarnation(const struct data_directory *directory);
 uint64_t data_directory_term(const struct data_directory *directory);

@@ -381,6 +381,71 @@ static void no_node_at_all_is_told_with_the_address(void **state)
     assert_int_equal(reserve(fixture, NULL), HF_OK);
 }
 
+/* ---- no_resend ---- */
+
+static void reopen_without_resending(struct fixture *fixture)
+{
+    hf_options options;
+    hf_options_init(&options);
+    assert_false(options.no_resend);
+    options.endpoints = fake_cluster_address(fixture->nodes, 0);
+    options.no_resend = true;
+    hf_client_close(fixture->client);
+    fixture->client = hf_client_open(&options);
+    assert_non_null(fixture->client);
+}
+
+static void a_doubt_ends_the_call_where_nothing_is_resent(void **state)
+{
+    static const struct fake_step garbage = {.what = FAKE_GARBAGE};
+    struct fixture *fixture = *state;
+    const struct fake_step doubts[] = {UNKNOWN, CUT, garbage};
+    reopen_without_resending(fixture);
+    for (size_t i = 0; i < sizeof(doubts) / sizeof(doubts[0]); i++) {
+        fake_cluster_next(fixture->nodes, 0, doubts[i]);
+        hf_result *result = NULL;
+        assert_int_equal(reserve(fixture, &result), HF_OUTCOME_UNKNOWN);
+        assert_true(result->may_have_executed);
+        hf_free(result);
+        assert_int_equal(fake_cluster_count(fixture->nodes), i + 1);
+    }
+    fake_cluster_next(fixture->nodes, 0, HOLD);
+    hf_command command = {.kind = HF_DEDUCT, .order_id = "order"};
+    hf_call_options options = {.timeout_ms = 30000, .attempt_timeout_ms = 50};
+    assert_int_equal(hf_call(fixture->client, &command, &options, NULL), HF_OUTCOME_UNKNOWN);
+    assert_int_equal(fake_cluster_count(fixture->nodes), 4);
+}
+
+/* What surely was not executed is no doubt; a doubt behind it is the first. */
+static void refusals_are_followed_by_attempts_where_nothing_is_resent(void **state)
+{
+    struct fixture *fixture = *state;
+    reopen_without_resending(fixture);
+    fake_cluster_next(fixture->nodes, 0, UNAVAILABLE);
+    fake_cluster_next(fixture->nodes, 0, EXHAUSTED);
+    hf_result *result = NULL;
+    assert_int_equal(reserve(fixture, &result), HF_OK);
+    assert_int_equal(result->attempts, 3);
+    hf_free(result);
+    fake_cluster_next(fixture->nodes, 0, UNAVAILABLE);
+    fake_cluster_next(fixture->nodes, 0, UNKNOWN);
+    assert_int_equal(reserve(fixture, &result), HF_OUTCOME_UNKNOWN);
+    assert_int_equal(result->attempts, 2);
+    hf_free(result);
+    assert_int_equal(fake_cluster_count(fixture->nodes), 5);
+}
+
+static void reads_are_asked_again_where_nothing_is_resent(void **state)
+{
+    struct fixture *fixture = *state;
+    reopen_without_resending(fixture);
+    fake_cluster_next(fixture->nodes, 0, UNKNOWN);
+    hf_stock_list *list = NULL;
+    assert_int_equal(hf_get_stock(fixture->client, "A", 1, NULL, &list), HF_OK);
+    assert_int_equal(list->attempts, 2);
+    hf_free(list);
+}
+
 /* ---- overload ---- */
 
 static void overload_is_waited_out(void **state)
@@ -1008,6 +1073,9 @@ int main(void)
         TEST(a_node_that_is_silent_leaves_the_outcome_unknown),
         TEST(a_node_that_hangs_does_not_eat_the_deadline),
         TEST(no_node_at_all_is_told_with_the_address),
+        TEST(a_doubt_ends_the_call_where_nothing_is_resent),
+        TEST(refusals_are_followed_by_attempts_where_nothing_is_resent),
+        TEST(reads_are_asked_again_where_nothing_is_resent),
         TEST(overload_is_waited_out),
         TEST(overload_is_told_at_once_where_that_is_wanted),
         TEST(another_endpoint_answers_for_one_that_is_down),

@@ -826,13 +826,16 @@ hf_verdict hf_transfer_leadership(hf_client *client, uint64_t node_id,
 /* ---- nodes: those with an odd port answer, and those of the cluster above; port 5 has another
  * digest, port 7 a violation, port 15 another digest than it keeps; port 11 stands at another index
  * than the others, where it may; port 13 has passed what is less than 100. STAND_IN_MEMBERS: the
- * ports of the members, ids from 1; STAND_IN_LEADER: one of them. ---- */
+ * ports of the members, ids from 1; STAND_IN_LEADER: one of them. Any other port is then no
+ * member's, and tells of them. ---- */
 
 static int port_of(const char *endpoint)
 {
     const char *colon = strrchr(endpoint, ':');
     return colon != NULL ? atoi(colon + 1) : 0;
 }
+
+enum { OUTSIDER_ID = 99 };
 
 static hf_member members[9];
 static char member_addresses[9][32];
@@ -856,6 +859,19 @@ static size_t fill_members(void)
                                      .match_index = 12};
     }
     return count;
+}
+
+/* As one of STAND_IN_MEMBERS, or none of them. */
+static void fill_member_status(hf_status *status, size_t count, int port)
+{
+    const char *leader = getenv("STAND_IN_LEADER");
+    status->node_id = OUTSIDER_ID;
+    for (size_t i = 0; i < count; i++) {
+        if (port_of(members[i].client_address) == port) {
+            status->node_id = members[i].node_id;
+        }
+    }
+    status->state = leader != NULL && atoi(leader) == port ? HF_SERVER_LEADER : HF_SERVER_FOLLOWER;
 }
 
 hf_verdict hf_get_status(hf_client *client, const char *endpoint, const hf_call_options *options,
@@ -897,6 +913,9 @@ hf_verdict hf_get_status(hf_client *client, const char *endpoint, const hf_call_
                           .digest_alarm = port == 9 ? "they differ" : "",
                           .member_count = told != 0 ? told : 1,
                           .members = told != 0 ? members : &member};
+    if (told != 0) {
+        fill_member_status(status, told, port);
+    }
     if (is_of_cluster) {
         fill_cluster_status(status, (uint64_t)(port - CLUSTER_PORT));
     }

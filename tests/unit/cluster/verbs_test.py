@@ -402,6 +402,10 @@ class Cluster(unittest.TestCase):
             self.assertEqual((result.returncode, lines_of(result)[-1]["unchecked"], lines_of(result)[-1]["verdict"]), (3, [3], "INCOMPLETE"))
             self.assertIn("error", lines_of(result)[2])
             self.assertIn(b"node 3 (", result.stderr)
+        # The members are the nodes that a member names: an endpoint that is none of them is told of, and makes nothing incomplete.
+        result = self.run_on("verify", 2, 9, 3, STAND_IN_MEMBERS="1,3,17", STAND_IN_LEADER="1")
+        self.assertEqual((result.returncode, [line["endpoint"] for line in lines_of(result)[:-1]]), (0, ["127.0.0.1:1", "127.0.0.1:3", "127.0.0.1:17"]))
+        self.assertIn(b"127.0.0.1:2: connection refused", result.stderr)
         result = self.run_on("verify", 2, 4)
         self.assertEqual((result.returncode, result.stdout), (3, b""))
         self.assertIn(b"holdfast playground", result.stderr)

@@ -210,6 +210,9 @@ static void test_digests(void **state)
            DIGEST(1, 5, "aa") DIGEST(2, 5, "aa") DIGEST(3, 6, "bb"));
     expect(check_digests, CHECK_INVALID, "nodes 1 and 3",
            DIGEST(1, 5, "aa") DIGEST(2, 6, "bb") DIGEST(3, 5, "cc"));
+    expect(check_digests, CHECK_INVALID, "not sound: {:node",
+           DIGEST(1, 5, "aa") DIGEST(2, 5, "aa") "{:type :info, :process :nemesis, :f :not-sound, "
+                                                 ":value {:node 'n2'}, :time 9000000000}\n");
     expect(check_digests, CHECK_SKIPPED, NULL, SET_A(1));
 }
 
@@ -241,6 +244,10 @@ static void test_recovery(void **state)
     expect_with(check_recovery, &options, CHECK_VALID, NULL,
                 FAULT("start-kill", 1) FAULT("start-pause", 5) FAULT("stop-kill", 6)
                     FAULT("stop-pause", 30) ANSWERED(31, 32));
+    /* answered, but not well */
+    expect_with(check_recovery, &options, CHECK_INVALID, "at 8.0 s the cluster was not healthy",
+                FAULT("start-kill", 1) FAULT("stop-kill", 2) ANSWERED(2, 3)
+                    FAULT("not-healthy", 8));
     expect_with(check_recovery, &options, CHECK_SKIPPED, NULL, ANSWERED(1, 2));
 }
 
@@ -295,11 +302,14 @@ static void test_logs(void **state)
     char directory[] = "/tmp/holdfast-logs-XXXXXX";
     char inner[64];
     char path[80];
+    char disk[80];
     (void)state;
     assert_non_null(mkdtemp(directory));
     snprintf(inner, sizeof inner, "%s/n1", directory);
-    snprintf(path, sizeof path, "%s/node.log", inner);
+    snprintf(path, sizeof path, "%s/n1.log", directory);
+    snprintf(disk, sizeof disk, "%s/000012.log", inner);
     assert_int_equal(mkdir(inner, 0755), 0);
+    write_log(disk, bad[0]); /* on a node's disk: a database's, whatever is in it */
     assert_int_equal(scan(directory), CHECK_SKIPPED);
     write_log(path, "{\"level\":\"info\",\"message\":\"serves\"}\n");
     assert_int_equal(scan(directory), CHECK_VALID);
@@ -308,6 +318,7 @@ static void test_logs(void **state)
         assert_int_equal(scan(directory), CHECK_INVALID);
     }
     assert_int_equal(unlink(path), 0);
+    assert_int_equal(unlink(disk), 0);
     assert_int_equal(rmdir(inner), 0);
     assert_int_equal(rmdir(directory), 0);
     assert_int_equal(scan(directory), CHECK_UNKNOWN);

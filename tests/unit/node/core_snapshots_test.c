@@ -147,19 +147,51 @@ static void a_disk_that_fails_stops_the_node(void **state)
     world_free(world);
 }
 
-/* The state that the log was trimmed behind is gone: the node must not make it anew. */
+/* The state that a snapshot was taken of is gone: the node must not make it anew, whether its log
+ * begins behind the snapshot or at 1 still; and it must not leave an empty one. */
 static void a_lost_state_is_refused(void **state)
+{
+    (void)state;
+    for (int keeps_log = 0; keeps_log <= 1; keeps_log++) {
+        struct world *world = world_of(1, 100);
+        struct world_node *node = &world->nodes[1];
+        struct error error;
+        if (keeps_log) {
+            world->trailing_entries = 10000;
+            world_stop(world, 1);
+            assert_true(world_start(world, 1));
+            WORLD_UNTIL(world, 5000, world_leader(world) != 0);
+        }
+        world_write(world, 350);
+        world_go(world, 200);
+        assert_true(world_status(world, 1).snapshot_index >= 300);
+        assert_int_equal(log_store_first_index(node->core.log) == 1, keeps_log);
+        world_stop(world, 1);
+        assert_true(node->files.remove_tree(node->files.context, "data/state.1", &error));
+        for (int attempt = 0; attempt < 2; attempt++) {
+            assert_false(world_start(world, 1));
+            assert_non_null(strstr(node->error.text, "data/state.1 is gone"));
+            assert_int_equal(world_count_names(world, 1, "state."), 0);
+        }
+        world_free(world);
+    }
+}
+
+/* An empty one in its place is not the one that this node had. */
+static void an_older_state_is_refused(void **state)
 {
     (void)state;
     struct world *world = world_of(1, 50);
     struct world_node *node = &world->nodes[1];
+    struct file_system *files = &node->files;
     struct error error;
     world_write(world, 120);
     world_go(world, 200);
     world_stop(world, 1);
-    assert_true(node->files.remove_tree(node->files.context, "data/state.1", &error));
+    assert_true(files->remove_tree(files->context, "data/state.1", &error));
+    assert_true(files->make_directory(files->context, "data/state.1", &error));
     assert_false(world_start(world, 1));
-    assert_non_null(strstr(node->error.text, "log begins behind"));
+    assert_non_null(strstr(node->error.text, "has applied entry 0, and had applied "));
     world_free(world);
 }
 
@@ -878,6 +910,28 @@ static void an_audit_is_waited_for(void **state)
     world_free(world);
 }
 
+/* Once the state is the new one it may be read: the removal of the old one does not concern it. */
+static void an_audit_may_begin_while_the_old_state_is_removed(void **state)
+{
+    (void)state;
+    struct world *world = world_with_one_behind();
+    struct world_node *node = &world->nodes[3];
+    struct fetching_installed installed;
+    start_3(world);
+    WORLD_UNTIL(world, 10000, fetching_installed_get(node->core.fetching, &installed));
+    assert_int_equal(installed.count, 1);
+    assert_int_equal(installed.peer_id, world_leader(world));
+    assert_true(installed.bytes > 0);
+    assert_int_equal(installed.index, core_applied_index(&node->core));
+    assert_false(is_tidy(world, 3));
+    struct pool_work *audit = begin_audit(node);
+    WORLD_UNTIL(world, 1000, is_tidy(world, 3));
+    audit->run(audit);
+    audit->done(audit);
+    WORLD_UNTIL(world, 5000, world_has_caught_up(world, 3));
+    world_free(world);
+}
+
 static void stopped_audit_ended(struct audit *audit)
 {
     assert_false(audit->ok);
@@ -1039,6 +1093,7 @@ int main(void)
         cmocka_unit_test(a_snapshot_survives_a_power_cut_at_any_point),
         cmocka_unit_test(a_disk_that_fails_stops_the_node),
         cmocka_unit_test(a_lost_state_is_refused),
+        cmocka_unit_test(an_older_state_is_refused),
         cmocka_unit_test(a_lost_log_is_refused),
         cmocka_unit_test(what_is_under_way_is_waited_for),
         cmocka_unit_test(it_stops_in_the_middle_of_a_snapshot),
@@ -1067,6 +1122,7 @@ int main(void)
         cmocka_unit_test(an_install_survives_a_power_cut_at_any_point),
         cmocka_unit_test(an_audit_is_waited_for),
         cmocka_unit_test(an_audit_is_told_to_stop),
+        cmocka_unit_test(an_audit_may_begin_while_the_old_state_is_removed),
         cmocka_unit_test(what_is_staged_may_be_replaced),
         cmocka_unit_test(it_stops_in_the_middle_of_an_install),
         cmocka_unit_test(a_pool_that_refuses_is_asked_again),

@@ -419,6 +419,34 @@ static void a_follower_that_lacks_more_is_sent_a_descriptor(void **state)
     fixture_free(fixture);
 }
 
+/* Its log is shorter than what a standby may lack when it gets a vote, and yet the standby has to
+ * get a whole state first: so long it would be a voter that has nothing. */
+static void a_standby_that_needs_a_snapshot_gets_no_vote(void **state)
+{
+    (void)state;
+    struct fixture *fixture = leader_behind_a_snapshot();
+    struct error why;
+    bool accepted;
+    const struct replica_change add = {.kind = REPLICA_ADD_STANDBY, .id = 4, .address = "m4:7000"};
+    const struct replica_change promote = {.kind = REPLICA_PROMOTE, .id = 4};
+    assert_true(replica_change_members(fixture->replica, &add, fixture->now_ms, &accepted, &why,
+                                       &fixture->error));
+    assert_true(accepted);
+    assert_true(fixture_sync_all(fixture));
+    assert_true(fixture_receive(fixture, 2, fixture_append_success(4, fixture->log_last)));
+    assert_int_equal(fixture->applied_index, fixture->log_last);
+    assert_true(replica_change_members(fixture->replica, &promote, fixture->now_ms, &accepted, &why,
+                                       &fixture->error));
+    assert_false(accepted);
+    assert_non_null(strstr(why.text, "lacks entries up to 42, which only a snapshot holds"));
+    assert_true(fixture_tick(fixture));
+    assert_true(fixture_receive(fixture, 4, fixture_append_success(4, fixture->log_last)));
+    assert_true(replica_change_members(fixture->replica, &promote, fixture->now_ms, &accepted, &why,
+                                       &fixture->error));
+    assert_true(accepted);
+    fixture_free(fixture);
+}
+
 /* Nothing leaves without a checkpoint to fetch; and the question comes again, and soon. */
 static void without_a_checkpoint_nothing_is_offered(void **state)
 {
@@ -490,6 +518,7 @@ int main(void)
         cmocka_unit_test(what_a_start_finds_applied_is_a_snapshot),
         cmocka_unit_test(a_log_that_cannot_be_read_is_final),
         cmocka_unit_test(a_follower_that_lacks_more_is_sent_a_descriptor),
+        cmocka_unit_test(a_standby_that_needs_a_snapshot_gets_no_vote),
         cmocka_unit_test(without_a_checkpoint_nothing_is_offered),
         cmocka_unit_test(an_offer_without_an_answer_is_repeated),
         cmocka_unit_test(a_follower_may_install_the_snapshot_before),

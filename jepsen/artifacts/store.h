@@ -7,7 +7,7 @@
  *   results.edn            the analysis; the same history and test.edn give the same bytes
  *   timeline.html          timeline.h
  *   latency-raw.svg, latency-quantiles.svg, rate.svg   plot.h
- *   *.log, also below      of nodes; read by the checker `logs`
+ *   *.log                  of nodes; read by the checker `logs`
  */
 #ifndef JEPSEN_STORE_H
 #define JEPSEN_STORE_H

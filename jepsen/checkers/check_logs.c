@@ -1,6 +1,7 @@
 /*
  * check_logs.c - what nodes have written while they ran: no assertion, no crash, no sanitizer's
- * report. Reads every file NAME.log below the directory, and in its directories.
+ * report. Reads every file NAME.log of the directory; what lies deeper are the nodes' disks, where
+ * databases have files of that name.
  *
  * A node that stops by its own decision (a disk that fails) writes none of these marks.
  */
@@ -13,8 +14,6 @@
 #include <sys/stat.h>
 
 #include "check.h"
-
-#define DEPTH 4
 
 static const char *const marks[] = {
     "AddressSanitizer",
@@ -92,7 +91,7 @@ static bool is_log(const char *name)
     return len > 4 && strcmp(name + len - 4, ".log") == 0;
 }
 
-static void scan_directory(struct scan *scan, const char *directory, unsigned depth)
+static void scan_directory(struct scan *scan, const char *directory)
 {
     char path[PATH_MAX];
     struct dirent *entry;
@@ -109,9 +108,7 @@ static void scan_directory(struct scan *scan, const char *directory, unsigned de
             lstat(path, &stat) != 0) {
             continue;
         }
-        if (S_ISDIR(stat.st_mode) && depth < DEPTH) {
-            scan_directory(scan, path, depth + 1);
-        } else if (S_ISREG(stat.st_mode) && is_log(entry->d_name)) {
+        if (S_ISREG(stat.st_mode) && is_log(entry->d_name)) {
             scan_file(scan, path);
         }
     }
@@ -125,7 +122,7 @@ void check_logs(struct check *check, const struct history *history, const char *
     if (directory == NULL) {
         return;
     }
-    scan_directory(&scan, directory, 0);
+    scan_directory(&scan, directory);
     if (scan.files > 0) {
         check_looked(check);
     }

@@ -4,6 +4,10 @@
  * For each fault that has ended and while no other is there: from its end to the first answer of a
  * command that was invoked behind it. Longer than the limit is invalid. Where the run, or the
  * quiet, ends earlier than the limit, nothing is said.
+ *
+ * The nemesis itself may have seen that the cluster was not well again in time, whatever it
+ * answered: a node that does not run, has no vote, or lags behind. The moment :not-healthy is
+ * invalid.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -66,6 +70,16 @@ static uint32_t first_answered(const struct history *history, int64_t time_ns, i
     return found;
 }
 
+static void take_nemesis_word(struct check *check, const struct fault_window *window)
+{
+    if (bytes_equal(window->name, BYTES_LITERAL("not-healthy"))) {
+        check_looked(check);
+        check_invalid(check, CHECK_NAMES_NONE, "at %.1f s the cluster was not healthy again: %.*s",
+                      (double)window->from_ns / 1e9, (int)window->value.len,
+                      (const char *)window->value.data);
+    }
+}
+
 static int by_size(const void *left, const void *right)
 {
     const int64_t *a = left;
@@ -83,6 +97,7 @@ void check_recovery(struct check *check, const struct history *history,
     int64_t limit_ns = options->recovery_limit_ms * INT64_C(1000000);
     for (uint32_t i = 0; i < count; i++) {
         int64_t end_ns = windows[i].until_ns;
+        take_nemesis_word(check, &windows[i]);
         if (!windows[i].ended || !is_quiet(windows, count, i, end_ns)) {
             continue;
         }

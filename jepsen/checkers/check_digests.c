@@ -1,6 +1,10 @@
 /*
  * check_digests.c - equal states at equal index: nodes that tell the digest of their state at one
  * log index tell the same. Digests go with the log index that they are of.
+ *
+ * A node that was asked has read all its records, too. Where they broke an invariant, or their
+ * digest was not the one that it keeps, the nemesis' moment :not-sound says so: invalid, even if
+ * all nodes are equal.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -20,6 +24,22 @@ static int by_index(const void *left, const void *right)
         return a->log_index < b->log_index ? -1 : 1;
     }
     return a->operation < b->operation ? -1 : a->operation > b->operation;
+}
+
+static void look_for_unsound(struct check *check, const struct history *history)
+{
+    for (uint32_t i = 0; i < history->faults.count; i++) {
+        const struct fault_event *event = &history->faults.items[i];
+        if (bytes_equal(names_text(&history->texts, event->fault), BYTES_LITERAL("not-sound"))) {
+            struct bytes value = event->value != NAME_NONE
+                                     ? names_text(&history->texts, event->value)
+                                     : bytes_of_string("");
+            check_looked(check);
+            check_invalid(check, CHECK_NAMES_NONE,
+                          "at %.1f s a node's records were not sound: %.*s",
+                          (double)event->time_ns / 1e9, (int)value.len, (const char *)value.data);
+        }
+    }
 }
 
 void check_digests(struct check *check, const struct history *history,
@@ -53,6 +73,7 @@ void check_digests(struct check *check, const struct history *history,
     if (count > 0) {
         check_looked(check);
     }
+    look_for_unsound(check, history);
     check_add_fact(check, "digests", count);
     check_add_fact(check, "compared-between-nodes", compared);
     free(reads);

@@ -15,7 +15,7 @@
  * window of fault X, any other word is a moment.
  *
  * The text is one EDN map a line, keys as in Jepsen (:type :f :value :process :time :index, and
- * :error), written in jepsen/event_write.c and read in jepsen/event_read.c:
+ * :error), written in event_write.c and read in event_read.c:
  *
  *   {:type :invoke, :f :reserve, :value {:order "o-1", :lines [["A" 2]]}, :process 3, :time 12,
  * :index 17}

@@ -1,0 +1,148 @@
+/*
+ * links.c - networks that carry everything, but badly: late, in another order, twice, slowly, or
+ * not all of it.
+ *
+ * Either all links are as bad, or those of some nodes, each way; clients' links too. Cuts are
+ * another matter (partitions.c) and are left as they are. Behind the fault links are as new, but
+ * for cuts.
+ *
+ * Nothing can fail: the switch does as it is told.
+ */
+#include "ground.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* Hosts whose links are bad. */
+struct bad_links {
+    bool concerned[NETWORK_HOSTS + 1];
+    struct network_fault fault;
+};
+
+static void set_link(struct nemesis_ground *ground, uint32_t from, uint32_t to,
+                     struct network_fault fault)
+{
+    fault.cut = network_fault_of(ground->network, from, to).cut;
+    network_set_fault(ground->network, from, to, fault);
+}
+
+static void set_links(struct nemesis_ground *ground, const struct bad_links *links,
+                      struct network_fault fault)
+{
+    struct ground_ids hosts = ground_clients(ground);
+    for (uint32_t id = 1; id <= nodes_last(ground->nodes); id++) {
+        hosts.ids[hosts.count++] = id;
+    }
+    for (uint32_t i = 0; i < hosts.count; i++) {
+        for (uint32_t k = 0; k < hosts.count; k++) {
+            uint32_t from = hosts.ids[i];
+            uint32_t to = hosts.ids[k];
+            if (from != to && (links->concerned[from] || links->concerned[to])) {
+                set_link(ground, from, to, fault);
+            }
+        }
+    }
+}
+
+static bool start(struct nemesis_ground *ground, struct network_fault fault, void **state,
+                  struct buffer *value)
+{
+    struct bad_links *links = memory_zalloc(sizeof *links);
+    struct ground_ids nodes = ground_members(ground);
+    ground_shuffle(ground, &nodes);
+    if (ground_draw(ground, 2) == 0) {
+        nodes.count = 1 + ground_draw(ground, nodes.count);
+    }
+    for (uint32_t i = 0; i < nodes.count; i++) {
+        links->concerned[nodes.ids[i]] = true;
+    }
+    links->fault = fault;
+    set_links(ground, links, fault);
+    buffer_printf(value, "{:links-of ");
+    ground_write_hosts(value, ground, &nodes);
+    buffer_printf(value,
+                  " :delay-ms %u :jitter-ms %u :loss-permille %u :duplicate-permille %u"
+                  " :bytes-per-second %" PRIu64 "}",
+                  fault.delay_ms, fault.jitter_ms, fault.loss_permille, fault.duplicate_permille,
+                  fault.bytes_per_second);
+    *state = links;
+    return true;
+}
+
+static bool stop(struct nemesis_ground *ground, void *state, struct buffer *value,
+                 struct error *error)
+{
+    (void)value;
+    (void)error;
+    set_links(ground, state, (struct network_fault){.cut = false});
+    free(state);
+    return true;
+}
+
+static bool start_slow(struct nemesis_ground *ground, void **state, struct buffer *value,
+                       struct error *error)
+{
+    (void)error;
+    return start(ground,
+                 (struct network_fault){.delay_ms = 10 + ground_draw(ground, 190),
+                                        .jitter_ms = ground_draw(ground, 50)},
+                 state, value);
+}
+
+static bool start_lossy(struct nemesis_ground *ground, void **state, struct buffer *value,
+                        struct error *error)
+{
+    (void)error;
+    return start(ground, (struct network_fault){.loss_permille = 10 + ground_draw(ground, 190)},
+                 state, value);
+}
+
+static bool start_untidy(struct nemesis_ground *ground, void **state, struct buffer *value,
+                         struct error *error)
+{
+    (void)error;
+    return start(ground,
+                 (struct network_fault){.jitter_ms = 5 + ground_draw(ground, 95),
+                                        .duplicate_permille = 10 + ground_draw(ground, 300)},
+                 state, value);
+}
+
+static bool start_narrow(struct nemesis_ground *ground, void **state, struct buffer *value,
+                         struct error *error)
+{
+    (void)error;
+    return start(
+        ground, (struct network_fault){.bytes_per_second = 20000 + 1000 * ground_draw(ground, 180)},
+        state, value);
+}
+
+#define KIND "links"
+
+const struct nemesis nemesis_links_slow = {
+    .name = "links-slow",
+    .kind = KIND,
+    .help = "packets take 10 to 200 ms each way, and up to 50 more",
+    .start = start_slow,
+    .stop = stop,
+};
+const struct nemesis nemesis_links_lossy = {
+    .name = "links-lossy",
+    .kind = KIND,
+    .help = "1 to 20 percent of packets are lost",
+    .start = start_lossy,
+    .stop = stop,
+};
+const struct nemesis nemesis_links_untidy = {
+    .name = "links-untidy",
+    .kind = KIND,
+    .help = "packets overtake each other, and up to a third arrives twice",
+    .start = start_untidy,
+    .stop = stop,
+};
+const struct nemesis nemesis_links_narrow = {
+    .name = "links-narrow",
+    .kind = KIND,
+    .help = "20 to 200 kB a second pass, no more",
+    .start = start_narrow,
+    .stop = stop,
+};

@@ -1,0 +1,52 @@
+/*
+ * nemeses.c - all nemeses, in the order in which they are listed.
+ */
+#include "nemesis.h"
+
+extern const struct nemesis nemesis_partition_one, nemesis_partition_leader,
+    nemesis_partition_halves, nemesis_partition_bridge, nemesis_partition_majority_ring,
+    nemesis_partition_one_way, nemesis_links_flapping; /* partitions.c */
+extern const struct nemesis nemesis_links_slow, nemesis_links_lossy, nemesis_links_untidy,
+    nemesis_links_narrow; /* links.c */
+extern const struct nemesis nemesis_kill_one, nemesis_kill_leader, nemesis_kill_majority,
+    nemesis_kill_all, nemesis_restart_all, nemesis_restart_rolling, nemesis_pause_one,
+    nemesis_pause_leader, nemesis_pause_majority; /* processes.c */
+extern const struct nemesis nemesis_clock_jump, nemesis_clock_skew,
+    nemesis_clock_strobe; /* clocks.c */
+
+const struct nemesis *const nemeses[] = {
+    &nemesis_partition_one,
+    &nemesis_partition_leader,
+    &nemesis_partition_halves,
+    &nemesis_partition_bridge,
+    &nemesis_partition_majority_ring,
+    &nemesis_partition_one_way,
+    &nemesis_links_flapping,
+    &nemesis_links_slow,
+    &nemesis_links_lossy,
+    &nemesis_links_untidy,
+    &nemesis_links_narrow,
+    &nemesis_kill_one,
+    &nemesis_kill_leader,
+    &nemesis_kill_majority,
+    &nemesis_kill_all,
+    &nemesis_restart_all,
+    &nemesis_restart_rolling,
+    &nemesis_pause_one,
+    &nemesis_pause_leader,
+    &nemesis_pause_majority,
+    &nemesis_clock_jump,
+    &nemesis_clock_skew,
+    &nemesis_clock_strobe,
+    NULL,
+};
+
+const struct nemesis *nemesis_find(const char *name)
+{
+    for (uint32_t i = 0; nemeses[i] != NULL; i++) {
+        if (strcmp(nemeses[i]->name, name) == 0) {
+            return nemeses[i];
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,187 @@
+/*
+ * storm.c - happy path: wait until the next act of the schedule is due, do it; while faults are on
+ * and have turns to make, make them; when the time is up, stop what is on.
+ *
+ * Who waits for a healthy cluster longer than planned does the rest so much later; the time of the
+ * run stays what it is, and what no longer fits in is left out.
+ */
+#include "storm.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "interrupt.h"
+
+#define LOOK_MS 1000 /* a wait for health is cut into pieces, to notice an interrupt */
+
+static int64_t now_ms(void)
+{
+    struct timespec now = {0};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void record(struct storm *storm, const char *prefix, const char *name, struct bytes value)
+{
+    struct buffer fault = {0};
+    buffer_printf(&fault, "%s%s", prefix, name);
+    recorder_add(storm->recorder, (struct event){
+                                      .type = EVENT_INFO,
+                                      .function = FUNCTION_FAULT,
+                                      .process = EVENT_NEMESIS,
+                                      .fault = buffer_bytes(&fault),
+                                      .fault_value = value,
+                                  });
+    buffer_free(&fault);
+}
+
+/* Each fault draws from a sequence of its own: what one draws does not change the next. */
+static bool start(struct storm *storm, const struct nemesis *nemesis, struct error *error)
+{
+    struct buffer value = {0};
+    assert(storm->on_count < sizeof storm->on / sizeof *storm->on);
+    struct on *on = &storm->on[storm->on_count];
+    *on = (struct on){.nemesis = nemesis,
+                      .random = {storm->seed + UINT64_C(0x9e3779b97f4a7c15) * ++storm->started}};
+    storm->ground.random = on->random;
+    record(storm, "start-", nemesis->name, bytes_of(NULL, 0));
+    bool fine = nemesis->start(&storm->ground, &on->state, &value, error);
+    on->random = storm->ground.random;
+    if (fine) {
+        storm->on_count++;
+        record(storm, "start-", nemesis->name, buffer_bytes(&value));
+    }
+    buffer_free(&value);
+    return fine || error_wrap(error, "%s can't be started", nemesis->name);
+}
+
+static bool stop(struct storm *storm, const struct nemesis *nemesis, struct error *error)
+{
+    struct buffer value = {0};
+    uint32_t at = 0;
+    while (at < storm->on_count && storm->on[at].nemesis != nemesis) {
+        at++;
+    }
+    assert(at < storm->on_count);
+    struct on on = storm->on[at];
+    storm->on[at] = storm->on[--storm->on_count];
+    storm->ground.random = on.random;
+    record(storm, "stop-", nemesis->name, bytes_of(NULL, 0));
+    bool fine = nemesis->stop(&storm->ground, on.state, &value, error);
+    record(storm, "stop-", nemesis->name, buffer_bytes(&value));
+    buffer_free(&value);
+    return fine || error_wrap(error, "%s can't be stopped", nemesis->name);
+}
+
+/* The first error counts; the others are tried all the same. */
+static bool stop_all(struct storm *storm, struct error *error)
+{
+    bool fine = true;
+    while (storm->on_count > 0) {
+        struct error this_error;
+        if (!stop(storm, storm->on[storm->on_count - 1].nemesis, &this_error) && fine) {
+            *error = this_error;
+            fine = false;
+        }
+    }
+    return fine;
+}
+
+static bool take_turns(struct storm *storm, struct error *error)
+{
+    for (uint32_t i = 0; i < storm->on_count; i++) {
+        struct on *on = &storm->on[i];
+        if (on->nemesis->turn != NULL) {
+            storm->ground.random = on->random;
+            if (!on->nemesis->turn(&storm->ground, on->state, error)) {
+                return error_wrap(error, "%s can't go on", on->nemesis->name);
+            }
+            on->random = storm->ground.random;
+        }
+    }
+    return true;
+}
+
+enum storm_end storm_wait_healthy(struct storm *storm, bool patient, struct error *error)
+{
+    int64_t until_ms = now_ms() + storm->healthy_limit_ms;
+    assert(storm->on_count == 0);
+    while (!nodes_wait_healthy(storm->ground.nodes, LOOK_MS, error)) {
+        if (!patient && interrupt_came()) {
+            return STORM_INTERRUPTED;
+        }
+        if (now_ms() > until_ms) {
+            struct buffer value = {0};
+            buffer_printf(&value, "{:within-ms %u :why ", storm->healthy_limit_ms);
+            event_write_string(&value, bytes_of_string(error->text));
+            buffer_printf(&value, "}");
+            record(storm, "", "not-healthy", buffer_bytes(&value));
+            buffer_free(&value);
+            return STORM_NOT_HEALTHY;
+        }
+    }
+    return STORM_OVER;
+}
+
+static enum storm_end perform(struct storm *storm, const struct act *act, struct error *error)
+{
+    uint32_t told;
+    switch (act->kind) {
+    case ACT_HEALTH:
+        return storm_wait_healthy(storm, false, error);
+    case ACT_DIGESTS:
+        return digests_read(&storm->digests, &told, error) ? STORM_OVER : STORM_BROKEN;
+    case ACT_START:
+        return start(storm, act->nemesis, error) ? STORM_OVER : STORM_BROKEN;
+    case ACT_STOP:
+        return stop(storm, act->nemesis, error) ? STORM_OVER : STORM_BROKEN;
+    }
+    abort();
+}
+
+/* Until then, with turns between. */
+static enum storm_end wait_until(struct storm *storm, int64_t until_ms, struct error *error)
+{
+    while (now_ms() < until_ms) {
+        int64_t left_ms = until_ms - now_ms();
+        bool turns = storm->on_count > 0 && left_ms > NEMESIS_TURN_MS;
+        if (interrupt_wait(turns ? NEMESIS_TURN_MS : left_ms > 1000 ? 1000 : left_ms)) {
+            return STORM_INTERRUPTED;
+        }
+        if ((turns && !take_turns(storm, error)) || recorder_failed(storm->recorder, error)) {
+            return STORM_BROKEN;
+        }
+    }
+    return interrupt_came() ? STORM_INTERRUPTED : STORM_OVER;
+}
+
+enum storm_end storm_run(struct storm *storm, const struct schedule *schedule, int64_t time_ms,
+                         struct error *error)
+{
+    int64_t began_ms = now_ms();
+    int64_t late_ms = 0;
+    struct error stop_error;
+    enum storm_end end = STORM_OVER;
+    for (uint32_t i = 0; end == STORM_OVER && i < schedule->count; i++) {
+        const struct act *act = &schedule->acts[i];
+        int64_t due_ms = act->at_ms + late_ms;
+        if (due_ms > time_ms) {
+            break;
+        }
+        end = wait_until(storm, began_ms + due_ms, error);
+        if (end == STORM_OVER) {
+            end = perform(storm, act, error);
+        }
+        int64_t behind_ms = now_ms() - began_ms - due_ms;
+        late_ms += behind_ms > 0 ? behind_ms : 0;
+    }
+    if (end == STORM_OVER) {
+        end = wait_until(storm, began_ms + time_ms, error);
+    }
+    if (!stop_all(storm, &stop_error) && end != STORM_BROKEN) {
+        *error = stop_error;
+        end = STORM_BROKEN;
+    }
+    return end;
+}

@@ -1,0 +1,108 @@
+/*
+ * testbed.c - happy path: network, nodes, load, in this order; closed the other way round.
+ */
+#include "testbed.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define NODE_HOSTS        NODES_MOST /* members come and go, and no number is used again */
+#define CLIENT_HOSTS_MOST 8
+#define CLIENT_TIMEOUT_MS 3000
+#define DISK_BYTES        (UINT64_C(1) << 30) /* sparse */
+#define ELECTION_MS       500 /* two cores run all of it: 300, the program's own, is too nervous */
+
+static bool enter(void *context, uint32_t client_number, struct error *error)
+{
+    const struct testbed *testbed = context;
+    return network_enter(testbed->network,
+                         testbed->first_client_host + client_number % testbed->client_host_count,
+                         error);
+}
+
+static const char *endpoints_of(void *context, uint32_t client_number)
+{
+    struct testbed *testbed = context;
+    const struct nodes *nodes = testbed->nodes;
+    if (client_number % 4 == 3) {
+        return nodes_endpoint(nodes, client_number / 4 % nodes_last(nodes) + 1);
+    }
+    return nodes_endpoints(testbed->nodes);
+}
+
+static bool open_nodes(struct testbed *testbed, const struct testbed_options *options,
+                       struct error *error)
+{
+    /* Snapshots are taken, and logs trimmed, several times in a run of a minute. */
+    static const char *const flags[] = {"--snapshot-log-entries", "4000", "--log-segment-bytes",
+                                        "1048576", NULL};
+    struct nodes_options nodes_options = {
+        .network = testbed->network,
+        .count = options->chaos->node_count,
+        .directory = options->directory,
+        .program = options->program,
+        .planted = options->chaos->planted,
+        .election_timeout_ms = ELECTION_MS,
+        .disk_bytes = DISK_BYTES,
+        .disk_faults_library = options->disk_faults,
+        .faketime_library = options->faketime,
+        .flags = flags,
+    };
+    testbed->nodes = nodes_open(&nodes_options, error);
+    for (uint32_t id = 1; testbed->nodes != NULL && id <= nodes_options.count; id++) {
+        if (!nodes_start(testbed->nodes, id, error)) {
+            return false;
+        }
+    }
+    return testbed->nodes != NULL;
+}
+
+bool testbed_open(struct testbed *testbed, const struct testbed_options *options,
+                  struct error *error)
+{
+    uint32_t clients = options->chaos->client_count;
+    *testbed = (struct testbed){
+        .first_client_host = NODE_HOSTS + 1,
+        .client_host_count = clients < CLIENT_HOSTS_MOST ? clients : CLIENT_HOSTS_MOST,
+    };
+    testbed->network =
+        network_open(NODE_HOSTS + testbed->client_host_count + 1, options->seed, error);
+    if (testbed->network == NULL || !open_nodes(testbed, options, error)) {
+        return false;
+    }
+    struct load_options load_options = {
+        .workload = options->workload,
+        .recorder = options->recorder,
+        .endpoints = endpoints_of,
+        .enter = enter,
+        .context = testbed,
+        .client_count = clients,
+        .rate = options->chaos->rate,
+        .timeout_ms = CLIENT_TIMEOUT_MS,
+        .resends = true,
+        .seed = options->seed,
+    };
+    testbed->load = load_open(&load_options, error);
+    return testbed->load != NULL;
+}
+
+bool testbed_end_nodes(struct testbed *testbed, struct error *error)
+{
+    bool fine = true;
+    for (uint32_t id = 1; id <= nodes_last(testbed->nodes); id++) {
+        struct error this_error;
+        if (nodes_life(testbed->nodes, id) == NODE_RUNNING &&
+            !nodes_terminate(testbed->nodes, id, &this_error) && fine) {
+            *error = this_error;
+            fine = false;
+        }
+    }
+    return fine;
+}
+
+void testbed_close(struct testbed *testbed, bool keep_data)
+{
+    load_close(testbed->load);
+    nodes_close(testbed->nodes, keep_data);
+    network_close(testbed->network);
+}

@@ -1,0 +1,634 @@
+/*
+ * nodes.c - processes and disks of the nodes under test.
+ *
+ * A node is a child process: forked, moved to its host's network, its output appended to its log,
+ * its libraries preloaded. What ends it is noticed by waitpid alone; whoever ended without having
+ * been told to leaves a line in its log, which names the signal, so that check_logs sees a crash
+ * that said nothing itself.
+ *
+ * Invariants: a pid is signalled only while it is not reaped, so it is ours. An id is given once.
+ * Lives change under the mutex.
+ *
+ * What can fail: disks (disk.c), fork, the control files. A node that does not end by SIGTERM
+ * within END_MS is killed and named: that is a finding.
+ */
+#include "nodes.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "nodes_internal.h"
+
+#define CLIENT_PORT 7070
+#define PEER_PORT   7071
+#define END_MS      60000 /* under sanitizers, on a busy machine */
+
+extern char **environ;
+
+struct node *nodes_of(struct nodes *nodes, uint32_t id)
+{
+    assert(id >= 1 && id <= NODES_MOST);
+    return &nodes->nodes[id];
+}
+
+static void set_life(struct nodes *nodes, struct node *node, enum node_life life)
+{
+    pthread_mutex_lock(&nodes->mutex);
+    if ((node->life == NODE_ABSENT) != (life == NODE_ABSENT) || life == NODE_GONE) {
+        nodes->endpoints = NULL;
+    }
+    node->life = life;
+    pthread_mutex_unlock(&nodes->mutex);
+}
+
+static char *format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static char *format(const char *format, ...)
+{
+    char *text;
+    va_list arguments;
+    va_start(arguments, format);
+    int len = vasprintf(&text, format, arguments);
+    va_end(arguments);
+    if (len < 0) {
+        abort(); /* no memory: as memory_alloc */
+    }
+    return text;
+}
+
+static bool write_file(const char *path, int flags, const char *text, struct error *error)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0644);
+    size_t len = strlen(text);
+    bool ok = fd >= 0 && write(fd, text, len) == (ssize_t)len;
+    if (!ok) {
+        error_set(error, "can't write %s: %s", path, strerror(errno));
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return ok;
+}
+
+/* Whoever reads it finds the old or the new text. */
+static bool replace_file(const char *path, const char *text, struct error *error)
+{
+    char *beside = format("%s.new", path);
+    bool ok = write_file(beside, O_TRUNC, text, error);
+    if (ok && rename(beside, path) != 0) {
+        ok = error_set(error, "can't write %s: %s", path, strerror(errno));
+    }
+    free(beside);
+    return ok;
+}
+
+/* ---- ends ---- */
+
+/* It was waited for: what it left as a status is this. */
+static void ended(struct nodes *nodes, struct node *node, int status, bool expected)
+{
+    node->exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    set_life(nodes, node, NODE_DOWN);
+    if (expected && !(WIFSIGNALED(status) && WCOREDUMP(status))) {
+        return;
+    }
+    char line[128];
+    struct error error;
+    if (WIFEXITED(status)) {
+        snprintf(line, sizeof line, "(the node has ended by itself, with status %d)\n",
+                 node->exit_status);
+    } else {
+        const char *name = sigabbrev_np(WTERMSIG(status));
+        snprintf(line, sizeof line, "(the node was ended by a signal: SIG%s%s)\n",
+                 name != NULL ? name : "?", WCOREDUMP(status) ? ", core dumped" : "");
+    }
+    if (!write_file(node->log, O_APPEND, line, &error)) {
+        fprintf(stderr, "nodes: %s; the line was: %s", error.text, line);
+    }
+}
+
+static void notice_end(struct nodes *nodes, struct node *node)
+{
+    int status;
+    if ((node->life == NODE_RUNNING || node->life == NODE_PAUSED) &&
+        waitpid(node->pid, &status, WNOHANG) == node->pid) {
+        ended(nodes, node, status, false);
+    }
+}
+
+/* False: it has not ended within the time. */
+static bool wait_end(struct nodes *nodes, struct node *node, int timeout_ms, bool expected)
+{
+    struct pollfd process = {.fd = pidfd_open(node->pid, 0), .events = POLLIN};
+    int status;
+    if (process.fd >= 0) {
+        while (poll(&process, 1, timeout_ms) < 0 && errno == EINTR) {
+        }
+        (void)close(process.fd);
+    }
+    pid_t got = waitpid(node->pid, &status, WNOHANG);
+    if (got == node->pid) {
+        ended(nodes, node, status, expected);
+    }
+    return got == node->pid;
+}
+
+static bool end(struct nodes *nodes, uint32_t id, int signal, struct error *error)
+{
+    struct node *node = nodes_of(nodes, id);
+    notice_end(nodes, node);
+    if (node->life != NODE_RUNNING && node->life != NODE_PAUSED) {
+        return true;
+    }
+    (void)kill(node->pid, signal);
+    if (node->life == NODE_PAUSED) {
+        (void)kill(node->pid, SIGCONT);
+    }
+    if (wait_end(nodes, node, END_MS, true)) {
+        return true;
+    }
+    (void)kill(node->pid, SIGKILL);
+    bool ended_now = wait_end(nodes, node, END_MS, true);
+    return error_set(error, "node %u has not ended within %d s of SIG%s%s", id, END_MS / 1000,
+                     sigabbrev_np(signal), ended_now ? "" : ", and SIGKILL does not end it");
+}
+
+bool nodes_kill(struct nodes *nodes, uint32_t id, struct error *error)
+{
+    return end(nodes, id, SIGKILL, error);
+}
+
+bool nodes_terminate(struct nodes *nodes, uint32_t id, struct error *error)
+{
+    return end(nodes, id, SIGTERM, error);
+}
+
+bool nodes_wait_end(struct nodes *nodes, uint32_t id, uint32_t timeout_ms, struct error *error)
+{
+    struct node *node = nodes_of(nodes, id);
+    notice_end(nodes, node);
+    return (node->life != NODE_RUNNING && node->life != NODE_PAUSED) ||
+           wait_end(nodes, node, (int)timeout_ms, false) ||
+           error_set(error, "node %u still runs after %u ms", id, timeout_ms);
+}
+
+enum node_life nodes_life(struct nodes *nodes, uint32_t id)
+{
+    struct node *node = nodes_of(nodes, id);
+    notice_end(nodes, node);
+    return node->life;
+}
+
+static bool signal_and_set(struct nodes *nodes, uint32_t id, enum node_life from, int signal,
+                           enum node_life to, struct error *error)
+{
+    struct node *node = nodes_of(nodes, id);
+    notice_end(nodes, node);
+    if (node->life != from) {
+        return error_set(error, "node %u can't be sent SIG%s: it is not %s", id,
+                         sigabbrev_np(signal), from == NODE_PAUSED ? "paused" : "running");
+    }
+    if (kill(node->pid, signal) != 0) {
+        return error_set(error, "node %u: SIG%s: %s", id, sigabbrev_np(signal), strerror(errno));
+    }
+    set_life(nodes, node, to);
+    return true;
+}
+
+bool nodes_pause(struct nodes *nodes, uint32_t id, struct error *error)
+{
+    return signal_and_set(nodes, id, NODE_RUNNING, SIGSTOP, NODE_PAUSED, error);
+}
+
+bool nodes_resume(struct nodes *nodes, uint32_t id, struct error *error)
+{
+    return signal_and_set(nodes, id, NODE_PAUSED, SIGCONT, NODE_RUNNING, error);
+}
+
+/* ---- starts ---- */
+
+#define WORDS_MOST 128
+
+/* A list of strings up to a NULL; owns them. */
+struct words {
+    char *items[WORDS_MOST + 1];
+    size_t count;
+};
+
+static void words_add(struct words *words, char *word)
+{
+    assert(words->count < WORDS_MOST);
+    words->items[words->count++] = word;
+}
+
+static void words_free(struct words *words)
+{
+    for (size_t i = 0; i < words->count; i++) {
+        free(words->items[i]);
+    }
+}
+
+static void flags_of(struct nodes *nodes, uint32_t id, struct words *words)
+{
+    const struct node *node = nodes_of(nodes, id);
+    words_add(words, memory_strdup(nodes->program));
+    words_add(words, format("--id=%u", id));
+    words_add(words, format("--data=%s", node->data));
+    words_add(words, format("--client-address=%s", node->endpoint));
+    words_add(words, format("--peer-address=%s", node->peer_address));
+    if (nodes->election_timeout_ms > 0) {
+        words_add(words, format("--election-timeout-ms=%u", nodes->election_timeout_ms));
+    }
+    words_add(words, format("--disk-reserve=%llu", (unsigned long long)nodes->disk_bytes / 4));
+    for (char **flag = nodes->flags; *flag != NULL; flag++) {
+        words_add(words, memory_strdup(*flag));
+    }
+    if (node->joins) {
+        words_add(words, format("--cluster-id=%s", nodes->cluster_id));
+        return;
+    }
+    struct buffer founders = {0};
+    for (uint32_t i = 1; i <= nodes->founders; i++) {
+        buffer_printf(&founders, "%s%u=%s", i > 1 ? "," : "", i, nodes_of(nodes, i)->peer_address);
+    }
+    words_add(words, format("--initial-cluster=%.*s", (int)founders.len, (char *)founders.data));
+    buffer_free(&founders);
+}
+
+static bool is_set_here(const char *variable)
+{
+    static const char *const ours[] = {
+        "LD_PRELOAD=",   "DISK_FAULTS=",         "ASAN_OPTIONS=", "FAKETIME",
+        "NO_FAKE_STAT=", "DONT_FAKE_MONOTONIC=", "HOLDFAST_"};
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
+        if (strncmp(variable, ours[i], strlen(ours[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void environment_of(const struct nodes *nodes, const struct node *node, struct words *words)
+{
+    const char *disk_faults = nodes->disk_faults_library;
+    const char *faketime = nodes->faketime_library;
+    const char *sanitizer = getenv("ASAN_OPTIONS");
+    for (char **variable = environ; *variable != NULL && words->count < WORDS_MOST - 16;
+         variable++) {
+        if (!is_set_here(*variable)) {
+            words_add(words, memory_strdup(*variable));
+        }
+    }
+    if (disk_faults != NULL || faketime != NULL) {
+        words_add(words, format("LD_PRELOAD=%s%s%s", disk_faults != NULL ? disk_faults : "",
+                                disk_faults != NULL && faketime != NULL ? ":" : "",
+                                faketime != NULL ? faketime : ""));
+        /* Its own library has to come first, says the sanitizer; it works behind these too. */
+        words_add(words, format("ASAN_OPTIONS=%s%sverify_asan_link_order=0",
+                                sanitizer != NULL ? sanitizer : "", sanitizer != NULL ? ":" : ""));
+    } else if (sanitizer != NULL) {
+        words_add(words, format("ASAN_OPTIONS=%s", sanitizer));
+    }
+    if (disk_faults != NULL) {
+        words_add(words, format("DISK_FAULTS=%s", node->disk_faults));
+    }
+    if (faketime != NULL) {
+        words_add(words, format("FAKETIME_TIMESTAMP_FILE=%s", node->clock));
+        words_add(words, memory_strdup("FAKETIME_CACHE_DURATION=1"));
+        words_add(words, memory_strdup("FAKETIME_DONT_FAKE_MONOTONIC=1"));
+        words_add(words, memory_strdup("NO_FAKE_STAT=1"));
+    }
+    if (nodes->planted != NULL) {
+        words_add(words, format("HOLDFAST_PLANTED=%s", nodes->planted));
+    }
+}
+
+/* In the child: nothing that takes a lock. */
+static _Noreturn void become(struct nodes *nodes, uint32_t id, int log, int nothing,
+                             const struct words *arguments, const struct words *environment)
+{
+    struct error error = {.text = ""};
+    sigset_t none;
+    const struct rlimit core = {RLIM_INFINITY, RLIM_INFINITY};
+    sigemptyset(&none);
+    if (dup2(log, STDOUT_FILENO) >= 0 && dup2(log, STDERR_FILENO) >= 0 &&
+        dup2(nothing, STDIN_FILENO) >= 0 && network_enter(nodes->network, id, &error)) {
+        (void)sigprocmask(SIG_SETMASK, &none, NULL);
+        (void)setrlimit(RLIMIT_CORE, &core); /* what can't be had is no reason not to run */
+        if (chdir(nodes->directory) == 0) {
+            (void)execve(nodes->program, arguments->items, environment->items);
+        }
+        error_set(&error, "can't run %s: %s", nodes->program, strerror(errno));
+    }
+    dprintf(log, "(%s)\n", error.text);
+    _exit(127);
+}
+
+bool nodes_start(struct nodes *nodes, uint32_t id, struct error *error)
+{
+    struct node *node = nodes_of(nodes, id);
+    notice_end(nodes, node);
+    if (node->life != NODE_DOWN) {
+        return error_set(error, "node %u can't be started: it %s", id,
+                         node->life == NODE_ABSENT ? "was never there"
+                         : node->life == NODE_GONE ? "is gone"
+                                                   : "runs already");
+    }
+    if (node->joins && !nodes_learn_cluster_id(nodes, error)) {
+        return error_wrap(error, "node %u can't join", id);
+    }
+    struct words arguments = {0};
+    struct words environment = {0};
+    flags_of(nodes, id, &arguments);
+    environment_of(nodes, node, &environment);
+    int log = open(node->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    pid_t pid = -1;
+    if (log < 0 || nothing < 0) {
+        error_set(error, "can't open %s: %s", node->log, strerror(errno));
+    } else if ((pid = fork()) == 0) {
+        become(nodes, id, log, nothing, &arguments, &environment);
+    } else if (pid < 0) {
+        error_set(error, "can't make a process for node %u: %s", id, strerror(errno));
+    } else {
+        node->pid = pid;
+        set_life(nodes, node, NODE_RUNNING);
+    }
+    if (log >= 0) {
+        (void)close(log);
+    }
+    if (nothing >= 0) {
+        (void)close(nothing);
+    }
+    words_free(&arguments);
+    words_free(&environment);
+    return pid > 0;
+}
+
+/* ---- disks ---- */
+
+bool nodes_wipe(struct nodes *nodes, uint32_t id, struct error *error)
+{
+    struct node *node = nodes_of(nodes, id);
+    if (!nodes_kill(nodes, id, error)) {
+        return false;
+    }
+    if (node->life != NODE_DOWN) {
+        return error_set(error, "node %u has no disk to be wiped", id);
+    }
+    set_life(nodes, node, NODE_GONE);
+    if (node->disk.path != NULL) {
+        disk_close(&node->disk);
+        return true;
+    }
+    const char *const remove[] = {"rm", "-rf", "--", node->directory, NULL};
+    return disk_run_program(remove, error);
+}
+
+bool nodes_cut_power_of(struct nodes *nodes, const uint32_t *ids, uint32_t count,
+                        struct error *error)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct node *node = nodes_of(nodes, ids[i]);
+        if (node->disk.path == NULL) {
+            return error_set(error, "node %u has no disk of its own whose power could be cut",
+                             ids[i]);
+        }
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (!disk_cut_power(&nodes_of(nodes, ids[i])->disk, error)) {
+            return false;
+        }
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct disk *disk = &nodes_of(nodes, ids[i])->disk;
+        if (!nodes_kill(nodes, ids[i], error) || !disk_unmount(disk, error) ||
+            !disk_mount(disk, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool nodes_cut_power(struct nodes *nodes, uint32_t id, struct error *error)
+{
+    return nodes_cut_power_of(nodes, &id, 1, error);
+}
+
+bool nodes_set_disk_faults(struct nodes *nodes, uint32_t id, const char *rules, struct error *error)
+{
+    return nodes->disk_faults_library == NULL
+               ? error_set(error, "disks can't be made to fail: disk_faults is not preloaded")
+               : replace_file(nodes_of(nodes, id)->disk_faults, rules != NULL ? rules : "", error);
+}
+
+bool nodes_set_clock(struct nodes *nodes, uint32_t id, const char *offset, struct error *error)
+{
+    bool none = offset == NULL || offset[0] == '\0';
+    return nodes->faketime_library == NULL
+               ? error_set(error, "clocks can't be changed: libfaketime is not preloaded")
+               : replace_file(nodes_of(nodes, id)->clock, none ? "+0" : offset, error);
+}
+
+/* ---- all of them ---- */
+
+uint32_t nodes_most(const struct nodes *nodes)
+{
+    return nodes->operator_host - 1 < NODES_MOST ? nodes->operator_host - 1 : NODES_MOST;
+}
+
+uint32_t nodes_add(struct nodes *nodes, struct error *error)
+{
+    uint32_t id = nodes->last + 1;
+    if (id > nodes_most(nodes)) {
+        error_set(error, "there is no host for another node: this run has had %u", nodes->last);
+        return 0;
+    }
+    struct node *node = nodes_of(nodes, id);
+    const char *address = network_address(nodes->network, id);
+    *node = (struct node){.joins = id > nodes->founders, .disk.loop_fd = -1};
+    snprintf(node->endpoint, sizeof node->endpoint, "%s:%d", address, CLIENT_PORT);
+    snprintf(node->peer_address, sizeof node->peer_address, "%s:%d", address, PEER_PORT);
+    node->directory = format("%s/n%u", nodes->directory, id);
+    node->data = format("%s/data", node->directory);
+    node->log = format("%s/n%u.log", nodes->directory, id);
+    node->disk_faults = format("%s/n%u.faults", nodes->directory, id);
+    node->clock = format("%s/n%u.clock", nodes->directory, id);
+    bool ok = true;
+    if (nodes->disk_bytes > 0) {
+        ok = disk_open(&node->disk, node->directory, nodes->disk_bytes, error);
+    } else if (mkdir(node->directory, 0755) != 0) {
+        ok = error_set(error, "can't make %s: %s", node->directory, strerror(errno));
+    }
+    ok = ok &&
+         (nodes->disk_faults_library == NULL || nodes_set_disk_faults(nodes, id, "", error)) &&
+         (nodes->faketime_library == NULL || nodes_set_clock(nodes, id, "", error));
+    pthread_mutex_lock(&nodes->mutex);
+    nodes->last = id; /* also where it has failed: nodes_close frees what there is of it */
+    pthread_mutex_unlock(&nodes->mutex);
+    if (ok) {
+        set_life(nodes, node, NODE_DOWN);
+    }
+    return ok ? id : 0;
+}
+
+/* NULL stays NULL. */
+static bool resolve(const char *path, char **resolved, struct error *error)
+{
+    *resolved = path != NULL ? realpath(path, NULL) : NULL;
+    return path == NULL || *resolved != NULL || error_set(error, "%s: %s", path, strerror(errno));
+}
+
+struct nodes *nodes_open(const struct nodes_options *options, struct error *error)
+{
+    uint32_t host_count = network_host_count(options->network);
+    assert(options->count >= 1 && options->count <= NODES_MOST && host_count > options->count);
+    struct nodes *nodes = memory_zalloc(sizeof *nodes);
+    nodes->network = options->network;
+    nodes->founders = options->count;
+    nodes->election_timeout_ms = options->election_timeout_ms;
+    nodes->disk_bytes = options->disk_bytes;
+    nodes->operator_host = host_count;
+    pthread_mutex_init(&nodes->mutex, NULL);
+    nodes->planted = options->planted != NULL ? memory_strdup(options->planted) : NULL;
+    size_t flag_count = 0;
+    while (options->flags != NULL && options->flags[flag_count] != NULL) {
+        flag_count++;
+    }
+    nodes->flags = memory_zalloc((flag_count + 1) * sizeof *nodes->flags);
+    for (size_t i = 0; i < flag_count; i++) {
+        nodes->flags[i] = memory_strdup(options->flags[i]);
+    }
+    bool ok = resolve(options->directory, &nodes->directory, error) &&
+              resolve(options->program, &nodes->program, error) &&
+              resolve(options->disk_faults_library, &nodes->disk_faults_library, error) &&
+              resolve(options->faketime_library, &nodes->faketime_library, error);
+    /* Their addresses are in each other's flags: all are there before the first one starts. */
+    for (uint32_t i = 1; i <= options->count && ok; i++) {
+        ok = nodes_add(nodes, error) != 0;
+    }
+    if (ok) {
+        nodes->watcher = nodes_open_client(nodes, nodes_endpoints(nodes), error);
+    }
+    if (nodes->watcher == NULL) {
+        nodes_close(nodes, false);
+        return NULL;
+    }
+    return nodes;
+}
+
+/* The disk's contents, as an ordinary directory in its place. */
+static bool keep_contents(struct node *node, struct error *error)
+{
+    char *kept = format("%s.kept", node->directory);
+    const char *const copy[] = {"cp", "-a", "--sparse=always", "--", node->directory, kept, NULL};
+    bool ok = disk_run_program(copy, error);
+    if (ok) {
+        disk_close(&node->disk);
+        if (rename(kept, node->directory) != 0) {
+            ok = error_set(error, "can't rename %s: %s", kept, strerror(errno));
+        }
+    }
+    free(kept);
+    return ok;
+}
+
+static void close_node(struct nodes *nodes, uint32_t id, bool keep_data)
+{
+    struct node *node = nodes_of(nodes, id);
+    struct error error;
+    if (!nodes_kill(nodes, id, &error) ||
+        (keep_data && node->disk.path != NULL && !keep_contents(node, &error))) {
+        fprintf(stderr, "nodes: %s\n", error.text);
+    }
+    disk_close(&node->disk);
+    const char *const remove[] = {"rm", "-rf", "--", node->directory, NULL};
+    if (!keep_data && !disk_run_program(remove, &error)) {
+        fprintf(stderr, "nodes: %s\n", error.text);
+    }
+    (void)unlink(node->disk_faults);
+    (void)unlink(node->clock);
+    free(node->directory);
+    free(node->data);
+    free(node->log);
+    free(node->disk_faults);
+    free(node->clock);
+}
+
+void nodes_close(struct nodes *nodes, bool keep_data)
+{
+    if (nodes == NULL) {
+        return;
+    }
+    hf_client_close(nodes->operator_client);
+    hf_client_close(nodes->watcher);
+    for (uint32_t id = 1; id <= nodes->last; id++) {
+        close_node(nodes, id, keep_data);
+    }
+    for (size_t i = 0; i < nodes->endpoints_given_count; i++) {
+        free(nodes->endpoints_given[i]);
+    }
+    free(nodes->endpoints_given);
+    free(nodes->operator_endpoints);
+    for (char **flag = nodes->flags; *flag != NULL; flag++) {
+        free(*flag);
+    }
+    free((void *)nodes->flags);
+    free(nodes->directory);
+    free(nodes->program);
+    free(nodes->planted);
+    free(nodes->disk_faults_library);
+    free(nodes->faketime_library);
+    pthread_mutex_destroy(&nodes->mutex);
+    free(nodes);
+}
+
+uint32_t nodes_last(const struct nodes *nodes)
+{
+    return nodes->last;
+}
+
+static const struct node *given(const struct nodes *nodes, uint32_t id)
+{
+    assert(id >= 1 && id <= nodes->last);
+    return &nodes->nodes[id];
+}
+
+int nodes_exit_status(const struct nodes *nodes, uint32_t id)
+{
+    return given(nodes, id)->exit_status;
+}
+
+const char *nodes_data(const struct nodes *nodes, uint32_t id)
+{
+    return given(nodes, id)->data;
+}
+
+const char *nodes_log(const struct nodes *nodes, uint32_t id)
+{
+    return given(nodes, id)->log;
+}
+
+const char *nodes_endpoint(const struct nodes *nodes, uint32_t id)
+{
+    return given(nodes, id)->endpoint;
+}
+
+const char *nodes_peer_address(const struct nodes *nodes, uint32_t id)
+{
+    return given(nodes, id)->peer_address;
+}

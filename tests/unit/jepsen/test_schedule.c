@@ -1,0 +1,185 @@
+/*
+ * test_schedule.c - plans of runs: from the seed alone, within the time, by the rules, and fair.
+ */
+#include <stdlib.h>
+
+#include "../../lib/cmocka_test.h"
+#include "schedule.h"
+
+static const struct nemesis some[] = {
+    {.name = "cut", .kind = "partition"},   {.name = "ring", .kind = "partition"},
+    {.name = "kill", .kind = "process"},    {.name = "pause", .kind = "process"},
+    {.name = "slow", .kind = "links"},      {.name = "jump", .kind = "clock"},
+    {.name = "full", .kind = "disk"},       {.name = "power", .kind = "disk", .destroys = true},
+    {.name = "replace", .kind = "members"}, {.name = "wipe", .kind = "members", .destroys = true},
+};
+#define SOME (sizeof some / sizeof *some)
+
+static void make(struct schedule *schedule, uint32_t count, uint64_t seed, int64_t time_ms)
+{
+    const struct nemesis *among[SOME] = {NULL};
+    for (uint32_t i = 0; i < count; i++) {
+        among[i] = &some[i];
+    }
+    schedule_make(schedule, among, count, seed, time_ms);
+}
+
+static uint32_t count_starts(const struct schedule *schedule, const char *name)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < schedule->count; i++) {
+        count += schedule->acts[i].kind == ACT_START &&
+                 (name == NULL || strcmp(schedule->acts[i].nemesis->name, name) == 0);
+    }
+    return count;
+}
+
+static void test_rules_are_kept(void **state)
+{
+    static const int64_t times_ms[] = {5000, 10000, 30000, 120000, 1200000};
+    (void)state;
+    for (uint64_t seed = 0; seed < 400; seed++) {
+        for (size_t i = 0; i < sizeof times_ms / sizeof *times_ms; i++) {
+            struct schedule schedule;
+            make(&schedule, (uint32_t)(seed % (SOME + 1)), seed, times_ms[i]);
+            const char *fault = schedule_fault(&schedule, times_ms[i]);
+            if (fault != NULL) {
+                fail_msg("seed %u, %u ms: %s", (unsigned)seed, (unsigned)times_ms[i], fault);
+            }
+            schedule_free(&schedule);
+        }
+    }
+}
+
+static void test_same_seed_same_plan(void **state)
+{
+    struct schedule one;
+    struct schedule two;
+    struct schedule other;
+    (void)state;
+    make(&one, SOME, 7, 600000);
+    make(&two, SOME, 7, 600000);
+    make(&other, SOME, 8, 600000);
+    assert_int_equal(one.count, two.count);
+    bool differs = one.count != other.count;
+    for (uint32_t i = 0; i < one.count; i++) {
+        assert_int_equal(one.acts[i].at_ms, two.acts[i].at_ms);
+        assert_int_equal(one.acts[i].kind, two.acts[i].kind);
+        assert_ptr_equal(one.acts[i].nemesis, two.acts[i].nemesis);
+        differs = differs || one.acts[i].at_ms != other.acts[i].at_ms;
+    }
+    assert_true(differs);
+    schedule_free(&one);
+    schedule_free(&two);
+    schedule_free(&other);
+}
+
+/* Each has its turn before any has its second, up to what waits in the bag at the end. */
+static void test_all_have_their_turn(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 50; seed++) {
+        struct schedule schedule;
+        make(&schedule, SOME, seed, 1200000);
+        uint32_t least = UINT32_MAX;
+        uint32_t most = 0;
+        for (uint32_t i = 0; i < SOME; i++) {
+            uint32_t starts = count_starts(&schedule, some[i].name);
+            least = starts < least ? starts : least;
+            most = starts > most ? starts : most;
+        }
+        assert_true(least >= 2);
+        assert_true(most <= least + 1);
+        schedule_free(&schedule);
+    }
+}
+
+/* A run of half a minute has storms too, and several faults at once are not rare. */
+static void test_short_runs_and_mixtures(void **state)
+{
+    uint32_t together = 0;
+    (void)state;
+    for (uint64_t seed = 0; seed < 100; seed++) {
+        struct schedule schedule;
+        make(&schedule, SOME, seed, 30000);
+        assert_true(count_starts(&schedule, NULL) >= 2);
+        for (uint32_t i = 1; i < schedule.count; i++) {
+            if (schedule.acts[i - 1].kind == ACT_START && schedule.acts[i].kind == ACT_START) {
+                together++;
+                break;
+            }
+        }
+        schedule_free(&schedule);
+    }
+    assert_in_range(together, 30, 99);
+}
+
+static void test_nothing_to_choose_from(void **state)
+{
+    struct schedule schedule;
+    (void)state;
+    make(&schedule, 0, 3, 60000);
+    assert_int_equal(count_starts(&schedule, NULL), 0);
+    schedule_free(&schedule);
+    make(&schedule, 1, 3, 60000);
+    assert_true(count_starts(&schedule, "cut") >= 3);
+    schedule_free(&schedule);
+}
+
+/* Each rule, broken by hand. */
+static void test_faults_are_found(void **state)
+{
+    static const struct nemesis *const cut = &some[0], *const ring = &some[1],
+                                       *const kill = &some[2], *const power = &some[7];
+    static const struct {
+        const char *fault;
+        struct act acts[5];
+        uint32_t count;
+    } cases[] = {
+        {NULL,
+         {{1, ACT_START, cut}, {2, ACT_START, kill}, {3, ACT_STOP, cut}, {4, ACT_STOP, kill}},
+         4},
+        {NULL, {{1, ACT_HEALTH, NULL}, {1, ACT_START, power}, {2, ACT_STOP, power}}, 3},
+        {"a fault is never stopped", {{1, ACT_START, cut}}, 1},
+        {"a fault is stopped that is not on", {{1, ACT_STOP, cut}}, 1},
+        {"two faults that don't go together",
+         {{1, ACT_START, cut}, {2, ACT_START, ring}, {3, ACT_STOP, cut}, {3, ACT_STOP, ring}},
+         4},
+        {"two faults that don't go together", {{1, ACT_START, cut}, {2, ACT_START, cut}}, 2},
+        {"something is destroyed without a check of the health before",
+         {{1, ACT_START, power}, {2, ACT_STOP, power}},
+         2},
+        {"two faults that don't go together",
+         {{1, ACT_HEALTH, NULL}, {1, ACT_START, power}, {2, ACT_START, kill}},
+         3},
+        {"the health is checked while a fault is on",
+         {{1, ACT_START, cut}, {2, ACT_HEALTH, NULL}},
+         2},
+        {"an act out of time", {{2, ACT_HEALTH, NULL}, {1, ACT_HEALTH, NULL}}, 2},
+        {"an act out of time", {{11, ACT_HEALTH, NULL}}, 1},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct schedule schedule = {.acts = (struct act *)cases[i].acts, .count = cases[i].count};
+        const char *fault = schedule_fault(&schedule, 10);
+        if (cases[i].fault == NULL) {
+            assert_null(fault);
+        } else {
+            assert_non_null(fault);
+            assert_string_equal(fault, cases[i].fault);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rules_are_kept),
+        cmocka_unit_test(test_same_seed_same_plan),
+        cmocka_unit_test(test_all_have_their_turn),
+        cmocka_unit_test(test_short_runs_and_mixtures),
+        cmocka_unit_test(test_nothing_to_choose_from),
+        cmocka_unit_test(test_faults_are_found),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
