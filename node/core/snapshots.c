@@ -433,7 +433,9 @@ bool snapshots_describe(struct snapshots *snapshots, uint64_t index, struct hash
 {
     struct checkpoint_server *server = &snapshots->server;
     uint64_t now = core_now_ms(snapshots->core);
-    if (server->path != NULL && server->index == index) {
+    if (server->path != NULL) {
+        /* What is offered is the last snapshot's: it is withdrawn before the next one is begun. */
+        assert(server->index == index);
         server->asked_ms = now;
         *checkpoint = server->name;
         return true;
