@@ -204,9 +204,6 @@ static bool run(struct arguments *arguments, const struct workload *workload, st
     if (mkdir(arguments->store, 0755) != 0 && errno != EEXIST) {
         return error_set(error, "%s: can't be made: %s", arguments->store, strerror(errno));
     }
-    if (!write_test(arguments, workload, error)) {
-        return false;
-    }
     struct buffer path = {0};
     buffer_printf(&path, "%s/history.edn%c", arguments->store, '\0');
     struct recorder *recorder = recorder_open((const char *)path.data, error);
@@ -227,7 +224,8 @@ static bool run(struct arguments *arguments, const struct workload *workload, st
         .seed = arguments->seed,
     };
     struct load *load = load_open(&options, error);
-    bool fine = load != NULL && run_load(load, arguments->time_s, error);
+    bool fine = load != NULL && write_test(arguments, workload, error) &&
+                run_load(load, arguments->time_s, error);
     load_close(load);
     struct error close_error;
     if (!recorder_close(recorder, &close_error) && fine) {

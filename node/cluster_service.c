@@ -148,7 +148,6 @@ static void audit_ended(struct audit *audit)
                       stopping ? "this node is stopping: " : "", audit->error.text);
     }
     free(verify);
-    node_audit_ended(node);
 }
 
 static void verify_cancelled(void *context, struct rpc_call *call)

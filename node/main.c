@@ -24,6 +24,10 @@ static void on_stopped(void *context)
     struct daemon *daemon = context;
     uv_close((uv_handle_t *)&daemon->terminate, NULL);
     uv_close((uv_handle_t *)&daemon->interrupt, NULL);
+    /* libuv has given the signals back: one more would end the process with another status, for
+     * nothing. */
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
 }
 
 static void on_signal(uv_signal_t *handle, int number)

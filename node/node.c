@@ -511,13 +511,6 @@ static void handle_closed(uv_handle_t *handle)
     part_closed(handle->data);
 }
 
-void node_audit_ended(struct node *node)
-{
-    if (node->closing > 0) {
-        part_closed(node);
-    }
-}
-
 /* Everybody has been answered, or the time for it is over. */
 static void close_parts(struct node *node)
 {
@@ -528,7 +521,7 @@ static void close_parts(struct node *node)
     /* One that waits for its index is no part that closes; one that runs must not be waited for:
      * without a drain nobody has stopped it yet. */
     audits_stop(&node->core);
-    node->closing = PARTS + node->core.audits + (node->core.works > 0 ? 1 : 0);
+    node->closing = PARTS + (node->core.works > 0 ? 1 : 0);
     core_abandon(&node->core);
     cluster_changes_abandon(node);
     rpc_server_close(node->server, part_closed, node);
@@ -557,6 +550,7 @@ static void begin_drain(struct node *node)
 {
     node->stopping.state = STOPPING_DRAINING;
     audits_stop(&node->core);
+    snapshots_abandon(node->core.snapshots); /* the upkeep, which answers them, ends here */
     log_info("draining", LOG_TEXT("message", "no new calls; those that run may end"));
     /* The upkeep's timer has nothing left to do: it bounds the drain. */
     uv_timer_start(&node->upkeep_timer, on_drain_over, DRAIN_MS, 0);

@@ -21,6 +21,7 @@
 #include "log_writer.h"
 #include "options.h"
 #include "raft/transport.h"
+#include "refusals.h"
 #include "rpc/server.h"
 #include "snapshot_service.h"
 #include "stopping.h"
@@ -48,8 +49,7 @@ struct node {
     struct arena arena;             /* for reads, as they were sent */
     struct arena replies;           /* for their answers */
 
-    uint64_t refusals[LIMIT_PEERS_KNOWN]; /* ids of those who refuse us */
-    size_t refusal_count;
+    struct refusals refusals;
     bool is_following;
     struct followed followed;
     uint64_t removed_index;    /* as the log was last told; 0: this node was not removed */
@@ -86,7 +86,5 @@ void node_must(const char *event, bool ok, const struct error *error);
 void node_describe_leader(const struct node *node, char *text, size_t size);
 /* Tells the forwarder where the leader's clients connect, as far as it is known by now. */
 void node_follow_leader(struct node *node);
-/* An audit has answered its call. */
-void node_audit_ended(struct node *node);
 
 #endif

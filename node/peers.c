@@ -17,61 +17,13 @@
 #include "core/core.h"
 #include "node.h"
 
-/* ---- who refuses us ---- */
-
-static void forget_refusal(struct node *node, uint64_t id)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < node->refusal_count; i++) {
-        if (node->refusals[i] != id) {
-            node->refusals[kept++] = node->refusals[i];
-        }
-    }
-    node->refusal_count = kept;
-}
-
-static void note_refusal(struct node *node, uint64_t id)
-{
-    forget_refusal(node, id);
-    if (node->refusal_count < LIMIT_PEERS_KNOWN) {
-        node->refusals[node->refusal_count++] = id;
-    }
-}
-
-static bool refuses(const struct node *node, uint64_t id)
-{
-    for (size_t i = 0; i < node->refusal_count; i++) {
-        if (node->refusals[i] == id) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Is a majority of the voters left that does not refuse us? A node without members has none to
- * count. */
-static bool majority_is_left(const struct node *node)
-{
-    struct replica_member members[LIMIT_NODES];
-    size_t count = replica_members(node->core.replica, members, LIMIT_NODES);
-    size_t voters = 0;
-    size_t refusals = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (members[i].role == REPLICA_VOTER) {
-            voters++;
-            refusals += refuses(node, members[i].id);
-        }
-    }
-    return voters == 0 || voters - refusals >= voters / 2 + 1;
-}
-
 /* ---- the transport's events ---- */
 
 void peers_connected(void *context, uint64_t peer_id, uint64_t incarnation,
                      const char *client_address)
 {
     struct node *node = context;
-    forget_refusal(node, peer_id);
+    refusals_forget(&node->refusals, peer_id);
     log_info("peer-connected", LOG_NUMBER("peer", peer_id), LOG_TEXT("client", client_address));
     if (node->closing == 0) {
         core_peer_connected(&node->core, peer_id, incarnation);
@@ -118,10 +70,13 @@ void peers_told_removed(void *context, uint64_t peer_id, uint64_t removed_index)
 void peers_refused(void *context, uint64_t peer_id, const char *reason)
 {
     struct node *node = context;
+    struct replica_member members[LIMIT_NODES];
+    size_t count = replica_members(node->core.replica, members, LIMIT_NODES);
     log_error("refused-by-peer", LOG_NUMBER("peer", peer_id), LOG_TEXT("reason", reason));
-    note_refusal(node, peer_id);
+    refusals_note(&node->refusals, peer_id, members, count);
     bool was_removed = node->core.removed_index != 0 || node->core.told_removed_index != 0;
-    if (node->closing == 0 && !was_removed && !majority_is_left(node)) {
+    if (node->closing == 0 && !was_removed &&
+        !refusals_leave_majority(&node->refusals, members, count)) {
         log_fatal("refused", reason);
     }
 }

@@ -393,12 +393,13 @@ bool state_db_check(struct state_db *db, struct error *error)
     char *words = NULL;
     rocksdb_writebatch_clear(db->batch);
     rocksdb_write(db->db, db->write_options, db->batch, &words);
-    return words != NULL ? state_fail(error, db->path, "flushed or compacted", words)
-                         : error_set(error,
-                                     "the state database %s has failed to flush or compact its "
-                                     "files, and no longer says why; the disk may have been "
-                                     "full: " ADVICE_DISK_FAILED,
-                                     db->path);
+    return words != NULL
+               ? state_fail(error, db->path, "flushed or compacted", words)
+               : error_set(error,
+                           "the state database %s has failed to flush or compact its "
+                           "files, and no longer says why; if the disk was full, " ADVICE_DISK_FULL
+                           "; else " ADVICE_DISK_FAILED,
+                           db->path);
 }
 
 void state_db_rollback(struct state_db *db)

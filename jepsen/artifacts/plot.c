@@ -13,6 +13,7 @@
 #define HEIGHT       360 /* of the field */
 #define AXIS         52  /* room below it, for numbers and unit */
 #define LANE         18
+#define LETTER       5.2 /* a letter's width in a lane */
 #define FIELD        (WIDTH - LEFT - RIGHT)
 #define LEGEND_WIDTH 150
 
@@ -41,7 +42,8 @@ const char *plot_outcome_name(enum outcome outcome)
 const char *plot_lane_colour(uint32_t lane)
 {
     static const char *const colours[PLOT_LANES] = {"#7b5ea7", "#3b8f6b", "#b5602c", "#5a7aa8",
-                                                    "#a8485e", "#7d7a2e", "#4a8f98", "#8a6d5a"};
+                                                    "#a8485e", "#7d7a2e", "#4a8f98", "#8a6d5a",
+                                                    "#55606b", "#9c4fa0"};
     return colours[lane % PLOT_LANES];
 }
 
@@ -95,47 +97,81 @@ static double step_of(double most, int parts)
 
 /* ---- faults ---- */
 
+/* Kinds that have no lane any more share the last. */
+static uint32_t lane_of(const struct plot *plot, const struct fault_window *window)
+{
+    struct bytes kind = fault_kind(window);
+    uint32_t lane = 0;
+    while (lane < plot->lanes && !bytes_equal(plot->kinds[lane], kind)) {
+        lane++;
+    }
+    return lane < PLOT_LANES ? lane : PLOT_LANES - 1;
+}
+
+static void make_lanes(struct plot *plot)
+{
+    for (uint32_t i = 0; i < plot->window_count; i++) {
+        if (lane_of(plot, &plot->windows[i]) == plot->lanes) {
+            plot->kinds[plot->lanes++] = fault_kind(&plot->windows[i]);
+        }
+    }
+}
+
+/* What is left of the name beside its lane's, in the bar where it fits. */
+static void name_window(struct plot *plot, const struct fault_window *window, double from,
+                        double width, int top)
+{
+    size_t kind = fault_kind(window).len;
+    if (kind < window->name.len) {
+        struct bytes rest = bytes_of(window->name.data + kind + 1, window->name.len - kind - 1);
+        if (width > LETTER * (double)rest.len + 4) {
+            buffer_printf(plot->out,
+                          "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\" font-size=\"9\" "
+                          "fill=\"#fff\">",
+                          from + width / 2, top + LANE - 6);
+            plot_escape(plot->out, rest);
+            buffer_printf(plot->out, "</text>");
+        }
+    }
+}
+
 static void draw_faults(struct plot *plot)
 {
     for (uint32_t i = 0; i < plot->window_count; i++) {
         const struct fault_window *window = &plot->windows[i];
-        uint32_t lane = fault_kind(plot->windows, i);
-        lane = lane < PLOT_LANES ? lane : PLOT_LANES - 1;
+        uint32_t lane = lane_of(plot, window);
         double from = plot_x(plot, (double)window->from_ns / 1e9);
         double width = plot_x(plot, (double)window->until_ns / 1e9) - from;
         const char *colour = plot_lane_colour(lane);
         int top = TOP + HEIGHT + AXIS + (int)lane * LANE;
         width = width < 1.5 ? 1.5 : width;
+        buffer_printf(plot->out, "<g><title>");
+        plot_escape(plot->out, window->name);
+        buffer_printf(plot->out, " %.1f s to %.1f s ", (double)window->from_ns / 1e9,
+                      (double)window->until_ns / 1e9);
+        plot_escape(plot->out, window->value);
         buffer_printf(plot->out,
-                      "<g><title>%.*s %.1f s to %.1f s</title>"
+                      "</title>"
                       "<rect x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"%d\" fill=\"%s\" "
                       "fill-opacity=\"0.12\"/>"
                       "<rect x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"%d\" rx=\"2\" "
-                      "fill=\"%s\"/></g>\n",
-                      (int)window->name.len, (const char *)window->name.data,
-                      (double)window->from_ns / 1e9, (double)window->until_ns / 1e9, from, TOP,
-                      width, HEIGHT, colour, from, top + 3, width, LANE - 6, colour);
+                      "fill=\"%s\"/>",
+                      from, TOP, width, HEIGHT, colour, from, top + 2, width, LANE - 4, colour);
+        name_window(plot, window, from, width, top);
+        buffer_printf(plot->out, "</g>\n");
     }
 }
 
 static void name_lanes(struct plot *plot)
 {
-    for (uint32_t i = 0; i < plot->window_count; i++) {
-        uint32_t lane = fault_kind(plot->windows, i);
-        bool first = true;
-        for (uint32_t k = 0; k < i && first; k++) {
-            first = fault_kind(plot->windows, k) != lane;
-        }
-        if (!first || lane >= PLOT_LANES) {
-            continue;
-        }
+    for (uint32_t lane = 0; lane < plot->lanes; lane++) {
+        struct bytes kind = plot->kinds[lane];
         buffer_printf(plot->out,
                       "<text x=\"%d\" y=\"%d\" text-anchor=\"end\" font-size=\"11\" "
                       "fill=\"%s\">",
                       LEFT - 6, TOP + HEIGHT + AXIS + (int)lane * LANE + 13,
                       plot_lane_colour(lane));
-        struct bytes name = plot->windows[i].name;
-        plot_escape(plot->out, bytes_of(name.data, name.len > 16 ? 16 : name.len));
+        plot_escape(plot->out, bytes_of(kind.data, kind.len > 16 ? 16 : kind.len));
         buffer_printf(plot->out, "</text>\n");
     }
 }
@@ -202,11 +238,7 @@ void plot_begin(struct plot *plot, struct buffer *out, const struct history *his
     *plot = (struct plot){.out = out, .history = history, .least = least, .most = most, .log = log};
     plot->windows = fault_windows(history, &plot->window_count);
     plot->seconds = history->end_ns > 0 ? (double)history->end_ns / 1e9 : 1;
-    for (uint32_t i = 0; i < plot->window_count; i++) {
-        uint32_t lane = fault_kind(plot->windows, i) + 1;
-        lane = lane < PLOT_LANES ? lane : PLOT_LANES;
-        plot->lanes = lane > plot->lanes ? lane : plot->lanes;
-    }
+    make_lanes(plot);
     int height = TOP + HEIGHT + AXIS + (int)plot->lanes * LANE + 12;
     buffer_printf(out,
                   "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" "

@@ -12,13 +12,14 @@
 #include "faults.h"
 #include "history.h"
 
-#define PLOT_LANES 8 /* kinds of faults that get a lane; more share the last */
+#define PLOT_LANES 10 /* kinds of faults that get a lane; more share the last */
 
 struct plot {
     struct buffer *out;
     const struct history *history;
     struct fault_window *windows;
     uint32_t window_count;
+    struct bytes kinds[PLOT_LANES]; /* of faults: one a lane, in the order of first appearance */
     uint32_t lanes;
     double seconds; /* the x axis ends here */
     double least;   /* the y axis, in its unit */

@@ -23,6 +23,13 @@ static void print_check(const struct check *check)
     }
 }
 
+void report_print_checks(const struct analysis *analysis)
+{
+    for (uint32_t i = 0; i < analysis->count; i++) {
+        print_check(&analysis->checks[i]);
+    }
+}
+
 static enum report_status status_of(enum check_verdict verdict)
 {
     return verdict == CHECK_INVALID ? REPORT_INVALID
@@ -53,9 +60,7 @@ enum report_status report_run(const char *directory, bool dry, struct error *err
         return REPORT_UNREADABLE;
     }
     analysis_run(&analysis, history, directory, &options);
-    for (uint32_t i = 0; i < analysis.count; i++) {
-        print_check(&analysis.checks[i]);
-    }
+    report_print_checks(&analysis);
     printf("%s: %s\n", name, check_verdict_name(analysis.verdict));
     enum report_status status = status_of(analysis.verdict);
     if (!dry && !store_write_results(directory, name, history, &analysis, error)) {

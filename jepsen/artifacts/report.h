@@ -15,6 +15,8 @@ enum report_status {
     REPORT_UNKNOWN = 3
 };
 
+/* A line for each checker, with the reasons below it, to stdout. */
+void report_print_checks(const struct analysis *analysis);
 /* Prints a line for each checker, with reasons below it, to stdout, and writes results.edn and the
  * pictures (`dry`: nothing). */
 enum report_status report_run(const char *directory, bool dry, struct error *error);

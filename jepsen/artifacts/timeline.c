@@ -15,6 +15,7 @@
 #define ROW     19 /* pixels */
 #define COLUMN  190
 #define NEMESIS 150
+#define LINKS   200 /* to faults */
 
 struct row {
     uint32_t event;
@@ -46,6 +47,21 @@ static void show_around(struct timeline *timeline, uint32_t operation, uint32_t 
     }
 }
 
+/* Those that began last before, and first behind, each act of the nemesis. */
+static void show_faults(struct timeline *timeline, uint32_t *left)
+{
+    const struct history *history = timeline->history;
+    for (uint32_t i = 0; i<history->faults.count && * left> 0; i++) {
+        uint32_t event = history->faults.items[i].event;
+        while (event < history->events && history->event_operations.items[event] == NAME_NONE) {
+            event++;
+        }
+        if (event < history->events) {
+            show_around(timeline, history->event_operations.items[event], left);
+        }
+    }
+}
+
 static void choose(struct timeline *timeline)
 {
     const struct history *history = timeline->history;
@@ -59,6 +75,7 @@ static void choose(struct timeline *timeline)
             }
         }
     }
+    show_faults(timeline, &left);
     for (uint32_t i = 0; i < history->operations.count && i < TIMELINE_FIRST && left > 0; i++) {
         left -= !timeline->shown[i];
         timeline->shown[i] = true;
@@ -184,6 +201,30 @@ static void write_reasons(struct timeline *timeline)
     buffer_printf(out, "</table>\n");
 }
 
+/* A link to each, so that nobody has to scroll for them. */
+static void write_fault_links(struct timeline *timeline)
+{
+    struct buffer *out = timeline->out;
+    uint32_t count;
+    struct fault_window *windows = fault_windows(timeline->history, &count);
+    uint32_t at = 0;
+    buffer_printf(out, count > 0 ? "<p>" : "");
+    for (uint32_t i = 0; i < count && i < LINKS; i++) {
+        while (timeline->history->faults.items[at].time_ns < windows[i].from_ns) {
+            at++;
+        }
+        buffer_printf(out, "<a href=\"#f%" PRIu32 "\">%.1f s ", at,
+                      (double)windows[i].from_ns / 1e9);
+        plot_escape(out, windows[i].name);
+        buffer_printf(out, "</a> &nbsp; ");
+    }
+    if (count > LINKS) {
+        buffer_printf(out, "and %" PRIu32 " more", count - LINKS);
+    }
+    buffer_printf(out, count > 0 ? "</p>\n" : "");
+    free(windows);
+}
+
 static const char *class_of(const struct operation *operation)
 {
     static const char *const names[] = {
@@ -236,9 +277,9 @@ static void write_faults(struct timeline *timeline)
     for (uint32_t i = 0; i < history->faults.count; i++) {
         const struct fault_event *fault = &history->faults.items[i];
         buffer_printf(timeline->out,
-                      "<div class=\"fault\" style=\"top:%" PRIu32
+                      "<div id=\"f%" PRIu32 "\" class=\"fault\" style=\"top:%" PRIu32
                       "px;left:0;width:%dpx;height:%dpx\" title=\"%.3f s ",
-                      timeline->row_of[fault->event] * ROW, NEMESIS - 6, ROW - 1,
+                      i, timeline->row_of[fault->event] * ROW, NEMESIS - 6, ROW - 1,
                       (double)fault->time_ns / 1e9);
         if (fault->value != NAME_NONE) {
             plot_escape(timeline->out, names_text(&history->texts, fault->value));
@@ -290,6 +331,7 @@ void timeline_write(struct buffer *out, const struct history *history,
     number_columns(&timeline);
     write_head(&timeline, title);
     write_reasons(&timeline);
+    write_fault_links(&timeline);
     buffer_printf(out, "<div id=\"t\" style=\"height:%" PRIu32 "px;width:%" PRIu32 "px\">\n",
                   (timeline.row_count + 2) * ROW, NEMESIS + timeline.column_count * COLUMN);
     write_faults(&timeline);

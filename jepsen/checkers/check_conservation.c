@@ -3,7 +3,8 @@
  * sold, reserved = what open orders hold, when each stock is read for the last time.
  *
  * Both sides are sums over the history alone, without replay: what was acknowledged before that
- * read, in the order of the log. What is unknown gives a range: an order of unknown fate may hold,
+ * read, in the order of the log. An order that was read at the end tells itself what it has
+ * sold, however it came to that. What is unknown gives a range: an order of unknown fate may hold,
  * have sold, or neither. A stock with a SetStock of unknown outcome is left out.
  */
 #include <inttypes.h>
@@ -22,6 +23,7 @@ struct account {
     uint32_t shown; /* what it read, in history.stocks */
     uint64_t read_key;
     uint64_t set_key; /* of the last SetStock before that read; 0: none */
+    uint32_t set;     /* this SetStock */
     bool unsure;
     struct range on_hand;
     struct range reserved;
@@ -33,6 +35,7 @@ struct conservation {
     struct check *check;
     const struct history *history;
     struct order_facts *orders;
+    uint32_t *order_reads; /* order -> the last linearizable read of it */
     struct account *accounts;
 };
 
@@ -80,9 +83,65 @@ static void take_set(struct conservation *conservation, const struct operation *
     } else if (set->outcome == OUTCOME_OK && !set->replayed && key_of(set) < account->read_key &&
                key_of(set) >= account->set_key) {
         account->set_key = key_of(set);
+        account->set = (uint32_t)(set - history->operations.items);
         int64_t quantity = operation_quantity(history, set);
         account->on_hand = (struct range){quantity, quantity};
     }
+}
+
+/* All that is said under one request id is done once, if somebody was told that it is. */
+struct request {
+    uint32_t first; /* AdjustStock under it */
+    uint32_t told; /* that was granted: the first to be so, or, if there is one, not a repetition */
+};
+
+static struct request *find_requests(const struct conservation *conservation)
+{
+    const struct history *history = conservation->history;
+    struct request *requests = memory_alloc((history->texts.count + 1u) * sizeof *requests);
+    for (uint32_t i = 0; i < history->texts.count; i++) {
+        requests[i] = (struct request){NAME_NONE, NAME_NONE};
+    }
+    for (uint32_t i = 0; i < history->operations.count; i++) {
+        const struct operation *adjust = operation_at(conservation, i);
+        if (adjust->function != FUNCTION_ADJUST_STOCK || adjust->request == NAME_NONE) {
+            continue;
+        }
+        struct request *request = &requests[adjust->request];
+        request->first = request->first == NAME_NONE ? i : request->first;
+        if (adjust->outcome == OUTCOME_OK &&
+            (request->told == NAME_NONE ||
+             (operation_at(conservation, request->told)->replayed && !adjust->replayed))) {
+            request->told = i;
+        }
+    }
+    return requests;
+}
+
+/* Of the request it is surely known that it was done behind the SetStock and before the read: told
+ * so by one operation, it says nothing of the others. */
+static bool take_request(struct conservation *conservation, const struct request *request,
+                         const struct operation *adjust)
+{
+    if (request->told == NAME_NONE) {
+        return false;
+    }
+    const struct operation *told = operation_at(conservation, request->told);
+    const struct operation *first = operation_at(conservation, request->first);
+    uint32_t stock = operation_stock(conservation->history, told);
+    struct account *account = &conservation->accounts[stock];
+    if (stock != operation_stock(conservation->history, adjust) || account->read == NAME_NONE ||
+        key_of(told) >= account->read_key ||
+        (account->set_key != 0 &&
+         operation_at(conservation, account->set)->completed >= first->invoked)) {
+        return false;
+    }
+    if (adjust == told) {
+        int64_t quantity = operation_quantity(conservation->history, told);
+        widen(&account->on_hand, quantity, quantity);
+        account->received += quantity;
+    }
+    return true;
 }
 
 static void take_adjustment(struct conservation *conservation, const struct operation *adjust)
@@ -108,14 +167,86 @@ static void take_stock_commands(struct conservation *conservation)
             take_set(conservation, operation_at(conservation, i));
         }
     }
+    struct request *requests = find_requests(conservation);
     for (uint32_t i = 0; i < history->operations.count; i++) {
-        if (operation_at(conservation, i)->function == FUNCTION_ADJUST_STOCK) {
-            take_adjustment(conservation, operation_at(conservation, i));
+        const struct operation *adjust = operation_at(conservation, i);
+        if (adjust->function == FUNCTION_ADJUST_STOCK &&
+            (adjust->request == NAME_NONE ||
+             !take_request(conservation, &requests[adjust->request], adjust))) {
+            take_adjustment(conservation, adjust);
+        }
+    }
+    free(requests);
+}
+
+/* ---- orders that were read ---- */
+
+/* The last linearizable read of each order counts. */
+static void find_order_reads(struct conservation *conservation)
+{
+    const struct history *history = conservation->history;
+    for (uint32_t i = 0; i < history->texts.count; i++) {
+        conservation->order_reads[i] = NAME_NONE;
+    }
+    for (uint32_t i = 0; i < history->operations.count; i++) {
+        const struct operation *read = operation_at(conservation, i);
+        if (read->function == FUNCTION_READ_ORDER && read->outcome == OUTCOME_OK && !read->stale &&
+            conservation->orders[read->order].reserve != NAME_NONE) {
+            uint32_t *last = &conservation->order_reads[read->order];
+            *last = *last == NAME_NONE || key_of(read) >= key_of(operation_at(conservation, *last))
+                        ? i
+                        : *last;
         }
     }
 }
 
-/* ---- orders ---- */
+/* Does the read show the order as it was when the stock was read? At the same index it does.
+ * Deducted or released, an order never changes again (expired, it may be taken again); one that is
+ * not there never was. */
+static bool shows_order_at(const struct operation *read, uint64_t key)
+{
+    bool ended = read->verdict == HF_OK &&
+                 (read->state == HF_STATE_DEDUCTED || read->state == HF_STATE_RELEASED);
+    bool absent = read->verdict == HF_ORDER_NOT_FOUND;
+    return key_of(read) == key || (ended && key_of(read) < key) || (absent && key_of(read) > key);
+}
+
+/* A read tells all of what the order did to the stock, and it did it behind the SetStock. */
+static bool is_settled(const struct conservation *conservation, uint32_t order,
+                       const struct account *account)
+{
+    uint32_t read = conservation->order_reads[order];
+    if (read == NAME_NONE || account->read == NAME_NONE ||
+        !shows_order_at(operation_at(conservation, read), account->read_key)) {
+        return false;
+    }
+    uint32_t reserve = conservation->orders[order].reserve;
+    return account->set_key == 0 || operation_at(conservation, account->set)->completed <
+                                        operation_at(conservation, reserve)->invoked;
+}
+
+static void take_order_reads(struct conservation *conservation)
+{
+    const struct history *history = conservation->history;
+    for (uint32_t order = 0; order < history->texts.count; order++) {
+        if (conservation->order_reads[order] == NAME_NONE) {
+            continue;
+        }
+        const struct operation *read = operation_at(conservation, conservation->order_reads[order]);
+        for (uint32_t k = 0; k < read->answered_count; k++) {
+            const struct history_order_line *line = &history->order_lines.items[read->answered + k];
+            struct account *account = &conservation->accounts[line->stock];
+            if (is_settled(conservation, order, account)) {
+                int64_t held = line->reserved - line->deducted - line->released - line->expired;
+                widen(&account->on_hand, -line->deducted, -line->deducted);
+                widen(&account->reserved, held, held);
+                account->sold += line->deducted;
+            }
+        }
+    }
+}
+
+/* ---- other orders ---- */
 
 static bool is_before(const struct conservation *conservation, uint32_t at, uint64_t key)
 {
@@ -129,13 +260,14 @@ static bool is_placed(const struct conservation *conservation, uint32_t at)
     return at == NAME_NONE || !operation_at(conservation, at)->replayed;
 }
 
-static void take_line(struct conservation *conservation, const struct order_facts *facts,
+static void take_line(struct conservation *conservation, uint32_t order,
                       const struct history_line *line)
 {
+    const struct order_facts *facts = &conservation->orders[order];
     struct account *account = &conservation->accounts[line->stock];
     int64_t units = line->quantity;
     uint64_t key = account->read_key;
-    if (account->read == NAME_NONE) {
+    if (account->read == NAME_NONE || is_settled(conservation, order, account)) {
         return;
     }
     if (facts->unsure || facts->partial || facts->granted == NAME_NONE ||
@@ -169,7 +301,7 @@ static void take_orders(struct conservation *conservation)
                           ? reserve->outcome != OUTCOME_REFUSED || reserve->attempts > 1
                           : facts->granted == i;
         for (uint32_t k = 0; counts && facts->possible && k < reserve->asked_count; k++) {
-            take_line(conservation, facts, &history->lines.items[reserve->asked + k]);
+            take_line(conservation, reserve->order, &history->lines.items[reserve->asked + k]);
         }
     }
 }
@@ -211,12 +343,15 @@ void check_conservation(struct check *check, const struct history *history,
 {
     struct conservation conservation = {
         check, history, order_table(history, options),
+        memory_alloc((history->texts.count + 1u) * sizeof(uint32_t)),
         memory_zalloc((history_stock_count(history) + 1u) * sizeof(struct account))};
     int64_t exact = 0;
     int64_t sold = 0;
     int64_t received = 0;
     find_reads(&conservation);
     take_stock_commands(&conservation);
+    find_order_reads(&conservation);
+    take_order_reads(&conservation);
     take_orders(&conservation);
     for (uint32_t i = 0; i < history_stock_count(history); i++) {
         const struct account *account = &conservation.accounts[i];
@@ -234,5 +369,6 @@ void check_conservation(struct check *check, const struct history *history,
     check_add_fact(check, "units-sold", sold);
     check_add_fact(check, "units-received", received);
     free(conservation.orders);
+    free(conservation.order_reads);
     free(conservation.accounts);
 }

@@ -34,7 +34,8 @@ static const char *const marks[] = {
     "malloc(): ",
     "free(): invalid",
     "core dumped",
-    "terminate called", /* C++ below RocksDB */
+    "ended by a signal:", /* what the testbed writes of a node that it has not ended itself */
+    "terminate called",   /* C++ below RocksDB */
     "pure virtual method called",
 };
 

@@ -165,17 +165,6 @@ static void add_read(struct partition *partition, uint32_t at, uint32_t stock,
                                   .before = NAME_NONE});
 }
 
-static bool line_failed(const struct history *history, const struct operation *operation,
-                        uint32_t stock)
-{
-    for (uint32_t i = 0; i < operation->answered_count; i++) {
-        if (history->failed.items[operation->answered + i].stock == stock) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void add_stock_check(struct partition *partition, uint32_t at)
 {
     const struct history *history = partition->history;
@@ -188,7 +177,7 @@ static void add_stock_check(struct partition *partition, uint32_t at)
     }
     for (uint32_t i = 0; i < check->asked_count; i++) {
         const struct history_line *line = &history->lines.items[check->asked + i];
-        if (!line_failed(history, check, line->stock)) {
+        if (!operation_failed_on(history, check, line->stock)) {
             add_read(partition, at, line->stock, SEARCH_NEED, line->quantity);
         }
     }

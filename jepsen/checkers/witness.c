@@ -194,17 +194,6 @@ void witness_add_failed(struct witness *witness, uint32_t at)
     }
 }
 
-static bool line_failed(const struct history *history, const struct operation *operation,
-                        uint32_t stock)
-{
-    for (uint32_t i = 0; i < operation->answered_count; i++) {
-        if (history->failed.items[operation->answered + i].stock == stock) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void add_check_stock(struct witness *witness, uint32_t at)
 {
     const struct history *history = witness->history;
@@ -212,7 +201,7 @@ static void add_check_stock(struct witness *witness, uint32_t at)
     witness_add_failed(witness, at);
     for (uint32_t i = 0; i < operation->asked_count; i++) {
         const struct history_line *line = &history->lines.items[operation->asked + i];
-        if (!line_failed(history, operation, line->stock)) {
+        if (!operation_failed_on(history, operation, line->stock)) {
             witness_add_fact(witness, (struct witness_fact){key_of(operation), line->quantity,
                                                             line->stock, at, FACT_NEED});
         }

@@ -35,8 +35,12 @@ struct fault_window *fault_windows(const struct history *history, uint32_t *coun
         struct bytes value = event->value != NAME_NONE ? names_text(&history->texts, event->value)
                                                        : bytes_of(NULL, 0);
         bool start = begins_with(word, "start-");
-        bool stop = begins_with(word, "stop-");
-        struct bytes name = start ? behind(word, "start-") : stop ? behind(word, "stop-") : word;
+        bool finish = begins_with(word, "finish-"); /* what `stop` left to be done */
+        bool stop = begins_with(word, "stop-") || finish;
+        struct bytes name = start    ? behind(word, "start-")
+                            : finish ? behind(word, "finish-")
+                            : stop   ? behind(word, "stop-")
+                                     : word;
         struct fault_window *known = last_of(windows, *count, name);
         if (stop) {
             if (known != NULL) {
@@ -57,14 +61,10 @@ struct fault_window *fault_windows(const struct history *history, uint32_t *coun
     return windows;
 }
 
-uint32_t fault_kind(const struct fault_window *windows, uint32_t at)
+struct bytes fault_kind(const struct fault_window *window)
 {
-    uint32_t kind = 0;
-    for (uint32_t i = 0; i < at; i++) {
-        if (bytes_equal(windows[i].name, windows[at].name)) {
-            return fault_kind(windows, i);
-        }
-        kind += last_of((struct fault_window *)windows, i, windows[i].name) == NULL;
-    }
-    return kind;
+    bool whole = window->name.len == 0 || window->moment;
+    const uint8_t *end = whole ? NULL : memchr(window->name.data, '-', window->name.len);
+    return end == NULL ? window->name
+                       : bytes_of(window->name.data, (size_t)(end - window->name.data));
 }

@@ -21,7 +21,8 @@ struct fault_window {
 
 /* In the order of their beginnings; the caller frees. */
 struct fault_window *fault_windows(const struct history *history, uint32_t *count);
-/* Distinct names, in the order of first appearance: the number of the window's. */
-uint32_t fault_kind(const struct fault_window *windows, uint32_t at);
+/* What kind of fault it is: the name's first word, "partition" of "partition-halves"; a moment's
+ * whole name. */
+struct bytes fault_kind(const struct fault_window *window);
 
 #endif

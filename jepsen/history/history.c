@@ -380,3 +380,14 @@ uint32_t operation_stock(const struct history *history, const struct operation *
 {
     return history->lines.items[operation->asked].stock;
 }
+
+bool operation_failed_on(const struct history *history, const struct operation *operation,
+                         uint32_t stock)
+{
+    for (uint32_t i = 0; i < operation->answered_count; i++) {
+        if (history->failed.items[operation->answered + i].stock == stock) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -164,6 +164,9 @@ static inline uint32_t history_stock_count(const struct history *history)
 /* The quantity of a command on one stock: what is set, or the change. */
 int64_t operation_quantity(const struct history *history, const struct operation *operation);
 uint32_t operation_stock(const struct history *history, const struct operation *operation);
+/* Does the answer name this stock among those that were not enough, or not there? */
+bool operation_failed_on(const struct history *history, const struct operation *operation,
+                         uint32_t stock);
 
 /* The operation's events as they stand in history.edn: the invocation, and the completion if there
  * is one. */

@@ -14,6 +14,14 @@ extern const struct nemesis nemesis_kill_one, nemesis_kill_leader, nemesis_kill_
 extern const struct nemesis nemesis_clock_jump, nemesis_clock_skew,
     nemesis_clock_strobe; /* clocks.c */
 
+extern const struct nemesis nemesis_disk_error, nemesis_disk_slow, nemesis_disk_full,
+    nemesis_disk_low, nemesis_power_cut_one, nemesis_power_cut_majority,
+    nemesis_power_cut_all; /* disks.c */
+extern const struct nemesis nemesis_flip_log, nemesis_flip_state, nemesis_flip_tables,
+    nemesis_flip_any; /* flips.c */
+extern const struct nemesis nemesis_member_replace, nemesis_member_grow, nemesis_member_lost,
+    nemesis_leader_transfer, nemesis_snapshots; /* members.c */
+
 const struct nemesis *const nemeses[] = {
     &nemesis_partition_one,
     &nemesis_partition_leader,
@@ -38,6 +46,22 @@ const struct nemesis *const nemeses[] = {
     &nemesis_clock_jump,
     &nemesis_clock_skew,
     &nemesis_clock_strobe,
+    &nemesis_disk_error,
+    &nemesis_disk_slow,
+    &nemesis_disk_full,
+    &nemesis_disk_low,
+    &nemesis_power_cut_one,
+    &nemesis_power_cut_majority,
+    &nemesis_power_cut_all,
+    &nemesis_flip_log,
+    &nemesis_flip_state,
+    &nemesis_flip_tables,
+    &nemesis_flip_any,
+    &nemesis_member_replace,
+    &nemesis_member_grow,
+    &nemesis_member_lost,
+    &nemesis_leader_transfer,
+    &nemesis_snapshots,
     NULL,
 };
 

@@ -47,6 +47,10 @@ struct nemesis {
                  struct error *error);
     /* While the fault is on: every NEMESIS_TURN_MS or so. NULL: nothing to do. */
     bool (*turn)(struct nemesis_ground *ground, void *state, struct error *error);
+    /* Once no fault is on any more, before the cluster is looked at: what the cluster may not have
+     * taken while others were on. It frees the state, then, and not `stop`. NULL: nothing to do. */
+    bool (*finish)(struct nemesis_ground *ground, void *state, struct buffer *value,
+                   struct error *error);
 };
 
 extern const struct nemesis *const nemeses[]; /* up to a NULL */

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -65,10 +66,15 @@ static enum run_status run_child(const struct run_options *options, struct run_r
     sigaddset(&ends, SIGTERM);
     sigprocmask(SIG_BLOCK, &ends, &before);
     fflush(NULL);
+    pid_t parent = getpid();
     pid_t child = fork();
     if (child == 0) {
         signal(SIGINT, SIG_DFL);
         signal(SIGTERM, SIG_DFL);
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* and the sandbox goes with it */
+        if (getppid() != parent) {
+            _exit((int)RUN_FAILED);
+        }
         sigprocmask(SIG_SETMASK, &before, NULL);
         exit((int)run_execute(options, result));
     }

@@ -60,7 +60,7 @@ static const struct option {
     {"disk-faults", "LIB", KIND_TEXT, offsetof(struct chaos_options, disk_faults), 0, 0,
      "the preloaded library that makes disks fail (default: that of this build)"},
     {"faketime", "LIB", KIND_TEXT, offsetof(struct chaos_options, faketime), 0, 0,
-     "libfaketime, for clocks that are wrong (default: the system's)"},
+     "libfaketimeMT, for clocks that are wrong (default: the system's)"},
     {"list", NULL, KIND_FLAG, CHAOS_LIST, 0, 0, "name all workloads and nemeses, and end"},
     {"help", NULL, KIND_FLAG, CHAOS_HELP, 0, 0, "this"},
 };

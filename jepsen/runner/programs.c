@@ -34,11 +34,12 @@ static void find_built(char *out, const char *relative)
     }
 }
 
-/* Debian keeps it in a directory that is named by the machine. */
+/* Debian keeps it in a directory that is named by the machine. The one for programs with threads.
+ */
 static void find_faketime(char *out)
 {
-    static const char *const places[] = {"/usr/lib/*/faketime/libfaketime.so.1",
-                                         "/usr/lib*/faketime/libfaketime.so.1"};
+    static const char *const places[] = {"/usr/lib/*/faketime/libfaketimeMT.so.1",
+                                         "/usr/lib*/faketime/libfaketimeMT.so.1"};
     out[0] = '\0';
     for (size_t i = 0; out[0] == '\0' && i < sizeof places / sizeof *places; i++) {
         glob_t found;

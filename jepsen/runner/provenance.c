@@ -10,12 +10,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-extern char **environ;
 
 /* The first line of its output; "unknown" if it can't be run or does not end with 0. */
 static void ask(char *out, size_t size, const char *const *words)
@@ -66,7 +65,7 @@ static void find_commit(char *out, size_t size)
     ask(out, size, words);
 }
 
-void provenance_find(struct provenance *provenance, const char *program)
+void provenance_find(struct provenance *provenance, const char *program, const char *planted)
 {
     struct utsname system;
     const char *const sum[] = {"sha256sum", "--", program, NULL};
@@ -74,7 +73,11 @@ void provenance_find(struct provenance *provenance, const char *program)
     find_commit(provenance->commit, sizeof provenance->commit);
     ask(provenance->sha256, sizeof provenance->sha256, sum);
     provenance->sha256[strcspn(provenance->sha256, " ")] = '\0';
+    if (planted != NULL) {
+        (void)setenv("HOLDFAST_PLANTED", planted, 1); /* it says nothing without */
+    }
     ask(provenance->version, sizeof provenance->version, version);
+    (void)unsetenv("HOLDFAST_PLANTED");
     if (uname(&system) == 0) {
         snprintf(provenance->kernel, sizeof provenance->kernel, "%s %s %s", system.sysname,
                  system.release, system.machine);

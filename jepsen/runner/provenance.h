@@ -13,6 +13,7 @@ struct provenance {
     char kernel[256];
 };
 
-void provenance_find(struct provenance *provenance, const char *program);
+/* `planted`: the bug that the program is to run with; NULL: it is a normal one. */
+void provenance_find(struct provenance *provenance, const char *program, const char *planted);
 
 #endif

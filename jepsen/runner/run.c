@@ -63,7 +63,7 @@ static bool write_test(struct run *run, struct error *error)
     struct buffer again = {0};
     struct buffer faults = {0};
     char seed[32];
-    provenance_find(&provenance, run->programs.node);
+    provenance_find(&provenance, run->programs.node, chaos->planted);
     chaos_options_write(&again, run->options->chaos, run->options->workload, run->options->seed);
     buffer_append(&again, "", 1);
     for (uint32_t i = 0; i < chaos->nemesis_count; i++) {
@@ -181,7 +181,8 @@ static bool open_testbed(struct run *run, struct error *error)
 
 /* ---- the run ---- */
 
-/* All nodes' states at one index: a node may have been faster than the question once. */
+/* All nodes' states at one index: a node may have been faster than the question once. A run whose
+ * nodes were not compared in the end is none. */
 static bool read_digests(struct run *run, struct error *error)
 {
     uint32_t told = 0;
@@ -190,7 +191,9 @@ static bool read_digests(struct run *run, struct error *error)
             return false;
         }
     }
-    return true;
+    return told >= run->chaos.node_count ||
+           error_set(error, "only %u of %u nodes have told the digest of their state at one index",
+                     told, run->chaos.node_count);
 }
 
 /* Healed and healthy: read everything. */

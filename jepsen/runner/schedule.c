@@ -72,6 +72,7 @@ static uint32_t choose(struct bag *bag, struct random *random, uint32_t most,
 {
     uint32_t count = 0;
     uint32_t kept = 0;
+    assert(bag->nemesis_count > 0 && most > 0);
     if (bag->left_count == 0) {
         fill_bag(bag, random);
     }
@@ -84,6 +85,7 @@ static uint32_t choose(struct bag *bag, struct random *random, uint32_t most,
         }
     }
     bag->left_count = kept;
+    assert(count > 0); /* the first one in the bag goes with nobody else */
     return count;
 }
 

@@ -13,7 +13,8 @@
 
 #include "interrupt.h"
 
-#define LOOK_MS 1000 /* a wait for health is cut into pieces, to notice an interrupt */
+#define LOOK_MS  1000 /* a wait for health is cut into pieces, to notice an interrupt */
+#define ENDED_MS 5000 /* who is down so long, and nobody has killed it, stays down */
 
 static int64_t now_ms(void)
 {
@@ -42,8 +43,9 @@ static bool start(struct storm *storm, const struct nemesis *nemesis, struct err
     struct buffer value = {0};
     assert(storm->on_count < sizeof storm->on / sizeof *storm->on);
     struct on *on = &storm->on[storm->on_count];
-    *on = (struct on){.nemesis = nemesis,
-                      .random = {storm->seed + UINT64_C(0x9e3779b97f4a7c15) * ++storm->started}};
+    *on = (struct on){.nemesis = nemesis, .random = {storm->seed + ++storm->started}};
+    on->random.state =
+        random_next(&on->random); /* neighbours draw the same, one draw later, else */
     storm->ground.random = on->random;
     record(storm, "start-", nemesis->name, bytes_of(NULL, 0));
     bool fine = nemesis->start(&storm->ground, &on->state, &value, error);
@@ -71,7 +73,62 @@ static bool stop(struct storm *storm, const struct nemesis *nemesis, struct erro
     bool fine = nemesis->stop(&storm->ground, on.state, &value, error);
     record(storm, "stop-", nemesis->name, buffer_bytes(&value));
     buffer_free(&value);
+    if (fine && nemesis->finish != NULL) {
+        assert(storm->unfinished_count < sizeof storm->unfinished / sizeof *storm->unfinished);
+        storm->unfinished[storm->unfinished_count++] = on;
+    }
     return fine || error_wrap(error, "%s can't be stopped", nemesis->name);
+}
+
+/* In the order in which they were stopped. */
+static bool finish_all(struct storm *storm, struct error *error)
+{
+    bool fine = true;
+    for (uint32_t i = 0; i < storm->unfinished_count && fine; i++) {
+        struct on *on = &storm->unfinished[i];
+        struct buffer value = {0};
+        storm->ground.random = on->random;
+        record(storm, "finish-", on->nemesis->name, bytes_of(NULL, 0));
+        fine = on->nemesis->finish(&storm->ground, on->state, &value, error);
+        record(storm, "finish-", on->nemesis->name, buffer_bytes(&value));
+        buffer_free(&value);
+    }
+    storm->unfinished_count = 0;
+    return fine;
+}
+
+static enum storm_end not_healthy(struct storm *storm, const struct error *error)
+{
+    struct buffer value = {0};
+    buffer_printf(&value, "{:why ");
+    event_write_string(&value, bytes_of_string(error->text));
+    buffer_printf(&value, "}");
+    record(storm, "", "not-healthy", buffer_bytes(&value));
+    buffer_free(&value);
+    return STORM_NOT_HEALTHY;
+}
+
+/* Behind a fault its nemesis has started everybody again: who is down has ended by itself. */
+static enum storm_end look_for_ended(struct storm *storm, struct error *error)
+{
+    struct nodes *nodes = storm->ground.nodes;
+    uint32_t id = storm->on_count > 0 ? 0 : nodes_last(nodes);
+    while (id > 0 && nodes_life(nodes, id) != NODE_DOWN) {
+        id--;
+    }
+    if (id == 0) {
+        storm->ended_ms = 0;
+        return STORM_OVER;
+    }
+    if (storm->ended_ms == 0) {
+        storm->ended_ms = now_ms();
+    }
+    if (now_ms() - storm->ended_ms < ENDED_MS) {
+        return STORM_OVER;
+    }
+    error_set(error, "node %u has ended by itself, with status %d: its log tells more", id,
+              nodes_exit_status(nodes, id));
+    return not_healthy(storm, error);
 }
 
 /* The first error counts; the others are tried all the same. */
@@ -105,19 +162,21 @@ static bool take_turns(struct storm *storm, struct error *error)
 
 enum storm_end storm_wait_healthy(struct storm *storm, bool patient, struct error *error)
 {
-    int64_t until_ms = now_ms() + storm->healthy_limit_ms;
     assert(storm->on_count == 0);
+    if (!finish_all(storm, error)) {
+        return not_healthy(storm, error);
+    }
+    int64_t until_ms = now_ms() + storm->healthy_limit_ms;
     while (!nodes_wait_healthy(storm->ground.nodes, LOOK_MS, error)) {
         if (!patient && interrupt_came()) {
             return STORM_INTERRUPTED;
         }
         if (now_ms() > until_ms) {
-            struct buffer value = {0};
-            buffer_printf(&value, "{:within-ms %u :why ", storm->healthy_limit_ms);
-            event_write_string(&value, bytes_of_string(error->text));
-            buffer_printf(&value, "}");
-            record(storm, "", "not-healthy", buffer_bytes(&value));
-            buffer_free(&value);
+            struct error why;
+            error_set(&why, "for %u s: %.400s", storm->healthy_limit_ms / 1000, error->text);
+            return not_healthy(storm, &why);
+        }
+        if (look_for_ended(storm, error) != STORM_OVER) {
             return STORM_NOT_HEALTHY;
         }
     }
@@ -151,6 +210,9 @@ static enum storm_end wait_until(struct storm *storm, int64_t until_ms, struct e
         }
         if ((turns && !take_turns(storm, error)) || recorder_failed(storm->recorder, error)) {
             return STORM_BROKEN;
+        }
+        if (look_for_ended(storm, error) != STORM_OVER) {
+            return STORM_NOT_HEALTHY;
         }
     }
     return interrupt_came() ? STORM_INTERRUPTED : STORM_OVER;

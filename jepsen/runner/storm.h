@@ -4,7 +4,8 @@
  *
  * Events: :start-X and :stop-X, each twice, about to be and done, the second with what was done.
  * What the cluster does wrong to the nemesis' eyes is a moment: :not-healthy, with why; the run has
- * to end then, and the checker `recovery` calls it invalid.
+ * to end then, and the checker `recovery` calls it invalid. That is a cluster that is not well in
+ * time behind all faults, and a node that has ended by itself while nothing was on.
  *
  * However it ends, storm_run leaves no fault behind that could be stopped.
  */
@@ -32,8 +33,11 @@ struct storm {
         struct random random; /* the nemesis' own while it is on */
     } on[8];
     uint32_t on_count;
+    struct on unfinished[8]; /* stopped, and to be finished before the cluster is looked at */
+    uint32_t unfinished_count;
     uint64_t seed;
     uint32_t started; /* faults, so far */
+    int64_t ended_ms; /* a node was seen that has ended by itself, since then; 0: none */
 };
 
 /* Until the time is up, from now on. */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "faults.h"
+#include "report.h"
 
 static const struct check *find_check(const struct analysis *analysis, const char *name)
 {
@@ -34,45 +35,40 @@ static void print_operations(const struct check *enough)
     printf("\n");
 }
 
+static bool is_same(const struct fault_window *one, const struct fault_window *other)
+{
+    return bytes_equal(one->name, other->name);
+}
+
+/* Faults by name, and the moments of what the nemesis saw. */
 static void print_faults(const struct history *history)
 {
     uint32_t count;
     struct fault_window *windows = fault_windows(history, &count);
-    printf("faults       %u", count);
+    uint32_t faults = 0;
     const char *before = ": ";
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t same = 0;
-        bool first = true;
+        faults += !windows[i].moment;
+    }
+    printf("faults       %u", faults);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct bytes name = windows[i].name;
+        uint32_t times = 0;
+        bool known = false;
         for (uint32_t k = 0; k < count; k++) {
-            bool equal = bytes_equal(windows[i].name, windows[k].name);
-            same += equal;
-            first = first && !(equal && k < i);
+            times += is_same(&windows[i], &windows[k]);
+            known = known || (k < i && is_same(&windows[i], &windows[k]));
         }
-        if (first) {
-            printf("%s%.*s", before, (int)windows[i].name.len, (const char *)windows[i].name.data);
-            if (same > 1) {
-                printf(" x%u", same);
+        if (!known) {
+            printf("%s%.*s", before, (int)name.len, (const char *)name.data);
+            if (times > 1) {
+                printf(" x%u", times);
             }
             before = ", ";
         }
     }
     printf("\n");
     free(windows);
-}
-
-static void print_check(const struct check *check)
-{
-    printf("  %-14s %-8s", check->name, check_verdict_name(check->verdict));
-    for (uint32_t i = 0; i < check->fact_count; i++) {
-        printf(" %s %" PRId64, check->facts[i].name, check->facts[i].value);
-    }
-    printf("\n");
-    for (uint32_t i = 0; i < check->reason_count; i++) {
-        printf("      %s\n", check->reasons[i].text);
-    }
-    if (check->found > check->reason_count) {
-        printf("      and %" PRIu64 " more\n", check->found - check->reason_count);
-    }
 }
 
 void summary_print(const struct run_options *options, const struct run_result *result,
@@ -89,10 +85,9 @@ void summary_print(const struct run_options *options, const struct run_result *r
                check_fact(recovery, "recoveries"), check_fact(recovery, "median-ms"),
                check_fact(recovery, "longest-ms"));
     }
-    printf("checkers\n");
-    for (uint32_t i = 0; i < analysis->count; i++) {
-        print_check(&analysis->checks[i]);
-    }
+    printf("\n");
+    report_print_checks(analysis);
+    printf("\n");
     printf("store        %s\n", result->directory);
     printf("again        ./dev chaos %.*s\n", (int)again.len, (const char *)again.data);
     printf("recheck      ./dev recheck %s\n", result->directory);

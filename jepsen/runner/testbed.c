@@ -23,9 +23,8 @@ static bool enter(void *context, uint32_t client_number, struct error *error)
 static const char *endpoints_of(void *context, uint32_t client_number)
 {
     struct testbed *testbed = context;
-    const struct nodes *nodes = testbed->nodes;
     if (client_number % 4 == 3) {
-        return nodes_endpoint(nodes, client_number / 4 % nodes_last(nodes) + 1);
+        return nodes_endpoint(testbed->nodes, nodes_present(testbed->nodes, client_number / 4));
     }
     return nodes_endpoints(testbed->nodes);
 }

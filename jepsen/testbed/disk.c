@@ -38,8 +38,6 @@
 #define UNMOUNT_TRIES   500
 #define UNMOUNT_WAIT_MS 10
 
-extern char **environ;
-
 bool disk_run_program(const char *const *arguments, struct error *error)
 {
     char words[256] = "";

@@ -45,7 +45,7 @@ static struct ifreq request_for(const char *device)
 {
     struct ifreq request;
     memset(&request, 0, sizeof request);
-    strcpy(request.ifr_name, device);
+    snprintf(request.ifr_name, sizeof request.ifr_name, "%s", device);
     return request;
 }
 

@@ -37,8 +37,6 @@
 #define PEER_PORT   7071
 #define END_MS      60000 /* under sanitizers, on a busy machine */
 
-extern char **environ;
-
 struct node *nodes_of(struct nodes *nodes, uint32_t id)
 {
     assert(id >= 1 && id <= NODES_MOST);
@@ -455,7 +453,7 @@ uint32_t nodes_add(struct nodes *nodes, struct error *error)
 {
     uint32_t id = nodes->last + 1;
     if (id > nodes_most(nodes)) {
-        error_set(error, "there is no host for another node: this run has had %u", nodes->last);
+        error_set(error, "there is no host for another node: this run has had %u", id - 1);
         return 0;
     }
     struct node *node = nodes_of(nodes, id);
@@ -477,9 +475,8 @@ uint32_t nodes_add(struct nodes *nodes, struct error *error)
     ok = ok &&
          (nodes->disk_faults_library == NULL || nodes_set_disk_faults(nodes, id, "", error)) &&
          (nodes->faketime_library == NULL || nodes_set_clock(nodes, id, "", error));
-    pthread_mutex_lock(&nodes->mutex);
-    nodes->last = id; /* also where it has failed: nodes_close frees what there is of it */
-    pthread_mutex_unlock(&nodes->mutex);
+    /* Also where it has failed: nodes_close frees what there is of it. */
+    atomic_store(&nodes->last, id);
     if (ok) {
         set_life(nodes, node, NODE_DOWN);
     }

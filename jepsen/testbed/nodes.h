@@ -10,8 +10,9 @@
  *
  * Nodes are killed by the end of the run's sandbox (sandbox.h), not by nodes_close alone.
  *
- * Threads: one at a time (the nemesis'), but for nodes_endpoints and nodes_leader. Errors: what
- * can't be done says what and why; a run whose nodes can't be handled any more must end.
+ * Threads: one at a time (the nemesis'), but for nodes_endpoints, nodes_endpoint, nodes_present and
+ * nodes_leader. Errors: what can't be done says what and why; a run whose nodes can't be handled
+ * any more must end.
  */
 #ifndef JEPSEN_NODES_H
 #define JEPSEN_NODES_H
@@ -59,6 +60,8 @@ const char *nodes_endpoint(const struct nodes *nodes, uint32_t id); /* "10.77.0.
 const char *nodes_peer_address(const struct nodes *nodes, uint32_t id);
 /* Of those that are not gone, as for hf_options; lives as long as `nodes`. */
 const char *nodes_endpoints(struct nodes *nodes);
+/* The id of one that is not gone: of the n-th, where they are counted from 0 and over again. */
+uint32_t nodes_present(struct nodes *nodes, uint32_t n);
 
 /* It runs when this returns, but need not serve yet: nodes_wait_healthy. */
 bool nodes_start(struct nodes *nodes, uint32_t id, struct error *error);

@@ -54,6 +54,21 @@ const char *nodes_endpoints(struct nodes *nodes)
     return endpoints;
 }
 
+uint32_t nodes_present(struct nodes *nodes, uint32_t n)
+{
+    uint32_t ids[NODES_MOST];
+    uint32_t count = 0;
+    pthread_mutex_lock(&nodes->mutex);
+    for (uint32_t id = 1; id <= nodes->last; id++) {
+        if (nodes->nodes[id].life != NODE_GONE && nodes->nodes[id].life != NODE_ABSENT) {
+            ids[count++] = id;
+        }
+    }
+    pthread_mutex_unlock(&nodes->mutex);
+    assert(count > 0);
+    return ids[n % count];
+}
+
 /* ---- clients ---- */
 
 struct opening {

@@ -3,6 +3,7 @@
 #define JEPSEN_NODES_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/types.h>
 
 #include "disk.h"
@@ -37,9 +38,9 @@ struct nodes {
     char cluster_id[32]; /* "": not asked for yet */
     uint32_t operator_host;
 
-    /* Lives and `last` change under it, and are read under it by those who may ask at any time. */
+    /* Lives change under it, and are read under it by those who may ask at any time. */
     pthread_mutex_t mutex;
-    uint32_t last;
+    atomic_uint last;
     struct node nodes[NODES_MOST + 1]; /* by id */
     char *endpoints;                   /* NULL: to be made anew */
     char **endpoints_given;            /* all that were ever handed out */

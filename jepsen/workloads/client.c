@@ -63,6 +63,22 @@ bool client_reopen(struct client *client, struct error *error)
     return true;
 }
 
+bool client_set_endpoints(struct client *client, const char *endpoints, struct error *error)
+{
+    if (strcmp(client->endpoints, endpoints) == 0) {
+        return true;
+    }
+    char *before = client->endpoints;
+    client->endpoints = memory_strdup(endpoints);
+    if (!client_reopen(client, error)) {
+        free(client->endpoints);
+        client->endpoints = before;
+        return false;
+    }
+    free(before);
+    return true;
+}
+
 void client_close(struct client *client)
 {
     if (client == NULL) {

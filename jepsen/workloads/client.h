@@ -41,6 +41,8 @@ struct random *client_random(struct client *client);
 /* Ends the library's client and goes on with another, as a program that has been restarted. False:
  * there can't be another, and it stays as it is. */
 bool client_reopen(struct client *client, struct error *error);
+/* The cluster's members have changed: the same, with these; nothing, where it has them already. */
+bool client_set_endpoints(struct client *client, const char *endpoints, struct error *error);
 /* The largest log index that it has been told; 0: none. */
 uint64_t client_log_index(const struct client *client);
 /* Operations that it has recorded; any thread. */

@@ -29,7 +29,6 @@ struct worker {
     struct load *load;
     uint32_t number;
     pthread_t thread;
-    char *endpoints;
     _Atomic(struct client *) client;
     bool failed;
     struct error error;
@@ -50,16 +49,18 @@ struct load {
 
 /* ---- one client ---- */
 
+/* Or sees to it that the one that there is knows the members. */
 static bool open_client(struct worker *worker)
 {
     const struct load_options *options = &worker->load->options;
+    const char *endpoints = options->endpoints(options->context, worker->number);
     if (atomic_load(&worker->client) != NULL) {
-        return true;
+        return client_set_endpoints(atomic_load(&worker->client), endpoints, &worker->error);
     }
     struct client_options client = {
         .recorder = options->recorder,
         .processes = &worker->load->processes,
-        .endpoints = worker->endpoints,
+        .endpoints = endpoints,
         .timeout_ms = options->timeout_ms,
         .resends = options->resends && worker->number % 2 == 1,
         .seed = (options->seed << 8) + worker->number,
@@ -93,7 +94,7 @@ static uint32_t rate_of(const struct load_options *options)
     return options->rate == 0 || (own != 0 && own < options->rate) ? own : options->rate;
 }
 
-static void make_turns(struct worker *worker)
+static bool make_turns(struct worker *worker)
 {
     struct load *load = worker->load;
     const struct load_options *options = &load->options;
@@ -113,6 +114,9 @@ static void make_turns(struct worker *worker)
             wait_until(load, due_ns);
             continue;
         }
+        if (!open_client(worker)) {
+            return false;
+        }
         uint64_t before = client_operations(client);
         options->workload->turn(load->shared, client, worker->number);
         due_ns += interval_ns * (int64_t)(client_operations(client) - before);
@@ -121,6 +125,7 @@ static void make_turns(struct worker *worker)
             due_ns = now_ns;
         }
     }
+    return true;
 }
 
 static bool do_part(struct worker *worker)
@@ -137,8 +142,7 @@ static bool do_part(struct worker *worker)
     case PHASE_BEGIN:
         return options->workload->begin(load->shared, client, &worker->error);
     case PHASE_TURNS:
-        make_turns(worker);
-        return true;
+        return make_turns(worker);
     case PHASE_END:
         return options->workload->end(load->shared, client, worker->number, &worker->error);
     }
@@ -271,7 +275,6 @@ struct load *load_open(const struct load_options *options, struct error *error)
     for (uint32_t i = 0; i < options->client_count; i++) {
         load->workers[i].load = load;
         load->workers[i].number = i;
-        load->workers[i].endpoints = memory_strdup(options->endpoints(options->context, i));
     }
     struct workload_options shape = {options->seed, options->client_count, options->stock_count};
     load->shared = options->workload->open(&shape);
@@ -287,7 +290,6 @@ void load_close(struct load *load)
     load->options.workload->close(load->shared);
     for (uint32_t i = 0; i < load->options.client_count; i++) {
         client_close(atomic_load(&load->workers[i].client));
-        free(load->workers[i].endpoints);
     }
     pthread_cond_destroy(&load->stopped);
     pthread_mutex_destroy(&load->lock);

@@ -27,7 +27,8 @@
 struct load_options {
     const struct workload *workload;
     struct recorder *recorder;
-    /* Copied. Of client i: "host:port,..." from where it is. */
+    /* Of client i: "host:port,..." from where it is. Copied; asked for by the client's thread,
+     * before each turn, for members may have changed. */
     const char *(*endpoints)(void *context, uint32_t client_number);
     bool (*enter)(void *context, uint32_t client_number, struct error *error); /* NULL: nothing */
     void *context;

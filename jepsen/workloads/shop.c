@@ -15,14 +15,16 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define DOUBTS                                                                                     \
-    16 /* of a client; each call leaves at most one, and none is made while one is open */
+/* Of a client: a turn leaves one or two, and none is made while one is open. */
+#define DOUBTS   16
 #define RECENT   64 /* orders that anybody may meddle with */
 #define ATTEMPTS 10
 
 struct doubt {
     uint64_t order; /* 0: the command on a stock */
     bool may_exist; /* a Reserve may come yet: a read alone decides nothing */
+    bool is_deep;   /* the command that was to settle it is in doubt too: reads first, until one is
+                       answered, or a long outage would heap commands upon one order */
     hf_command command;
     char request[SHOP_NAME];
 };
@@ -184,18 +186,38 @@ enum client_outcome shop_command(struct shop *shop, struct client *client, uint3
     return outcome;
 }
 
+static bool is_answer(enum client_outcome outcome)
+{
+    return outcome == CLIENT_OK || outcome == CLIENT_REFUSED;
+}
+
 /* A Reserve in doubt is released more often than read: a read that does not see it decides nothing,
  * for it may still come; a Release leaves a mark that keeps it out. */
-static enum client_outcome settle_order(struct shop *shop, struct client *client,
-                                        const struct doubt *doubt)
+static bool settle_order(struct shop *shop, struct client *client, struct doubt *doubt)
 {
     struct shop_order order;
     shop_order(shop, doubt->order, &order);
-    if (draw_permille(client_random(client), doubt->may_exist ? 700 : 300)) {
+    if (!doubt->is_deep && draw_permille(client_random(client), doubt->may_exist ? 700 : 300)) {
         hf_command release = {.kind = HF_RELEASE, .order_id = order.id};
-        return client_command(client, &release, NULL);
+        enum client_outcome outcome = client_command(client, &release, NULL);
+        doubt->is_deep = outcome == CLIENT_UNKNOWN;
+        return is_answer(outcome);
     }
-    return client_read_order(client, order.id, NULL, NULL);
+    return is_answer(client_read_order(client, order.id, NULL, NULL));
+}
+
+static bool settle_request(struct client *client, struct doubt *doubt)
+{
+    if (doubt->is_deep) {
+        hf_line stock = {.sku = doubt->command.sku};
+        doubt->is_deep = !is_answer(client_read_stock(client, &stock, 1, NULL, NULL));
+        return false;
+    }
+    hf_command again = doubt->command;
+    again.request_id = doubt->request;
+    enum client_outcome outcome = client_command(client, &again, NULL);
+    doubt->is_deep = outcome == CLIENT_UNKNOWN;
+    return is_answer(outcome);
 }
 
 bool shop_settle(struct shop *shop, struct client *client, uint32_t client_number)
@@ -205,17 +227,9 @@ bool shop_settle(struct shop *shop, struct client *client, uint32_t client_numbe
         return false;
     }
     struct doubt *doubt = &keeper->doubts[keeper->doubt_count - 1];
-    enum client_outcome outcome;
-    if (doubt->order != 0) {
-        outcome = settle_order(shop, client, doubt);
-    } else {
-        hf_command again = doubt->command;
-        again.request_id = doubt->request;
-        outcome = client_command(client, &again, NULL);
-    }
-    if (outcome == CLIENT_OK || outcome == CLIENT_REFUSED) {
-        keeper->doubt_count--;
-    }
+    bool is_settled =
+        doubt->order != 0 ? settle_order(shop, client, doubt) : settle_request(client, doubt);
+    keeper->doubt_count -= is_settled;
     return true;
 }
 
@@ -345,7 +359,9 @@ static bool set_stock(struct shop *shop, struct client *client, uint32_t sku, st
                       .quantity = shop->shape.on_hand *
                                   (sku == 0 && shop->shape.hot_permille > 0 ? 10 : 1)};
     if (client_command(client, &set, &result) == CLIENT_OK) {
-        return true;
+        return !result->replayed ||
+               error_set(error, "the stock of %s is there: a run with this seed has been before",
+                         set.sku);
     }
     return error_set(error, "the stock of %s can't be set: %s", set.sku,
                      result != NULL ? result->message : "no answer");

@@ -23,12 +23,13 @@ static void audit_run_done(struct pool_work *work)
     struct audit *audit = (struct audit *)work;
     struct core *core = audit->core;
     core->state_store.ops->view_close(audit->view);
-    core->audits--;
+    core->is_auditing = false;
     /* A state that can't be read can't be gone on with either. */
     if (!audit->ok && !atomic_load(&core->audits_stopped)) {
         core_fail(core, &audit->error);
     }
     audit->ended(audit);
+    core_work_ended(core); /* which may close the core */
 }
 
 static bool begin(struct audit *audit, enum audit_refusal *why, struct error *error)
@@ -40,14 +41,12 @@ static bool begin(struct audit *audit, enum audit_refusal *why, struct error *er
     }
     audit->view = core->state_store.ops->view_open(core->state_store.state);
     audit->applied_index = core->state_store.ops->view_applied_index(audit->view);
-    core->audits++;
-    if (!core->env.run_in_pool(core->env.context, &audit->work, error)) {
+    core->is_auditing = core_work_start(core, &audit->work, error);
+    if (!core->is_auditing) {
         core->state_store.ops->view_close(audit->view);
-        core->audits--;
         *why = AUDIT_FAILED;
-        return false;
     }
-    return true;
+    return core->is_auditing;
 }
 
 /* ---- one that waits for its index ---- */
@@ -135,7 +134,7 @@ bool audit_start(struct audit *audit, struct core *core, enum audit_refusal *why
         return error_set(error, "this node is stopping");
     }
     *why = AUDIT_BUSY;
-    if (core->audits > 0 || core->waiting_audit != NULL) {
+    if (core->is_auditing || core->waiting_audit != NULL) {
         return error_set(error, "another audit is running on this node");
     }
     *audit = (struct audit){.work = {audit_run, audit_run_done},

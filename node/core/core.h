@@ -76,7 +76,7 @@ struct core_env {
      * that was given up. */
     void (*warn)(void *context, const char *what, const char *words);
 
-    /* Behind core_abandon: the last of the core's own work in the pool has ended (core->works). */
+    /* Behind core_abandon: the last of its work in the pool has ended (core->works). */
     void (*quiet)(void *context);
 };
 
@@ -117,6 +117,8 @@ struct core_config {
 struct known_incarnation {
     uint64_t id; /* 0: free */
     uint64_t incarnation;
+    bool is_registered; /* with this one, as was found when it was heard; else it is asked again */
+    bool is_refused;    /* with another one, and it was said */
 };
 
 struct core {
@@ -159,10 +161,10 @@ struct core {
                                As of the last core_upkeep */
 
     struct core_found *found; /* the log as it was found, between open and start */
-    unsigned audits;          /* running in the pool */
+    bool is_auditing;         /* in the pool */
     atomic_bool audits_stopped;
     struct audit *waiting_audit; /* for its index; NULL: none */
-    unsigned works;              /* of its own, running there */
+    unsigned works;              /* that run there, an audit among them */
     bool is_abandoned;
     bool failed; /* a callback without a way to say so has failed: */
     struct error failure;
@@ -177,7 +179,7 @@ bool core_start(struct core *core, struct error *error);
 /* Ends all proposals: nothing that waits will be answered. Begins no work of its own any more.
  * core_close does it too. */
 void core_abandon(struct core *core);
-/* Ends all proposals; neither an audit nor work of its own may be running. False: the state could
+/* Ends all proposals; nothing of it may be running in the pool. False: the state could
  * not be flushed, and the log has it; or the disk has failed since the last turn. Closes in any
  * case; also right behind core_open. */
 bool core_close(struct core *core, struct error *error);
@@ -191,6 +193,9 @@ bool core_receive(struct core *core, uint64_t peer_id, struct peer_message *mess
 /* May this node take part under this incarnation (Raft rule 0)? *admitted false: and why. */
 bool core_admit(struct core *core, uint64_t peer_id, uint64_t incarnation, bool *admitted,
                 struct error *why, struct error *error);
+/* Whoever was admitted when nothing was registered here yet, may be another than the one that is
+ * registered meanwhile: it is not heard. *heard false: what it says is dropped. */
+bool core_hears(struct core *core, uint64_t peer_id, bool *heard, struct error *error);
 /* Was the node with this id removed, for good? *removed_index: by the entry there or one before; 0:
  * no. */
 bool core_find_removed(struct core *core, uint64_t id, uint64_t *removed_index,

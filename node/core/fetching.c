@@ -61,10 +61,12 @@ struct fetching {
     uint64_t left_ms;
     struct checkpoint_receiver *receiver;
     struct state_store state; /* opened there; ops NULL: not */
+    uint64_t held_until_ms;   /* no other one is fetched before */
 
     /* In the pool, or on its way there. */
     bool is_refused;
     bool ok;
+    bool is_opened;
     struct error error;
     struct entry *part;
     enum checkpoint_taken taken;
@@ -193,6 +195,11 @@ static void clean(struct pool_work *work)
     }
 }
 
+static bool is_held(const struct fetching *fetching)
+{
+    return core_now_ms(fetching->core) < fetching->held_until_ms;
+}
+
 static void clean_done(struct pool_work *work)
 {
     struct fetching *fetching = (struct fetching *)work;
@@ -200,7 +207,7 @@ static void clean_done(struct pool_work *work)
     free(fetching->old_checkpoint);
     fetching->old_checkpoint = NULL;
     fetching->is_left = false;
-    fetching->phase = FETCHING_IDLE;
+    fetching->phase = is_held(fetching) ? FETCHING_WAITING : FETCHING_IDLE;
     if (!fetching->ok) {
         core_fail(core, &fetching->error);
     } else if (fetching->next.peer_id != 0 && core_is_working(core)) {
@@ -263,6 +270,9 @@ static void begin(struct fetching *fetching)
 void fetching_offer(struct fetching *fetching, uint64_t peer_id,
                     const struct replica_snapshot *snapshot, struct hash128 checkpoint)
 {
+    if (is_held(fetching)) {
+        return; /* it is made again when the replica has been told to forget it (fetching_upkeep) */
+    }
     fetching->next.peer_id = peer_id;
     fetching->next.checkpoint = checkpoint;
     core_snapshot_of(snapshot, &fetching->next.snapshot);
@@ -312,34 +322,57 @@ static void check(struct pool_work *work)
 {
     struct fetching *fetching = (struct fetching *)work;
     struct core *core = fetching->core;
-    fetching->ok =
-        checkpoint_receiver_finish(fetching->receiver, &fetching->error) &&
-        core->env.open_state(core->env.context, fetching->path, &fetching->state, &fetching->error);
-    if (!fetching->ok) {
+    fetching->ok = checkpoint_receiver_finish(fetching->receiver, &fetching->error);
+    fetching->is_opened = fetching->ok && core->env.open_state(core->env.context, fetching->path,
+                                                               &fetching->state, &fetching->error);
+    if (!fetching->is_opened) {
         error_wrap(&fetching->error, "the state at entry %" PRIu64 " from node %" PRIu64,
                    fetching->offer.snapshot.index, fetching->offer.peer_id);
     }
+}
+
+/* It came as it left, and this program can make nothing of it: that of the other node may be newer,
+ * or its database's library. Our own state is as good as before. To fetch the same again at once
+ * would be of no use, and cost the network much. */
+static void refuse_unreadable(struct fetching *fetching)
+{
+    struct core *core = fetching->core;
+    struct error words;
+    error_set(&words,
+              "%s; it is not used, and asked for again in %" PRIu64
+              " s: if the other node runs a newer release, bring this one up to it",
+              fetching->error.text, core->config.staging_kept_ms / 1000);
+    core->env.warn(core->env.context, "snapshot", words.text);
+    fetching->held_until_ms = core_now_ms(core) + core->config.staging_kept_ms;
+    drop_staged(fetching);
 }
 
 static void check_done(struct pool_work *work)
 {
     struct fetching *fetching = (struct fetching *)work;
     struct core *core = fetching->core;
-    if (goes_on(fetching)) {
-        uint64_t applied = fetching->state.ops->applied_index(fetching->state.state);
-        if (applied == fetching->offer.snapshot.index) {
-            fetching->phase = FETCHING_STAGED;
-            fetching_upkeep(fetching);
-        } else {
-            struct error words;
-            error_set(&words,
-                      "node %" PRIu64 " offered the state at entry %" PRIu64
-                      ", and gave the one at %" PRIu64,
-                      fetching->offer.peer_id, fetching->offer.snapshot.index, applied);
-            core->env.warn(core->env.context, "snapshot", words.text);
-            replica_snapshot_forget(core->replica);
-            drop_staged(fetching);
-        }
+    if (!goes_on(fetching)) {
+        core_work_ended(core);
+        return;
+    }
+    if (!fetching->is_opened) {
+        refuse_unreadable(fetching);
+        core_work_ended(core);
+        return;
+    }
+    uint64_t applied = fetching->state.ops->applied_index(fetching->state.state);
+    if (applied == fetching->offer.snapshot.index) {
+        fetching->phase = FETCHING_STAGED;
+        fetching_upkeep(fetching);
+    } else {
+        struct error words;
+        error_set(&words,
+                  "node %" PRIu64 " offered the state at entry %" PRIu64
+                  ", and gave the one at %" PRIu64,
+                  fetching->offer.peer_id, fetching->offer.snapshot.index, applied);
+        core->env.warn(core->env.context, "snapshot", words.text);
+        replica_snapshot_forget(core->replica);
+        drop_staged(fetching);
     }
     core_work_ended(core);
 }
@@ -535,7 +568,7 @@ static void try_install(struct fetching *fetching)
     struct core *core = fetching->core;
     struct error error;
     bool wanted;
-    if (!snapshots_hold(core->snapshots) || core->audits > 0) {
+    if (!snapshots_hold(core->snapshots) || core->is_auditing) {
         return;
     }
     forget_fetch(fetching);
@@ -598,7 +631,7 @@ void fetching_upkeep(struct fetching *fetching)
         break;
     case FETCHING_WAITING:
         /* The leader offers with every heartbeat. */
-        if (has_waited) {
+        if (has_waited && !is_held(fetching)) {
             fetching->phase = FETCHING_IDLE;
             fetching->left_ms = core_now_ms(core);
             replica_snapshot_forget(core->replica);

@@ -4,6 +4,7 @@
  *
  *   idle -> list -> opening -> parts <-> writing -> checking -> staged -> installing -> cleaning
  *                                                                   \-> cleaning (not wanted)
+ *   checking -> cleaning -> waiting (can't be opened)
  *   from anywhere before `staged`: waiting (given up) -> idle
  *
  * list and parts ask the node that made the offer (core_env.send_bulk) and wait for its answers;
@@ -13,9 +14,9 @@
  *
  * Judged, not trusted: the list by the offer's name, each file by the list, the state by the
  * offer's index. What another node does not answer, or answers wrongly, ends the fetch and nothing
- * else. Our own disk, or a state that has all its sums and can't be opened, ends the process
- * (core_fail). A crash before the manifest names the new generation leaves the old one, behind it
- * the new one.
+ * else. A state that has all its sums and can't be opened was written by another release: it is
+ * removed, and no other one fetched for STAGING_KEPT_MS. Our own disk ends the process (core_fail).
+ * A crash before the manifest names the new generation leaves the old one, behind it the new one.
  *
  * Threads: the loop's. Bounds: one fetch, one part under way.
  */

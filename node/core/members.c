@@ -12,6 +12,8 @@
  *   again once it was removed;
  * - a standby gets no vote before its incarnation is registered: whoever knows of the vote, for it
  *   stands behind the registration in the log, can tell a directory that was wiped;
+ * - who joins knows no registrations before it has the log: it may have taken in a node that was
+ *   wiped. So they are asked for again with each message, until the sender's is found there;
  * - one that never connected was never registered: it can be removed, and its id is free again.
  *
  * Removed is who is registered, hence was added, and is not in the latest committed configuration:
@@ -39,6 +41,17 @@ static bool is_member(const struct core *core, uint64_t id)
     return false;
 }
 
+/* NULL: it has never connected. */
+static struct known_incarnation *find_known(struct core *core, uint64_t id)
+{
+    for (size_t i = 0; i < LIMIT_PEERS_KNOWN; i++) {
+        if (core->known[i].id == id) {
+            return &core->known[i];
+        }
+    }
+    return NULL;
+}
+
 /* ---- who may take part ---- */
 
 bool core_admit(struct core *core, uint64_t peer_id, uint64_t incarnation, bool *admitted,
@@ -62,6 +75,44 @@ bool core_admit(struct core *core, uint64_t peer_id, uint64_t incarnation, bool 
                   "empty memory; start it with its old directory, or replace it: remove node "
                   "%" PRIu64 " and add a node with a new id and an empty directory",
                   peer_id, registered, incarnation, peer_id);
+    }
+    return true;
+}
+
+/* Tells once for each connection. */
+static void tell_unheard(struct core *core, struct known_incarnation *known, uint64_t registered)
+{
+    struct error words;
+    if (known->is_refused) {
+        return;
+    }
+    known->is_refused = true;
+    error_set(&words,
+              "node %" PRIu64 " was taken in with incarnation %016" PRIx64
+              " before its registration with %016" PRIx64
+              " was known here: its data directory was lost or replaced, and it is not heard; "
+              "remove node %" PRIu64 " and add a node with a new id and an empty directory",
+              known->id, known->incarnation, registered, known->id);
+    core->env.warn(core->env.context, "members", words.text);
+}
+
+bool core_hears(struct core *core, uint64_t peer_id, bool *heard, struct error *error)
+{
+    uint64_t registered;
+    bool found;
+    struct known_incarnation *known = find_known(core, peer_id);
+    *heard = true;
+    if (known == NULL || known->is_registered) {
+        return true;
+    }
+    if (!ledger_node_incarnation(core->ledger, peer_id, &registered, &found, error)) {
+        return false;
+    }
+    known->is_registered = found && registered == known->incarnation;
+    if (found && !known->is_registered && !PLANTED(WIPED_NODE_ADMITTED) &&
+        !PLANTED(WIPED_NODE_HEARD)) {
+        *heard = false;
+        tell_unheard(core, known, registered);
     }
     return true;
 }
@@ -129,17 +180,13 @@ void core_peer_connected(struct core *core, uint64_t peer_id, uint64_t incarnati
     replica_peer_connected(core->replica, peer_id);
 }
 
-static uint64_t known_incarnation_of(const struct core *core, uint64_t id)
+static uint64_t known_incarnation_of(struct core *core, uint64_t id)
 {
     if (id == core->config.id) {
         return data_directory_incarnation(core->directory);
     }
-    for (size_t i = 0; i < LIMIT_PEERS_KNOWN; i++) {
-        if (core->known[i].id == id) {
-            return core->known[i].incarnation;
-        }
-    }
-    return 0;
+    const struct known_incarnation *known = find_known(core, id);
+    return known != NULL ? known->incarnation : 0;
 }
 
 static bool was_registered(const struct core *core, uint64_t id)
@@ -244,7 +291,7 @@ static bool may_be_added(struct core *core, const struct replica_change *change,
         *may = true; /* the replica says so better */
     } else if (change->id == 0 || change->id > UINT32_MAX) {
         error_set(why, "a node's id is a number from 1 to %u", UINT32_MAX);
-    } else if (registered || was_registered(core, change->id)) {
+    } else if ((registered || was_registered(core, change->id)) && !PLANTED(ID_GIVEN_AGAIN)) {
         error_set(why,
                   "id %" PRIu64 " was used: take a new id and an empty directory, or what the node "
                   "of that id has acknowledged could be forgotten",
@@ -268,7 +315,7 @@ static bool may_be_promoted(struct core *core, const struct replica_change *chan
     if (!ledger_node_incarnation(core->ledger, change->id, &incarnation, &registered, error)) {
         return false;
     }
-    *may = registered || !is_member(core, change->id);
+    *may = registered || !is_member(core, change->id) || PLANTED(UNREGISTERED_PROMOTED);
     if (!*may) {
         error_set(why,
                   "node %" PRIu64 " has not been connected for long enough to register its data "

@@ -37,6 +37,7 @@ struct snapshots {
     struct core *core;
     enum snapshots_phase phase;
     bool is_held;
+    bool is_abandoned; /* no more calls */
     struct checkpoint_server server;
 
     bool is_wanted; /* a checkpoint that there is not */
@@ -348,15 +349,30 @@ static void end_calls(struct snapshots *snapshots)
 
 void snapshots_abandon(struct snapshots *snapshots)
 {
+    snapshots->is_abandoned = true;
     while (snapshots->call_count > 0) {
         end_first_call(snapshots, false, 0, "this node is stopping");
     }
 }
 
+/* What the state holds is what it held at the start, which libraft's log begins behind already
+ * (raft/start.c): no snapshot at that index can be told to it, and the log, which goes back to the
+ * manifest's one, is too long for as long as nothing is written. */
+static bool is_stuck_at_start(const struct snapshots *snapshots)
+{
+    const struct core *core = snapshots->core;
+    const size_t trailing = replica_limits_complete(&core->config.replica_limits).trailing_entries;
+    struct replica_status status;
+    replica_status_get(core->replica, &status);
+    return snapshots->stored_index < status.snapshot_index &&
+           core_applied_index(core) == status.snapshot_index &&
+           status.snapshot_index >= status.first_index + trailing;
+}
+
 bool snapshots_call(struct snapshots *snapshots, struct snapshot_call *call, struct error *why)
 {
     const struct core *core = snapshots->core;
-    if (!core_is_working(core)) {
+    if (!core_is_working(core) || snapshots->is_abandoned) {
         return error_set(why, "this node is stopping");
     }
     if (snapshots->call_count == LIMIT_SNAPSHOT_CALLS) {
@@ -369,6 +385,13 @@ bool snapshots_call(struct snapshots *snapshots, struct snapshot_call *call, str
                          " from this one, or has within the last minute; a newer one would make it "
                          "begin anew",
                          snapshots->server.index);
+    }
+    if (is_stuck_at_start(snapshots)) {
+        return error_set(why,
+                         "nothing has been written since this node started: its state at entry "
+                         "%" PRIu64 " is on its disk, but the log can be trimmed only behind what "
+                         "comes next; ask again then",
+                         core_applied_index(core));
     }
     call->least_index = core_applied_index(core);
     call->begun_ms = core_now_ms(core);

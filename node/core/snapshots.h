@@ -43,7 +43,7 @@ struct snapshot_call {
 };
 
 struct snapshots *snapshots_new(struct core *core);
-/* Ends all calls: the node stops. */
+/* Ends all calls, and takes no more: the node stops. What is under way in the pool goes on. */
 void snapshots_abandon(struct snapshots *snapshots);
 /* Nothing of it may run in the pool. */
 void snapshots_free(struct snapshots *snapshots); /* NULL is allowed */

@@ -56,22 +56,12 @@ static void forget_outgoing(struct peer *peer)
     enter(bulk, peer, BULK_NONE, 0);
 }
 
-static void dialled_on_connect(struct connection *connection)
+static void bulk_on_connect(struct connection *connection)
 {
     struct peer *peer = connection->owner;
-    struct transport *transport = peer->transport;
-    struct error error;
-    if (!connection_start(connection, &error)) {
-        connection_fail(connection, CONNECTION_LOST, error.text);
-        return;
+    if (dial_greet(connection, HELLO_BULK)) {
+        enter(&peer->bulk, peer, BULK_GREETING, PEER_HELLO_TIMEOUT_MS);
     }
-    struct hello hello = transport->self;
-    hello.to_node_id = peer->id;
-    hello.connection = ++transport->connections_made;
-    hello.purpose = HELLO_BULK;
-    bool queued = connection_send(connection, frame_of_hello(&hello));
-    assert(queued); /* the first frame of its connection */
-    enter(&peer->bulk, peer, BULK_GREETING, PEER_HELLO_TIMEOUT_MS);
 }
 
 static bool take_answer(struct peer *peer, const struct frame_content *content, struct error *error)
@@ -129,7 +119,7 @@ static void dialled_on_end(struct connection *connection, enum connection_end ho
 }
 
 static const struct connection_handler dialled_handler = {
-    .on_connect = dialled_on_connect,
+    .on_connect = bulk_on_connect,
     .on_frame = dialled_on_frame,
     .on_end = dialled_on_end,
 };

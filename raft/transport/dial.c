@@ -137,21 +137,30 @@ static void dialled_on_end(struct connection *connection, enum connection_end ho
 
 /* ---- hello ---- */
 
-static void dialled_on_connect(struct connection *connection)
+bool dial_greet(struct connection *connection, enum hello_purpose purpose)
 {
     struct peer *peer = connection->owner;
     struct transport *transport = peer->transport;
     struct error error;
     if (!connection_start(connection, &error)) {
         connection_fail(connection, CONNECTION_LOST, error.text);
-        return;
+        return false;
     }
     struct hello hello = transport->self;
     hello.to_node_id = peer->id;
     hello.connection = ++transport->connections_made;
+    hello.purpose = purpose;
     bool queued = connection_send(connection, frame_of_hello(&hello));
     assert(queued); /* the first frame of its connection */
-    enter(peer, DIAL_GREETING, now_ms(peer) + PEER_HELLO_TIMEOUT_MS);
+    return true;
+}
+
+static void dialled_on_connect(struct connection *connection)
+{
+    struct peer *peer = connection->owner;
+    if (dial_greet(connection, HELLO_MESSAGES)) {
+        enter(peer, DIAL_GREETING, now_ms(peer) + PEER_HELLO_TIMEOUT_MS);
+    }
 }
 
 /* The peer does not want us. That is for its operator to mend: the other addresses, if any, lead to

@@ -155,6 +155,9 @@ void dial_begin(struct peer *peer);
 void dial_expire(struct peer *peer, uint64_t now_ms);
 void dial_hurry(struct peer *peer);
 void dial_close(struct peer *peer);
+/* The connection to the peer that owns it stands: begins to read, and says hello. False: it has
+ * failed. */
+bool dial_greet(struct connection *connection, enum hello_purpose purpose);
 /* Is the answer to our hello one of the peer we mean, and admitted? */
 bool dial_accepts(struct peer *peer, const struct hello *theirs, struct error *why);
 /* Where the peer was reached; NULL while it is not connected. */

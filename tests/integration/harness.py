@@ -4,7 +4,8 @@ A test program is a file test_*.py of unittest cases that ends with `harness.mai
 skipped. Everything it writes lies below one directory, which is removed when all went well and named when it did not.
 
 Environment: HOLDFAST_BUILD is the build directory (default: build/ beside the sources); HOLDFAST_TIME_FACTOR stretches every time limit
-for slow builds (sanitizers); HOLDFAST_KEEP=1 keeps the working directory.
+for slow builds (sanitizers), HOLDFAST_ELECTION_FACTOR the election timeouts, by no more than what such nodes need to keep them: tests wait for
+those at each start and behind each fault; HOLDFAST_KEEP=1 keeps the working directory.
 """
 
 import atexit
@@ -30,6 +31,7 @@ HOLDFASTD = BUILD / "node" / "holdfastd"
 HOLDFASTD_NEXT = BUILD / "tests" / "integration" / "holdfastd-next"  # next_build.c
 HOLDFAST = BUILD / "cluster" / "holdfast"
 TIME_FACTOR = float(os.environ.get("HOLDFAST_TIME_FACTOR", "1"))
+ELECTION_FACTOR = float(os.environ.get("HOLDFAST_ELECTION_FACTOR", "1"))
 SANITIZED = os.environ.get("HOLDFAST_SANITIZED", "") == "1"
 
 
@@ -174,10 +176,10 @@ class TestCase(unittest.TestCase):
 
     @classmethod
     def open_class_cluster(cls, size=3, **options):
-        """A running cluster for all tests of the class."""
+        """A running cluster for all tests of the class, to which nothing happens: a machine that is short of cores must not make it elect anew."""
         import cluster
 
-        opened = cluster.Cluster(size, **options)
+        opened = cluster.Cluster(size, election_timeout_ms=1000, **options)
         cls.addClassCleanup(opened.stop)
         opened.start()
         return opened

@@ -6,14 +6,17 @@ import json
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import threading
 import time
 
 import harness  # first: it finds grpcio and the stubs
 import grpc
+import http2
+from holdfast.v1 import cluster_pb2, ledger_pb2
 
-from cluster import Cluster, get_order, new_address, reserve, set_stock
+from cluster import Cluster, get_order, get_stock, new_address, reserve, set_stock
 from harness import HOLDFASTD, WORK, seconds, wait_until
 
 
@@ -450,6 +453,42 @@ class Stop(harness.TestCase):
         with socket.create_connection((host, int(port))) as idle:
             idle.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")
             self.assertEqual(node.terminate(timeout=25), 0)
+
+    def stops_unhurt(self, node):
+        """It ends with 0, and has not had to wait in vain for somebody (DRAIN_MS)."""
+        self.assertEqual(node.wait_exit(), 0)
+        self.assertNotIn("cut off", str(node.log_events("stopping")))
+
+    def test_who_waits_for_a_snapshot_does_not_hold_the_node(self):
+        cluster = self.open_cluster(1)
+        node = cluster.nodes[0]
+        node.stubs.ledger.SetStock(set_stock("sku", 1))
+        # One after the other is taken by the upkeep, now and then: the last ones are still waiting.
+        calls = [node.stubs.cluster.TakeSnapshot.future(cluster_pb2.TakeSnapshotRequest(), timeout=seconds(60)) for _ in range(8)]
+        self.assertIsNotNone(node.status(5))  # on the same connection: they are there
+        node.process.terminate()
+        self.stops_unhurt(node)
+        for each in calls:
+            error = each.exception()
+            self.assertTrue(error is None or "stopping" in error.details(), error)
+
+    def test_a_read_that_is_cancelled_does_not_hold_the_node(self):
+        """Its client keeps the connection, as some do: the node closes it when nothing is left to answer there."""
+        cluster = self.open_cluster(1)
+        node = cluster.nodes[0]
+        request = get_stock("sku")
+        request.consistency = ledger_pb2.STALE
+        request.min_log_index = 1_000_000
+        with http2.Connection(node.client_address, timeout=seconds(30)) as connection:
+            path = "/holdfast.v1.Ledger/GetStock"
+            waiting = connection.new_stream()
+            connection.send(http2.request_bytes(waiting, path, request.SerializeToString()))
+            self.assertEqual(connection.call(path, get_stock("sku").SerializeToString()).grpc_status, 0)  # so the other one is there
+            node.process.terminate()
+            wait_until(lambda: node.log_events("draining"), "the node does not stop")
+            connection.send(http2.frame(http2.RST_STREAM, 0, waiting, struct.pack(">I", http2.CANCEL)))
+            connection.wait_closed()
+            self.stops_unhurt(node)
 
     def test_log_lines_are_json(self):
         cluster = self.open_cluster(3, flags=("--log-level", "debug"))

@@ -20,22 +20,30 @@
 
 /* No simulated clock is further off (plan.c), in 1000. */
 #define DRIFT_PERMILLE 30
-#define SLEW_PERMILLE  100
-/* To whole milliseconds; and what is slewed at once. */
-#define ROUNDING_MS 3
-#define SLEWED_MS   11
+/* A monotonic clock that is as fast, or as slow, as it may be, and slewed by a tenth of what it
+ * shows: 1.03 * 1.1 and 0.97 * 0.9. */
+#define FASTEST_PERMILLE 1133
+#define SLOWEST_PERMILLE 873
+/* A stamp may be slewed by a tenth of what has passed since the last slew, and that may lie
+ * SLEW_EVERY_MS (node/core/ledger_clock.c) before the time that is looked at. */
+#define SLEW_EARLIER_MS 10
+/* Two readings of a clock in whole milliseconds; that of the world's time. */
+#define ROUNDING_MS 2
 /* What one knows of another's clock is so old at most; and by how much their rates may part in that
  * time. */
 #define LATELY_US ((LIMIT_CLOCK_AGE_MS + LIMIT_CLOCK_ROUND_MS) * UINT64_C(1100))
 #define APART_MS  ((LIMIT_CLOCK_AGE_MS + LIMIT_CLOCK_ROUND_MS) * DRIFT_PERMILLE * 2 / 1000)
 #define AHEAD_MS  (LIMIT_CLOCK_SKEW_MS + LIMIT_CLOCK_ROUND_MS + APART_MS)
 
-/* What a ledger's clock may show at most when so much time has passed. The two multiply; a
- * thousandth is more than their product's part. */
+/* How much further a ledger's clock may show when so much time has passed: at most, at least. */
 static int64_t most_passed_ms(uint64_t us)
 {
-    int64_t ms = (int64_t)us / 1000;
-    return ms + ms * (DRIFT_PERMILLE + SLEW_PERMILLE + 10) / 1000 + ROUNDING_MS + SLEWED_MS;
+    return (int64_t)(us * FASTEST_PERMILLE / 1000000) + SLEW_EARLIER_MS + ROUNDING_MS;
+}
+
+static int64_t least_passed_ms(uint64_t us)
+{
+    return (int64_t)(us * SLOWEST_PERMILLE / 1000000) - SLEW_EARLIER_MS - ROUNDING_MS;
 }
 
 void checks_heard(struct checks *checks, size_t node)
@@ -116,8 +124,8 @@ struct passage {
     uint64_t from_us; /* when the one before was stamped */
     int64_t from_ms;  /* ledger time there: 0 before the first */
     int64_t to_ms;
-    int64_t credit_ms;     /* what the ledger takes of it */
-    uint64_t unstamped_us; /* from the one before that to the one before */
+    int64_t credit_ms;    /* what the ledger takes of it */
+    int64_t overtaken_ms; /* as of the one before */
 };
 
 static struct passage passage_of(const struct known *before,
@@ -126,7 +134,7 @@ static struct passage passage_of(const struct known *before,
     struct passage passage = {.to_ms = header->time_ms};
     if (before != NULL) {
         passage.from_us = before->stamped_us;
-        passage.unstamped_us = before->unstamped_us;
+        passage.overtaken_ms = before->overtaken_ms;
         passage.from_ms = before->ledger_ms;
     }
     if (passage.to_ms < passage.from_ms) {
@@ -137,21 +145,45 @@ static struct passage passage_of(const struct known *before,
     return passage;
 }
 
+/* How far may what a leader told before it stamped an entry lie ahead of that stamp? What it tells
+ * runs with its clock, and goes back only with the slew of a stamp. On their way messages overtake
+ * each other here (a TCP connection keeps them in order), so a follower that has the entry may hear
+ * last what was told before it.
+ *
+ * Right before the stamp: what the stamp was slewed back by. That is a tenth at most of what the
+ * clock has shown since the last slew, SLEW_EVERY_MS before the entry before at the earliest; so a
+ * ninth of what is left of it, which is the time between the two stamps. Twice SLEW_EARLIER_MS, for
+ * a ninth of that may lie behind a slew that the entry before hid (time never runs back).
+ * Before an earlier entry: what that one leaves room for, less the time between the stamps. A lead
+ * tells nothing before its first entry is applied. */
+static int64_t overtaken_ms(const struct clock_view *clock, const struct passage *passage)
+{
+    if (clock->owes_barrier) {
+        return 0;
+    }
+    int64_t between_ms =
+        passage->from_ms != 0 ? passage->to_ms - passage->from_ms - passage->credit_ms : 0;
+    int64_t slewed_ms = between_ms / 9 + 2 * SLEW_EARLIER_MS;
+    int64_t earlier_ms = passage->overtaken_ms - between_ms;
+    return slewed_ms > earlier_ms ? slewed_ms : earlier_ms;
+}
+
+/* Holds pay for what a leader has told behind the last stamp, as the new one has heard it: told
+ * after the stamp, it is no more than what was led since; told before, and overtaken by it, no more
+ * than what it may lie ahead. One or the other, and not their sum. A node that has heard of no
+ * leader lets holds pay nothing. */
 static void check_holds(struct checks *checks, size_t node, const struct entry *entry,
                         const struct passage *passage)
 {
     const struct clock_view *clock = &checks->nodes[node].clock;
-    uint64_t led_us = checks->world->now_us;
-    if (clock->owes_barrier) {
-        led_us = clock->has_heard ? clock->heard_us : 0;
-    }
+    bool has_heard = !clock->owes_barrier || clock->has_heard;
+    uint64_t led_us = clock->owes_barrier ? clock->heard_us : checks->world->now_us;
     int64_t paid_ms =
         passage->from_ms != 0 ? passage->to_ms - passage->from_ms - passage->credit_ms : 0;
     int64_t most_ms =
-        led_us > passage->from_us ? most_passed_ms(led_us - passage->from_us) : ROUNDING_MS;
-    if (clock->owes_barrier) {
-        /* What a heartbeat told right before the last stamp, that stamp may have slewed back. */
-        most_ms += (int64_t)(passage->unstamped_us / 1000) * SLEW_PERMILLE / 1000;
+        has_heard && led_us >= passage->from_us ? most_passed_ms(led_us - passage->from_us) : 0;
+    if (clock->owes_barrier && has_heard && passage->overtaken_ms > most_ms) {
+        most_ms = passage->overtaken_ms;
     }
     if (paid_ms > most_ms) {
         world_fail(checks->world, CHECK_CLOCK,
@@ -194,19 +226,18 @@ static void check_rate(struct checks *checks, size_t node, const struct entry *e
                        const struct ledger_entry_header *header, const struct passage *passage)
 {
     struct clock_view *clock = &checks->nodes[node].clock;
-    int64_t passed_ms = (int64_t)(checks->world->now_us - clock->begin_us) / 1000;
-    int64_t most_off_ms = most_passed_ms((uint64_t)passed_ms * 1000) - passed_ms;
+    uint64_t passed_us = checks->world->now_us - clock->begin_us;
     /* What the node stamps may lie behind an entry that it has not applied yet; then it may stand
      * still, as the ledger does, or go on below. */
     clock->credits_ms += passage->credit_ms;
     int64_t least_ms = header->time_ms - clock->begin_ms - clock->credits_ms;
     int64_t most_ms = passage->to_ms - clock->begin_ledger_ms - clock->credits_ms;
     if (clock->begin_ms != 0 &&
-        (least_ms < passed_ms - most_off_ms || most_ms > passed_ms + most_off_ms)) {
+        (least_ms < least_passed_ms(passed_us) || most_ms > most_passed_ms(passed_us))) {
         world_fail(checks->world, CHECK_CLOCK,
-                   "n%zu stamps entry %" PRIu64 " %" PRId64 " ms behind its barrier, after %" PRId64
+                   "n%zu stamps entry %" PRIu64 " %" PRId64 " ms behind its barrier, after %" PRIu64
                    " ms",
-                   node + 1, entry->index, most_ms, passed_ms);
+                   node + 1, entry->index, most_ms, passed_us / 1000);
     }
     if (clock->begin_ms == 0) { /* the first leader of all did not know the time */
         clock->begin_us = checks->world->now_us;
@@ -234,7 +265,7 @@ void checks_stamped(struct checks *checks, size_t node, const struct entry *entr
     const struct passage passage = passage_of(stamped_before(view, entry->index), &reader.header);
     known->is_stamped = true;
     known->stamped_us = checks->world->now_us;
-    known->unstamped_us = passage.from_us != 0 ? checks->world->now_us - passage.from_us : 0;
+    known->overtaken_ms = overtaken_ms(&view->clock, &passage);
     known->ledger_ms = passage.to_ms;
     check_holds(checks, node, entry, &passage);
     check_bound(checks, node, entry, &passage);

@@ -39,19 +39,32 @@ static void check_leaders_have(struct checks *checks, size_t node, const struct 
     }
 }
 
+/* Disks that have it; and those that were wiped since, if they had acknowledged it in this term:
+ * whoever was wiped votes no more, and of the others a majority of all has to. */
+static node_set disks_of(const struct checks *checks, const struct node_view *view,
+                         const struct known *known)
+{
+    node_set disks = known->on_disks;
+    for (size_t i = 0; i < checks->node_count && view->term < checks->term_capacity; i++) {
+        if ((known->on_lost >> i & 1) != 0 &&
+            checks->terms[view->term].acknowledged[i] >= known->entry->index) {
+            disks |= (node_set)1 << i;
+        }
+    }
+    return disks;
+}
+
 static void commit_first(struct checks *checks, size_t node, struct known *known)
 {
     const struct node_view *view = &checks->nodes[node];
     uint64_t index = known->entry->index;
+    node_set disks = disks_of(checks, view, known);
     const struct known *configuration = checks_configuration_of(view);
-    /* What a node had acknowledged before it was wiped still counts: it votes no more, and of the
-     * others a majority of all has to. */
-    if (index > 1 && !checks_is_majority(configuration, known->on_disks | known->on_lost)) {
+    if (index > 1 && !checks_is_majority(configuration, disks)) {
         world_fail(checks->world, CHECK_COMMITTED,
                    "n%zu commits entry %" PRIu64 " of term %" PRIu64
                    ", which is on %zu disks of %zu",
-                   node + 1, index, known->entry->term,
-                   checks_voters_among(configuration, known->on_disks),
+                   node + 1, index, known->entry->term, checks_voters_among(configuration, disks),
                    checks_set_size(configuration->voters));
         return;
     }

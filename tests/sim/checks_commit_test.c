@@ -117,6 +117,18 @@ static void a_commit_with_the_disk_of_a_wiped_node(void **state)
     scene_fails(&scene, CHECK_COMMITTED, "which is on 1 disks of 3");
 }
 
+/* Its voice counts that it gave before. */
+static void a_commit_by_a_wiped_nodes_acknowledgement(void **state)
+{
+    (void)state;
+    struct scene scene;
+    a_term(&scene, 3);
+    acknowledged(&scene, 2, 2);
+    checks_wiped(scene.checks, 1);
+    scene_commit(&scene, N(0), 2);
+    scene_passes(&scene);
+}
+
 static void a_wiped_node_takes_nothing_back(void **state)
 {
     (void)state;
@@ -434,6 +446,7 @@ int main(void)
         cmocka_unit_test(a_leader_counts_what_was_acknowledged_in_another_term),
         cmocka_unit_test(a_commit_that_is_said_too_early),
         cmocka_unit_test(a_commit_with_the_disk_of_a_wiped_node),
+        cmocka_unit_test(a_commit_by_a_wiped_nodes_acknowledgement),
         cmocka_unit_test(a_wiped_node_takes_nothing_back),
         cmocka_unit_test(a_commit_index_that_falls),
         cmocka_unit_test(a_commit_behind_the_end_of_the_log),

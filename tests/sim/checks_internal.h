@@ -42,7 +42,7 @@ struct known {
     /* Of a leader's commands: when they were stamped, and what time the ledger has there. */
     bool is_stamped;
     uint64_t stamped_us;
-    uint64_t unstamped_us; /* from the entry before to that */
+    int64_t overtaken_ms; /* what their leader told before may lie so much ahead of that, at most */
     int64_t ledger_ms;
     /* Of a configuration: */
     node_set voters;
@@ -93,7 +93,7 @@ struct registered_view {
 
 /* The programs that a machine has run: outlives its disk. */
 struct program_view {
-    unsigned known;                       /* by the present one, or the last one that ran */
+    unsigned known;                        /* by the present one, or the last one that ran */
     uint64_t last_us[CHECKS_VERSIONS + 1]; /* by version: when one was replaced that knew it */
 };
 

@@ -331,6 +331,63 @@ static void a_node_that_goes_by_a_change_that_was_undone(void **state)
     scene_fails(&scene, CHECK_MEMBERS, "n1 goes by voters 3 and standbys 4, the latest");
 }
 
+/* ---- ids ---- */
+
+/* At 2, committed on n1 and applied there: n3's directory is this one. */
+static void a_registration(struct scene *scene, uint64_t incarnation)
+{
+    struct buffer commands = {0};
+    const struct ledger_command command = {
+        .kind = LEDGER_REGISTER_NODE, .node_id = 3, .incarnation = incarnation};
+    scene_lead(scene);
+    checks_keep_ids(scene->checks);
+    ledger_command_encode(&commands, &command);
+    scene_apply(scene, N(0), scene_take(scene, 2, &commands, 1));
+}
+
+static void who_is_registered_is_taken_in(void **state)
+{
+    (void)state;
+    struct scene scene;
+    a_registration(&scene, 4711);
+    checks_welcomed(scene.checks, 0, 2, 4711);
+    checks_welcomed(scene.checks, 1, 2, 4712); /* it has not applied the registration */
+    scene_passes(&scene);
+}
+
+static void who_was_wiped_is_taken_in(void **state)
+{
+    (void)state;
+    struct scene scene;
+    a_registration(&scene, 4711);
+    checks_welcomed(scene.checks, 0, 2, 4712);
+    scene_fails(&scene, CHECK_MEMBERS, "n1 takes n3 in, whose directory is not the one that 2");
+}
+
+static void an_id_that_was_used_is_added(void **state)
+{
+    (void)state;
+    struct scene scene;
+    a_registration(&scene, 4711);
+    scene_store(&scene, N(0) | N(1), scene_members(&scene, 3, 2, N(0) | N(1), 0));
+    scene_commit(&scene, N(0), 3);
+    scene_store(&scene, N(0) | N(1), scene_members(&scene, 4, 2, N(0) | N(1), N(2)));
+    scene_fails(&scene, CHECK_MEMBERS, "n1 adds n3 at 4, an id that 2 has registered");
+}
+
+/* Who founds needs none to vote; who joins does. */
+static void a_vote_without_a_registration(void **state)
+{
+    (void)state;
+    struct scene scene;
+    a_removal(&scene);
+    checks_keep_ids(scene.checks);
+    scene_store(&scene, N(0) | N(1), scene_members(&scene, 4, 2, N(0) | N(1), N(2)));
+    scene_commit(&scene, N(0), 4);
+    scene_store(&scene, N(0) | N(1), scene_members(&scene, 5, 2, ALL, 0));
+    scene_fails(&scene, CHECK_MEMBERS, "n1 gives n3 a vote at 5, and its directory is not");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -354,6 +411,10 @@ int main(void)
         cmocka_unit_test(a_log_that_begins_without_members),
         cmocka_unit_test(a_node_that_goes_by_an_older_configuration),
         cmocka_unit_test(a_node_that_goes_by_a_change_that_was_undone),
+        cmocka_unit_test(who_is_registered_is_taken_in),
+        cmocka_unit_test(who_was_wiped_is_taken_in),
+        cmocka_unit_test(an_id_that_was_used_is_added),
+        cmocka_unit_test(a_vote_without_a_registration),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

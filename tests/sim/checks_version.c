@@ -14,7 +14,8 @@
 
 #include <assert.h>
 
-/* A leader's clock may run slow (plan.c, drift_ppm), and a question takes a while to be answered. */
+/* A leader's clock may run slow (plan.c, drift_ppm), and a question takes a while to be answered.
+ */
 #define FRESH_US (UINT64_C(1000) * LIMIT_CLOCK_AGE_MS * 11 / 10)
 
 void checks_program(struct checks *checks, size_t node, unsigned version_known)

@@ -1,73 +1,26 @@
 /*
  * cluster.c - a run: storms, healing, quiet spells.
  */
-#include "cluster.h"
+#include "cluster_internal.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "faults.h"
-#include "handovers.h"
-#include "low_disks.h"
-#include "membership.h"
-#include "plan.h"
-#include "replacements.h"
-#include "sim_client.h"
 #include "space.h"
-#include "upgrades.h"
 
 /* Once everything is mended: so many election timeouts until the cluster serves and all are equal.
  * Several rounds of split votes, and a log to catch up with. */
 #define RECOVERY_TIMEOUTS 60
-/* States that differ for so long are not told apart any more. */
-#define UNDECIDED_TIMEOUTS 15
-/* A round trip or two, and some writes to disks. */
-#define HANDOVER_TIMEOUTS 3
 #define QUIET_PROBES      16
 #define QUIET_GAP_US      150000
 /* The first ones bring back followers that were lost of late: they may wait. */
 #define QUIET_WARM_UP 3
 /* A storm of few events ends all the same. */
 #define STORM_MOST_US UINT64_C(120000000)
-#define SLICE_US      10000
 #define TIDY_SLICE_US 50000
-/* Until a node has looked at its disk: it does so now and then, in the pool. */
-#define LOOK_US (UINT64_C(1000) * (2 * DISK_LOOK_MS))
-/* Of disks without room: long enough to hand over again and again. */
-#define LOW_SPELL_US UINT64_C(4000000)
-/* Nodes tell each other once a second what they know, and clocks may be slow. */
-#define TELLING_US UINT64_C(2500000)
 /* Notes of a failed run, of all nodes in the order of time. */
 #define NOTES_SHOWN 120
 _Static_assert(NOTES_SHOWN <= TRACE_KEPT, "or some of them are gone");
-
-struct cluster {
-    struct world world;
-    struct plan plan;
-    struct sim_net net;
-    struct checks *checks;
-    struct sim_node nodes[LIMIT_NODES];
-    struct faults faults;
-    struct membership membership;
-    struct handovers handovers;
-    struct upgrades upgrades;
-    struct replacements replacements;
-    struct low_disks low_disks;
-    struct sim_clients clients;
-    struct cluster_result *result;
-    /* A command to a bare majority, until it is answered: `asked` is under way. */
-    struct operation *asked;
-    bool majority_serves;
-    struct request probe;
-    uint64_t probes_made;
-    uint64_t undecided_us; /* since when the states differ and nobody knows who is right; 0 */
-    bool is_beyond_repair; /* most of them are wrong */
-    /* In quiet spells. */
-    uint64_t probes;
-    uint64_t probes_answered;
-    unsigned probes_slow; /* of this spell */
-    uint64_t slowest_us;
-};
 
 /* ---- the network's events ---- */
 
@@ -91,7 +44,7 @@ static enum sim_net_hello hello(void *context, size_t from, size_t to)
 
 /* ---- healing ---- */
 
-static struct sim_node *leader_of(struct cluster *cluster)
+struct sim_node *cluster_leader(struct cluster *cluster)
 {
     struct sim_node *leader = NULL;
     for (size_t i = 0; i < cluster->plan.node_count; i++) {
@@ -114,7 +67,7 @@ static bool counts(const struct cluster *cluster, const struct sim_node *node)
  */
 static bool has_settled(struct cluster *cluster)
 {
-    struct sim_node *leader = leader_of(cluster);
+    struct sim_node *leader = cluster_leader(cluster);
     struct replica_status status;
     if (leader == NULL || !membership_steer(&cluster->membership, leader) ||
         !replacements_steer(&cluster->replacements, leader)) {
@@ -170,9 +123,9 @@ static void majority_heard(void *context, struct operation *operation)
 
 /* Has whoever leads answered a command since the minority went down? If not, it is asked: somebody
  * may still believe to lead who does not, so one who fails, or is another by now, is asked anew. */
-static bool majority_serves(struct cluster *cluster)
+bool cluster_serves(struct cluster *cluster)
 {
-    struct sim_node *leader = leader_of(cluster);
+    struct sim_node *leader = cluster_leader(cluster);
     if (cluster->majority_serves) {
         return true;
     }
@@ -188,7 +141,7 @@ static bool majority_serves(struct cluster *cluster)
     return false;
 }
 
-static void wait_until(struct cluster *cluster, bool (*is_done)(struct cluster *cluster))
+void cluster_wait(struct cluster *cluster, bool (*is_done)(struct cluster *cluster))
 {
     uint64_t begin_us = cluster->world.now_us;
     uint64_t most_ms = (uint64_t)RECOVERY_TIMEOUTS * cluster->plan.election_timeout_ms;
@@ -201,14 +154,14 @@ static void wait_until(struct cluster *cluster, bool (*is_done)(struct cluster *
     }
 }
 
-static void wait_until_settled(struct cluster *cluster)
+void cluster_wait_settled(struct cluster *cluster)
 {
-    wait_until(cluster, has_settled);
+    cluster_wait(cluster, has_settled);
 }
 
-static bool majority_has_settled(struct cluster *cluster)
+bool cluster_majority_has_settled(struct cluster *cluster)
 {
-    return majority_serves(cluster) && has_settled(cluster);
+    return cluster_serves(cluster) && has_settled(cluster);
 }
 
 /* Takes down all but a bare majority of those that count, or nobody. */
@@ -238,14 +191,13 @@ static bool hold_a_minority_down(struct cluster *cluster)
 static void wait_for_majority(struct cluster *cluster)
 {
     uint64_t committed = checks_count(cluster->checks).committed;
-    wait_until(cluster, majority_has_settled);
+    cluster_wait(cluster, cluster_majority_has_settled);
     if (!cluster->world.failed && checks_count(cluster->checks).committed > committed) {
         world_count(&cluster->world, STAT_MAJORITIES);
     }
 }
 
-/* When all that are up run again: who was paused in the storm sleeps on behind its end. */
-static uint64_t awake_at_us(const struct cluster *cluster)
+uint64_t cluster_awake_at_us(const struct cluster *cluster)
 {
     uint64_t at_us = cluster->world.now_us;
     for (size_t i = 0; i < cluster->plan.node_count; i++) {
@@ -271,141 +223,10 @@ static void let_minority_up(struct cluster *cluster)
         cluster->nodes[i].is_held_down = false;
         sim_node_start(&cluster->nodes[i]);
     }
-    wait_until_settled(cluster);
+    cluster_wait_settled(cluster);
 }
 
 /* ---- whose state is wrong ---- */
-
-static bool somebody_is_spoilt(const struct cluster *cluster)
-{
-    for (size_t i = 0; i < cluster->plan.node_count; i++) {
-        if (cluster->nodes[i].spoilt_from != 0 && !cluster->nodes[i].is_retired) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Commands come, one after the other, until an index is compared; nobody may be left then. */
-static bool spoilt_have_stopped(struct cluster *cluster)
-{
-    if (!somebody_is_spoilt(cluster) && cluster->asked == NULL) {
-        return true;
-    }
-    if (majority_serves(cluster)) {
-        cluster->majority_serves = false;
-    }
-    return false;
-}
-
-static bool somebody_has_copy(const struct cluster *cluster)
-{
-    for (size_t i = 0; i < cluster->plan.node_count; i++) {
-        const struct sim_node *node = &cluster->nodes[i];
-        if (node->is_up && membership_has(&cluster->membership, node) && sim_node_has_copy(node)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The leader has an alarm where all have come, and has had one for a while; and there is a reason
- * why those who are right are no majority: some have their state from others. */
-static bool is_undecided(struct cluster *cluster)
-{
-    struct sim_node *leader = leader_of(cluster);
-    struct digests_status status = {.alarm = ""};
-    bool all_have_come = true;
-    if (leader != NULL) {
-        digests_status_get(leader->core.digests, &status);
-    }
-    for (size_t i = 0; i < cluster->plan.node_count; i++) {
-        const struct sim_node *node = &cluster->nodes[i];
-        all_have_come = all_have_come &&
-                        (node->is_wiped ||
-                         (node->is_up && core_applied_index(&node->core) >= status.compared_index));
-    }
-    if (*status.alarm == '\0' || !all_have_come || !somebody_has_copy(cluster)) {
-        cluster->undecided_us = 0;
-        return false;
-    }
-    uint64_t now_us = cluster->world.now_us;
-    cluster->undecided_us = cluster->undecided_us != 0 ? cluster->undecided_us : now_us;
-    return now_us - cluster->undecided_us >
-           UINT64_C(1000) * UNDECIDED_TIMEOUTS * cluster->plan.election_timeout_ms;
-}
-
-static bool spoilt_are_dealt_with(struct cluster *cluster)
-{
-    return spoilt_have_stopped(cluster) || faults_sound_nodes(&cluster->faults) == 0 ||
-           is_undecided(cluster);
-}
-
-/* So many sound ones that none of them has its state from another one, or two from a third. */
-static size_t independent_sound_nodes(const struct cluster *cluster)
-{
-    struct lineage lineages[LIMIT_NODES];
-    size_t numbers[LIMIT_NODES];
-    size_t count = 0;
-    for (size_t i = 0; i < cluster->plan.node_count; i++) {
-        const struct sim_node *node = &cluster->nodes[i];
-        bool counts = node->is_up && !node->is_wiped && node->spoilt_from == 0;
-        if (counts) {
-            data_directory_lineage(node->core.directory, &lineages[count]);
-        }
-        for (size_t k = 0; k < count && counts; k++) {
-            counts = !lineage_is_shared(i + 1, &lineages[count], numbers[k] + 1, &lineages[k]);
-        }
-        if (counts) {
-            numbers[count++] = i;
-        }
-    }
-    return count;
-}
-
-/* What a wrong state was given to is wrong as well, and nodes alone can't tell which are. Their
- * operator can, here, and stops them; but where most of the states are wrong there is nothing to go
- * on with. No right one may have stopped, in any case: that is fail-stop's to find. */
-static void decide_for_them(struct cluster *cluster)
-{
-    size_t majority = cluster->plan.founder_count / 2 + 1;
-    world_count(&cluster->world, STAT_UNDECIDED);
-    if (independent_sound_nodes(cluster) >= majority) {
-        world_fail(
-            &cluster->world, CHECK_LIVENESS,
-            "a majority of the states is right, each by itself, and those that are wrong go on");
-        return;
-    }
-    if (faults_sound_nodes(&cluster->faults) < majority) {
-        cluster->is_beyond_repair = true;
-        world_count(&cluster->world, STAT_BEYOND_REPAIR);
-        if (cluster->world.stats.counts[STAT_SPOILT_COPIES] == 0) {
-            world_fail(&cluster->world, CHECK_LIVENESS,
-                       "most states are wrong, and none is a copy");
-        }
-        return;
-    }
-    for (size_t i = 0; i < cluster->plan.node_count; i++) {
-        if (cluster->nodes[i].spoilt_from != 0 && !cluster->nodes[i].is_retired) {
-            sim_node_retire(&cluster->nodes[i]);
-        }
-    }
-}
-
-/* The sound ones are a majority, and hear each other: they find out, if they can. */
-static void find_the_spoilt(struct cluster *cluster)
-{
-    if (!somebody_is_spoilt(cluster)) {
-        return;
-    }
-    faults_mend_all(&cluster->faults);
-    world_run_until(&cluster->world, awake_at_us(cluster));
-    cluster->undecided_us = 0;
-    wait_until(cluster, spoilt_are_dealt_with);
-    if (!cluster->world.failed && somebody_is_spoilt(cluster)) {
-        decide_for_them(cluster);
-    }
-}
 
 /* All that was committed is on the others: what those had who have stopped is not needed any more.
  */
@@ -420,7 +241,7 @@ static void replace_the_spoilt(struct cluster *cluster)
 }
 
 /* Each has looked at its disk since there is room. */
-static bool disks_have_room(struct cluster *cluster)
+bool cluster_disks_have_room(struct cluster *cluster)
 {
     return low_disks_have_room(&cluster->low_disks);
 }
@@ -435,7 +256,7 @@ static void heal(struct cluster *cluster)
     upgrades_end_storm(&cluster->upgrades);
     replacements_end_storm(&cluster->replacements);
     low_disks_end_storm(&cluster->low_disks);
-    find_the_spoilt(cluster);
+    spoilt_find(cluster);
     if (cluster->is_beyond_repair) {
         return;
     }
@@ -446,11 +267,11 @@ static void heal(struct cluster *cluster)
     trace_note(&cluster->world.trace, TRACE_WORLD, TRACE_HEALED, 0);
     uint64_t last_at_us = cluster->net.last_at_us;
     faults_mend_all(&cluster->faults);
-    uint64_t awake_us = awake_at_us(cluster);
+    uint64_t awake_us = cluster_awake_at_us(cluster);
     if (majority) {
         wait_for_majority(cluster);
     } else {
-        wait_until_settled(cluster);
+        cluster_wait_settled(cluster);
     }
     /* A leader that has no room, as far as it knows, does not serve before it looks again. */
     if (cluster->plan.low_disk_gap_us == 0) {
@@ -468,10 +289,10 @@ static void heal(struct cluster *cluster)
      * parted just before may find only now that it leads no more. */
     uint64_t shown_us = cluster->world.now_us + UINT64_C(3000) * cluster->plan.election_timeout_ms;
     world_run_until(&cluster->world, last_at_us > shown_us ? last_at_us : shown_us);
-    wait_until_settled(cluster);
+    cluster_wait_settled(cluster);
     replace_the_spoilt(cluster);
-    wait_until(cluster, disks_have_room);
-    wait_until_settled(cluster);
+    cluster_wait(cluster, cluster_disks_have_room);
+    cluster_wait_settled(cluster);
 }
 
 /* ---- quiet ---- */
@@ -521,7 +342,7 @@ static void check_quiet_terms(struct cluster *cluster, uint64_t term)
 
 static void quiet_spell(struct cluster *cluster)
 {
-    struct sim_node *leader = leader_of(cluster);
+    struct sim_node *leader = cluster_leader(cluster);
     uint64_t term = leader->core.term;
     world_count(&cluster->world, STAT_QUIET_SPELLS);
     trace_note(&cluster->world.trace, TRACE_WORLD, TRACE_QUIET, 0);
@@ -555,175 +376,27 @@ static void quiet_spell(struct cluster *cluster)
         cluster->result->slowest_ack_us = cluster->slowest_us;
     }
     /* What was proposed last reaches the last follower with a heartbeat. */
-    wait_until_settled(cluster);
-}
-
-/* In a cluster to which nothing happens, whoever is to take over does so at once; but for one that
- * has just come back without its directory: its leader takes it for the node that had all. */
-static void hand_over_quietly(struct cluster *cluster)
-{
-    struct sim_node *leader = leader_of(cluster);
-    struct replica_status status;
-    uint64_t term = leader->core.term;
-    for (size_t i = 0; i < cluster->plan.node_count; i++) {
-        if (cluster->nodes[i].is_wiped && cluster->nodes[i].is_up) {
-            return; /* it may be the one that the leader takes for the best */
-        }
-    }
-    if (!handovers_ask_quietly(&cluster->handovers, leader)) {
-        return;
-    }
-    replica_status_get(leader->core.replica, &status);
-    bool is_able =
-        status.transferring_to == 0 || !cluster->nodes[status.transferring_to - 1].is_wiped;
-    uint64_t most_us = UINT64_C(1000) * HANDOVER_TIMEOUTS * cluster->plan.election_timeout_ms;
-    world_run_until(&cluster->world, cluster->world.now_us + most_us);
-    wait_until_settled(cluster);
-    if (!cluster->world.failed && is_able &&
-        (leader_of(cluster) == leader || leader->core.term == term)) {
-        world_fail(&cluster->world, CHECK_TRANSFER,
-                   "n%zu was to hand over in term %" PRIu64 " and leads a quiet cluster in term "
-                   "%" PRIu64 " still",
-                   leader->number + 1, term, leader->core.term);
-    }
-}
-
-static bool leader_knows_programs(struct cluster *cluster)
-{
-    struct sim_node *leader = leader_of(cluster);
-    return leader != NULL && upgrades_knows_all(&cluster->upgrades, leader);
-}
-
-static bool ledger_is_raised(struct cluster *cluster)
-{
-    return cluster->upgrades.is_raised;
-}
-
-/* The leader hears what the present programs know, and raises the version as far. */
-static void upgrade_quietly(struct cluster *cluster)
-{
-    if (cluster->plan.upgrade_gap_us == 0) {
-        return;
-    }
-    world_run_until(&cluster->world, cluster->world.now_us + TELLING_US);
-    wait_until(cluster, leader_knows_programs);
-    if (!cluster->world.failed && upgrades_raise_quietly(&cluster->upgrades, leader_of(cluster))) {
-        wait_until(cluster, ledger_is_raised);
-        wait_until_settled(cluster);
-    }
-}
-
-/* ---- a quiet cluster's disks run low ---- */
-
-static bool leader_is_low(struct cluster *cluster)
-{
-    const struct sim_node *leader = leader_of(cluster);
-    return leader != NULL && leader->is_low;
-}
-
-/* Who has room serves, and so does the cluster. */
-static bool roomy_one_serves(struct cluster *cluster)
-{
-    return !leader_is_low(cluster) && majority_serves(cluster);
-}
-
-/* The leader hands over, if it has not done so lately; else it refuses until there is room. */
-static void low_leader(struct cluster *cluster)
-{
-    struct world *world = &cluster->world;
-    struct sim_node *leader = leader_of(cluster);
-    bool must = low_disks_must_hand_over(&cluster->low_disks, leader);
-    uint64_t lives = low_disks_lives(&cluster->low_disks);
-    low_disks_take_room(&cluster->low_disks, leader);
-    world_run_until(world, world->now_us + LOOK_US +
-                               1000 * HANDOVER_TIMEOUTS * cluster->plan.election_timeout_ms);
-    if (world->failed || low_disks_lives(&cluster->low_disks) != lives) {
-        return;
-    }
-    if (!leader->is_low) {
-        world_fail(world, CHECK_RESERVE, "n%zu does not find that its disk is low",
-                   leader->number + 1);
-    } else if (must && leader_of(cluster) == leader) {
-        world_fail(world, CHECK_RESERVE, "n%zu leads a quiet cluster on, its disk is low",
-                   leader->number + 1);
-    } else if (must) {
-        world_count(world, STAT_LOW_HANDOVERS);
-        cluster->majority_serves = false;
-        wait_until(cluster, roomy_one_serves);
-    }
-}
-
-/* The leadership goes round once at most, and commands are refused. */
-static void low_cluster(struct cluster *cluster)
-{
-    struct world *world = &cluster->world;
-    uint64_t term = leader_of(cluster)->core.term;
-    uint64_t refusals = world->stats.counts[STAT_LOW_REFUSALS];
-    uint64_t lives = low_disks_lives(&cluster->low_disks);
-    for (size_t i = 0; i < cluster->plan.node_count; i++) {
-        low_disks_take_room(&cluster->low_disks, &cluster->nodes[i]);
-    }
-    world_run_until(world, world->now_us + LOOK_US + LOW_SPELL_US);
-    wait_until_settled(cluster);
-    if (world->failed || low_disks_lives(&cluster->low_disks) != lives) {
-        return;
-    }
-    const struct sim_node *leader = leader_of(cluster);
-    if (leader->core.term > term + 2 * cluster->plan.node_count) {
-        world_fail(world, CHECK_RESERVE,
-                   "the leadership goes round without end where no disk has room: from term "
-                   "%" PRIu64 " to %" PRIu64,
-                   term, leader->core.term);
-    }
-    cluster->majority_serves = false;
-    majority_serves(cluster);
-    world_run_until(world, world->now_us + SLICE_US);
-    if (!world->failed && world->stats.counts[STAT_LOW_REFUSALS] == refusals) {
-        world_fail(world, CHECK_RESERVE, "n%zu does not refuse a command, its disk is low",
-                   leader->number + 1);
-    }
-}
-
-static void low_disks_quietly(struct cluster *cluster)
-{
-    enum low_drill drill = low_disks_draw_drill(&cluster->low_disks);
-    for (size_t i = 0; i < cluster->plan.node_count; i++) {
-        if (drill == LOW_NONE || (cluster->nodes[i].is_wiped && cluster->nodes[i].is_up)) {
-            return; /* the leader may take that one for the best */
-        }
-    }
-    world_count(&cluster->world, STAT_LOW_DRILLS);
-    if (drill == LOW_ONE) {
-        low_leader(cluster);
-    } else {
-        low_cluster(cluster);
-    }
-    for (size_t i = 0; i < cluster->plan.node_count; i++) {
-        sim_node_mend(&cluster->nodes[i]);
-    }
-    wait_until(cluster, disks_have_room);
-    cluster->majority_serves = false;
-    wait_until(cluster, majority_has_settled);
+    cluster_wait_settled(cluster);
 }
 
 static void quiet(struct cluster *cluster)
 {
-    membership_draw_absent(&cluster->membership, leader_of(cluster));
-    wait_until_settled(cluster);
+    membership_draw_absent(&cluster->membership, cluster_leader(cluster));
+    cluster_wait_settled(cluster);
     if (!cluster->world.failed) {
-        upgrade_quietly(cluster);
+        drill_upgrade(cluster);
     }
     if (!cluster->world.failed) {
-        low_disks_quietly(cluster);
+        drill_low_disks(cluster);
     }
     if (!cluster->world.failed) {
-        hand_over_quietly(cluster);
+        drill_hand_over(cluster);
     }
     if (!cluster->world.failed) {
         quiet_spell(cluster);
     }
     membership_call_back(&cluster->membership);
-    wait_until_settled(cluster);
+    cluster_wait_settled(cluster);
 }
 
 /* NULL: nothing is left to be cleared away anywhere. */
@@ -753,35 +426,11 @@ static void wait_until_tidy(struct cluster *cluster)
     }
 }
 
-static bool all_are_borne_out(struct cluster *cluster)
-{
-    if (!somebody_has_copy(cluster) && cluster->asked == NULL) {
-        return true;
-    }
-    if (majority_serves(cluster)) {
-        cluster->majority_serves = false;
-    }
-    return false;
-}
-
-/* Where all voters are there, each state counts again, wherever it came from, once it was compared.
- */
-static void wait_until_borne_out(struct cluster *cluster)
-{
-    for (size_t i = 0; i < cluster->plan.node_count; i++) {
-        if (cluster->nodes[i].is_wiped) {
-            return;
-        }
-    }
-    cluster->majority_serves = false;
-    wait_until(cluster, all_are_borne_out);
-}
-
 /* They are all at the same index: one of them is held against the model's records, the others are
  * equal to it. */
 static void audit_all(struct cluster *cluster)
 {
-    const struct sim_node *first = leader_of(cluster);
+    const struct sim_node *first = cluster_leader(cluster);
     for (size_t i = 0; i < cluster->plan.node_count && !cluster->world.failed; i++) {
         struct sim_node *node = &cluster->nodes[i];
         if (!node->is_wiped) {
@@ -859,13 +508,13 @@ static void conclude(struct cluster *cluster)
 {
     struct world *world = &cluster->world;
     if (!world->failed) {
-        wait_until_borne_out(cluster);
+        spoilt_wait_until_borne_out(cluster);
     }
     if (!world->failed) {
         wait_until_tidy(cluster);
     }
     if (!world->failed) {
-        wait_until_settled(cluster); /* a leader may write an entry of its own at any time */
+        cluster_wait_settled(cluster); /* a leader may write an entry of its own at any time */
     }
     audit_all(cluster);
     if (!world->failed) {

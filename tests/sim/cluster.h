@@ -9,7 +9,8 @@
  * comes now and then; no term may change and no command may wait for a timer (CHECK_QUIET).
  *
  * Where members change (membership.h), all must be voters again before a minority is taken down,
- * and at the end; a quiet spell may have one that is outside, and that must disturb nobody.
+ * and at the end, and where nodes are replaced (replacements.h) as many as founded the cluster; a
+ * quiet spell may have one that is outside, and that must disturb nobody.
  */
 #ifndef TESTS_SIM_CLUSTER_H
 #define TESTS_SIM_CLUSTER_H

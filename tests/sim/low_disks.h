@@ -2,8 +2,8 @@
  * low_disks.h - disks that run into their reserve (node/core/disk_watch.h), and have room again: in
  * storms now and then one, mostly the leader's; and, behind storms, a drill on a quiet cluster.
  *
- * The drill with one: the leader's disk runs low. It must find out, hand over once, and the next one
- * serve. With all: none takes a command, each hands over at most once, and then the cluster is
+ * The drill with one: the leader's disk runs low. It must find out, hand over once, and the next
+ * one serve. With all: none takes a command, each hands over at most once, and then the cluster is
  * quiet. Behind it there is room, and commands are taken again.
  */
 #ifndef TESTS_SIM_LOW_DISKS_H

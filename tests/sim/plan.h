@@ -163,7 +163,7 @@ struct plan {
     unsigned newest_version; /* that any program knows */
 
     /* wiped nodes that others replace, while there are spare machines */
-    uint64_t replace_gap_us;   /* between two steps of it, on average; 0: none */
+    uint64_t replace_gap_us;     /* between two steps of it, on average; 0: none */
     unsigned add_first_permille; /* replacements that add before they remove */
 
     /* changes of members; wiped nodes can't come back, so it is one or the other */

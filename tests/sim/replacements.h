@@ -30,7 +30,7 @@ struct replacements {
     bool has_successor; /* by */
     size_t successor;
     bool adds_first;
-    bool is_left;       /* a machine was replaced and is not taken away: */
+    bool is_left; /* a machine was replaced and is not taken away: */
     size_t left;
 };
 

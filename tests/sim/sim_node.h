@@ -42,7 +42,7 @@ struct sim_node_work {
     struct pool_work *work;
     bool has_run;
     uint64_t free_bytes; /* on the disk, when it ran */
-    bool has_failed; /* the disk, or a state's database, refused it something */
+    bool has_failed;     /* the disk, or a state's database, refused it something */
 };
 
 /* Whether a machine is there. */
@@ -81,9 +81,9 @@ struct sim_node {
     uint64_t snapshot_seen;   /* the checks were told of it: in the manifest */
     uint64_t generation_seen; /* the same of the state's; 0: the first one of a new directory */
     enum sim_place place;
-    bool is_wiped;            /* it has lost its directory once: the others refuse it; or it is spare */
-    uint64_t incarnation;     /* for a directory that is new */
-    uint64_t spoilt_from;     /* its state is wrong since it applied this; 0: it is right */
+    bool is_wiped;        /* it has lost its directory once: the others refuse it; or it is spare */
+    uint64_t incarnation; /* for a directory that is new */
+    uint64_t spoilt_from; /* its state is wrong since it applied this; 0: it is right */
 
     /* The process. */
     bool is_up;
@@ -105,15 +105,15 @@ struct sim_node {
     uint64_t log_first;     /* where its log on the disk begins, as the checks were told */
     uint64_t stored_term;   /* as the checks were told */
     uint64_t stored_vote;
-    uint64_t led_term;    /* the last one it led */
-    uint64_t log_asked;   /* how far the log reaches that it asked for */
-    uint64_t log_found;   /* and reached when it started */
-    uint64_t group_index; /* the last entry that proposals were applied from */
-    uint64_t group_count; /* and how many of them */
-    bool pool_refused;    /* the last work */
-    bool shall_spoil;     /* its state, with the next entry */
-    bool is_low;          /* its disk, as the core has found it: sim_node_room.c */
-    bool has_told_room;   /* or want of it, since the core has looked last */
+    uint64_t led_term;          /* the last one it led */
+    uint64_t log_asked;         /* how far the log reaches that it asked for */
+    uint64_t log_found;         /* and reached when it started */
+    uint64_t group_index;       /* the last entry that proposals were applied from */
+    uint64_t group_count;       /* and how many of them */
+    bool pool_refused;          /* the last work */
+    bool shall_spoil;           /* its state, with the next entry */
+    bool is_low;                /* its disk, as the core has found it: sim_node_room.c */
+    bool has_told_room;         /* or want of it, since the core has looked last */
     uint64_t handed_over_at_us; /* it has begun to, of late; 0: not in this life */
 
     /* An end that is due, or under way. */
@@ -184,9 +184,9 @@ enum sim_net_hello sim_node_hello(struct sim_node *node, struct sim_node *peer);
 /* Takes a proposal, unless it is down, does not lead or is full. */
 bool sim_node_propose(struct sim_node *node, struct proposal *proposal);
 /* Asks it to change the members. True: it has proposed the change, and has survived that. With
- * `by_rules` as an operator does (node/core/members.c), who never gives an id a second time; without
- * the replica alone is asked: then nodes come back under their ids, with their old logs, which is
- * harder on Raft. */
+ * `by_rules` as an operator does (node/core/members.c), who never gives an id a second time;
+ * without the replica alone is asked: then nodes come back under their ids, with their old logs,
+ * which is harder on Raft. */
 bool sim_node_change_members(struct sim_node *node, const struct replica_change *change,
                              bool by_rules);
 /* Asks it to hand over its leadership to this id, or with 0 to whom it likes. True: it has begun,

@@ -189,6 +189,10 @@ static void warn(void *context, const char *what, const char *words)
         world_count(node->world, STAT_CLOCK_WARNINGS);
         return;
     }
+    if (strcmp(what, "members") == 0 && strstr(words, "it is not heard") != NULL) {
+        world_count(node->world, STAT_UNHEARD);
+        return;
+    }
     if (strcmp(what, "disk") == 0) {
         node_tells_room(node, words);
         return;
@@ -250,8 +254,8 @@ static void spoil_state(struct sim_node *node, uint64_t applied_index)
     sim_state_watch(node_state(node), true);
     if (spoil_stock(records, units, true)) {
         ledger_close(node->core.ledger);
-        node->core.ledger = ledger_open_knowing(
-            records, node->core.config.ledger_version_known, &error);
+        node->core.ledger =
+            ledger_open_knowing(records, node->core.config.ledger_version_known, &error);
         if (node->core.ledger == NULL) {
             world_fail(node->world, CHECK_FAIL_STOP, "a spoilt state can't be opened: %s",
                        error.text);

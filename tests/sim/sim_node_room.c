@@ -1,10 +1,11 @@
 /*
  * sim_node_room.c - the reserve of a node's disk (node/core/disk_watch.h), held against what the
  * node was shown: it looks at the disk from time to time, and what it found last decides whether it
- * takes commands. The rule is short, and made anew here: low below the reserve, until an eighth more
- * than it was found.
+ * takes commands. The rule is short, and made anew here: low below the reserve, until an eighth
+ * more than it was found.
  *
- * It tells an operator each time that this changes, and then only; and refuses a command with words.
+ * It tells an operator each time that this changes, and then only; and refuses a command with
+ * words.
  */
 #include <inttypes.h>
 #include <string.h>

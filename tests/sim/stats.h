@@ -71,6 +71,7 @@
     X(REPLACED, "wiped nodes replaced", true)                                                      \
     X(TAKEN_AWAY, "of them taken away", true)                                                      \
     X(IDS_REFUSED, "used ids not added again", true)                                               \
+    X(UNHEARD, "connections of wiped nodes unheard", true)                                         \
     X(SPOILT_STATES, "states gone wrong", true)                                                    \
     X(SPOILT_STOPPED, "nodes stopped for that", true)                                              \
     X(SPOILT_CURED, "back to a right state", true)                                                 \

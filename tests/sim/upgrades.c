@@ -1,16 +1,16 @@
 /*
  * upgrades.c - putting programs in, and raising the ledger's version (upgrades.h).
  *
- * Invariant: while a storm lasts and the plan has upgrades, one attempt is in the world's queue. All
- * programs know at most plan->newest_version.
+ * Invariant: while a storm lasts and the plan has upgrades, one attempt is in the world's queue.
+ * All programs know at most plan->newest_version.
  */
 #include "upgrades.h"
 
 void upgrades_init(struct upgrades *upgrades, struct world *world, struct operations *operations,
                    struct sim_node *nodes, const struct plan *plan)
 {
-    *upgrades = (struct upgrades){
-        .world = world, .operations = operations, .nodes = nodes, .plan = plan};
+    *upgrades =
+        (struct upgrades){.world = world, .operations = operations, .nodes = nodes, .plan = plan};
 }
 
 static struct random *random_of(struct upgrades *upgrades)
@@ -32,8 +32,7 @@ static unsigned draw_program(struct upgrades *upgrades, const struct sim_node *n
 static void put_program_in(struct upgrades *upgrades)
 {
     struct random *random = random_of(upgrades);
-    struct sim_node *node =
-        &upgrades->nodes[sim_random_below(random, upgrades->plan->node_count)];
+    struct sim_node *node = &upgrades->nodes[sim_random_below(random, upgrades->plan->node_count)];
     if (sim_node_ready_at_us(node) > upgrades->world->now_us) {
         return; /* it would not stop now */
     }

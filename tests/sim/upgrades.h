@@ -1,7 +1,7 @@
 /*
- * upgrades.h - the operator of a simulated cluster who upgrades it: puts other programs in, one node
- * at a time, newer ones and now and then an older one again, and asks leaders to raise the ledger's
- * version (docs/decisions/010), also to what not everybody knows.
+ * upgrades.h - the operator of a simulated cluster who upgrades it: puts other programs in, one
+ * node at a time, newer ones and now and then an older one again, and asks leaders to raise the
+ * ledger's version (docs/decisions/010), also to what not everybody knows.
  *
  * In storms nobody waits for anything: a raise is asked for in the midst of a restart, and a node
  * that comes back with an older program meets it in the log, in its state, or in the one that it is
@@ -32,7 +32,8 @@ void upgrades_begin_storm(struct upgrades *upgrades);
 void upgrades_end_storm(struct upgrades *upgrades);
 
 /* For a quiet cluster: does this leader know what all members know? If so and it is later than what
- * the ledger has, it may be asked to raise it. A leader that would raise it further fails the run. */
+ * the ledger has, it may be asked to raise it. A leader that would raise it further fails the run.
+ */
 bool upgrades_knows_all(const struct upgrades *upgrades, struct sim_node *leader);
 /* Asks it, if there is something to raise and it is drawn: upgrades->is_raised, when it is done. */
 bool upgrades_raise_quietly(struct upgrades *upgrades, struct sim_node *leader);

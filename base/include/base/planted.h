@@ -5,7 +5,8 @@
  * In every normal build PLANTED(BUG) is the constant false and leaves nothing in the binary
  * (tests/link looks). In the two programs that are made with -DHOLDFAST_PLANT_BUGS, a simulator
  * (tests/sim, sim-planted) and a node (jepsen/planted, holdfastd-planted), it asks whether this bug
- * was chosen at run time; one at a time, none at first. Which check must catch which bug, and how soon: docs/planted-bugs.md.
+ * was chosen at run time; one at a time, none at first. Which check must catch which bug, and how
+ * soon: docs/planted-bugs.md.
  *
  * To plant one: a line below, and one `if (PLANTED(IT))` at the place in the production code where
  * the rule is kept, reading as if the rule had been forgotten there. No #ifdef anywhere else.
@@ -42,6 +43,11 @@
     /* ---- the filters before libraft's core ---- */                                              \
     X(WIPED_NODE_ADMITTED, "wiped-node-admitted", "rule 0",                                        \
       "a node that has lost its disk takes part as if it had not")                                 \
+    X(WIPED_NODE_HEARD, "wiped-node-heard", "rule 0",                                              \
+      "who joins goes on hearing a node that it took in before it knew what is registered")        \
+    X(UNREGISTERED_PROMOTED, "unregistered-promoted", "rule 0",                                    \
+      "a standby gets its vote before its incarnation is registered")                              \
+    X(ID_GIVEN_AGAIN, "id-given-again", "rule 0", "an id that was registered is added again")      \
     X(STALE_APPEND_FED, "stale-append-fed", "rule 5",                                              \
       "an append of an older term is fed to libraft, which answers it from what lies on the "      \
       "stack")                                                                                     \

@@ -1,70 +1,17 @@
 /*
- * test_client.c - the library as programs use it, against fake nodes on real sockets: what is given
- * again and under which identity, where it goes, what is told when, and what threads may do.
+ * test_client.c - calls of the library that wait: what is given again and under which identity,
+ * where it goes, what is told when. Calls without waiting and threads are test_client_async.c's.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "client_fixture.h"
 
-#include <cmocka.h>
-
-#include <assert.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "fake_cluster.h"
-#include "holdfast/holdfast.h"
 #include "holdfast/v1/ledger.pb-c.h"
 
 #define SHORT_MS 300
 
 static const hf_line LINES[] = {{"A", 1, 2}, {"B", 1, 1}};
-
-struct fixture {
-    struct fake_cluster *nodes;
-    hf_client *client; /* of node 0 only, unless a test opens another */
-};
-
-static hf_client *open_client(const char *endpoints)
-{
-    hf_options options;
-    hf_options_init(&options);
-    options.endpoints = endpoints;
-    hf_client *client = hf_client_open(&options);
-    if (client == NULL) {
-        fail_msg("%s", hf_last_error());
-    }
-    return client;
-}
-
-static int setup(void **state)
-{
-    struct fixture *fixture = calloc(1, sizeof(*fixture));
-    fixture->nodes = fake_cluster_open();
-    fixture->client = open_client(fake_cluster_address(fixture->nodes, 0));
-    *state = fixture;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *fixture = *state;
-    hf_client_close(fixture->client);
-    fake_cluster_close(fixture->nodes);
-    free(fixture);
-    return 0;
-}
-
-static void reopen(struct fixture *fixture, const char *endpoints)
-{
-    hf_client_close(fixture->client);
-    fixture->client = open_client(endpoints);
-}
 
 static int64_t now_ms(void)
 {
@@ -80,12 +27,13 @@ static void assert_took_short(int64_t began_ms)
     assert_in_range(now_ms() - began_ms, SHORT_MS - 70, SHORT_MS + 2000);
 }
 
-static hf_verdict reserve(struct fixture *fixture, hf_result **out)
+static hf_verdict reserve(struct client_fixture *fixture, hf_result **out)
 {
     return hf_reserve(fixture->client, "order", LINES, 2, 0, out);
 }
 
-static hf_verdict reserve_within(struct fixture *fixture, uint32_t timeout_ms, hf_result **out)
+static hf_verdict reserve_within(struct client_fixture *fixture, uint32_t timeout_ms,
+                                 hf_result **out)
 {
     hf_command command = {.kind = HF_RESERVE, .order_id = "order", .lines = LINES, .line_count = 2};
     hf_call_options options = {.timeout_ms = timeout_ms};
@@ -102,7 +50,7 @@ static const struct fake_step CUT = {.what = FAKE_CUT};
 
 static void a_verdict_is_the_return_value(void **state)
 {
-    struct fixture *fixture = *state;
+    struct client_fixture *fixture = *state;
     hf_result *result = NULL;
     assert_int_equal(reserve(fixture, &result), HF_OK);
     assert_int_equal(result->verdict, HF_OK);
@@ -128,7 +76,7 @@ static void a_verdict_is_the_return_value(void **state)
 
 static void a_batch_has_a_verdict_for_each(void **state)
 {
-    struct fixture *fixture = *state;
+    struct client_fixture *fixture = *state;
     hf_command commands[3] = {
         {.kind = HF_RESERVE, .order_id = "o", .lines = LINES, .line_count = 2},
         {.kind = HF_DEDUCT, .order_id = "o"},
@@ -158,7 +106,7 @@ static void a_batch_has_a_verdict_for_each(void **state)
 
 static void every_read_has_its_reply(void **state)
 {
-    struct fixture *fixture = *state;
+    struct client_fixture *fixture = *state;
     hf_stock_list *list = NULL;
     assert_int_equal(hf_get_stock(fixture->client, "A", 0, NULL, &list), HF_OK);
     assert_int_equal(list->count, 1);
@@ -207,7 +155,7 @@ static void assert_all_requests_equal(struct fake_cluster *nodes)
 /* Unavailable, unknown, a cut connection, garbage: four attempts, one identity. */
 static void a_retry_keeps_identity_and_time(void **state)
 {
-    struct fixture *fixture = *state;
+    struct client_fixture *fixture = *state;
     fake_cluster_next(fixture->nodes, 0, UNAVAILABLE);
     fake_cluster_next(fixture->nodes, 0, UNKNOWN);
     fake_cluster_next(fixture->nodes, 0, (struct fake_step){.what = FAKE_GARBAGE});
@@ -229,7 +177,7 @@ static void a_retry_keeps_identity_and_time(void **state)
 
 static void a_given_identity_is_kept(void **state)
 {
-    struct fixture *fixture = *state;
+    struct client_fixture *fixture = *state;
     hf_command command = {.kind = HF_ADJUST_STOCK,
                           .sku = "A",
                           .quantity = -1,
@@ -247,7 +195,7 @@ static void a_given_identity_is_kept(void **state)
 
 static void a_refusal_of_the_arguments_is_final(void **state)
 {
-    struct fixture *fixture = *state;
+    struct client_fixture *fixture = *state;
     static const struct {
         enum rpc_status status;
         hf_verdict verdict;
@@ -274,7 +222,7 @@ static void a_refusal_of_the_arguments_is_final(void **state)
 /* The first attempt may have done it, so the refusal of the second proves nothing. */
 static void a_refusal_after_an_unknown_attempt_stays_unknown(void **state)
 {
-    struct fixture *fixture = *state;
+    struct client_fixture *fixture = *state;
     fake_cluster_next(fixture->nodes, 0, UNKNOWN);
     fake_cluster_next(fixture->nodes, 0,
                       (struct fake_step){.what = FAKE_FAIL, .status = RPC_INVALID_ARGUMENT});
@@ -288,7 +236,7 @@ static void a_refusal_after_an_unknown_attempt_stays_unknown(void **state)
 
 static void unavailable_to_the_end_is_surely_not_executed(void **state)
 {
-    struct fixture *fixture = *state;
+    struct client_fixture *fixture = *state;
     fake_cluster_always(fixture->nodes, 0, UNAVAILABLE);
     hf_result *result = NULL;
     int64_t began_ms = now_ms();
@@ -302,7 +250,7 @@ static void unavailable_to_the_end_is_surely_not_executed(void **state)
 
 static void one_unknown_attempt_makes_the_outcome_unknown(void **state)
 {
-    struct fixture *fixture = *state;
+    struct client_fixture *fixture = *state;
     fake_cluster_next(fixture->nodes, 0, UNKNOWN);
     fake_cluster_always(fixture->nodes, 0, UNAVAILABLE);
     hf_result *result = NULL;
@@ -325,7 +273,7 @@ static void one_unknown_attempt_makes_the_outcome_unknown(void **state)
  */
 static void a_lost_connection_makes_the_outcome_unknown(void **state)
 {
-    struct fixture *fixture = *state;
+    struct client_fixture *fixture = *state;
     fake_cluster_next(fixture->nodes, 0, CUT);
     fake_cluster_always(fixture->nodes, 0, UNAVAILABLE);
     hf_result *result = NULL;
@@ -337,7 +285,7 @@ static void a_lost_connection_makes_the_outcome_unknown(void **state)
 
 static void a_node_that_is_silent_leaves_the_outcome_unknown(void **state)
 {
-    struct fixture *fixture = *state;
+    struct client_fixture *fixture = *state;
     fake_cluster_always(fixture->nodes, 0, HOLD);
     hf_result *result = NULL;
     int64_t began_ms = now_ms();
@@ -349,12 +297,12 @@ static void a_node_that_is_silent_leaves_the_outcome_unknown(void **state)
 /* A leader that is paused, while the others still name it. */
 static void a_node_that_hangs_does_not_eat_the_deadline(void **state)
 {
-    struct fixture *fixture = *state;
+    struct client_fixture *fixture = *state;
     struct fake_step forwarded = {.leader = fake_cluster_address(fixture->nodes, 0)};
     fake_cluster_always(fixture->nodes, 0, HOLD);
     fake_cluster_always(fixture->nodes, 1, forwarded);
     fake_cluster_always(fixture->nodes, 2, forwarded);
-    reopen(fixture, fake_cluster_endpoints(fixture->nodes));
+    client_reopen(fixture, fake_cluster_endpoints(fixture->nodes));
     hf_call_options options = {.timeout_ms = 30000, .attempt_timeout_ms = 50};
     int64_t began_ms = now_ms();
     for (int i = 0; i < 10; i++) {
@@ -369,7 +317,7 @@ static void a_node_that_hangs_does_not_eat_the_deadline(void **state)
 
 static void no_node_at_all_is_told_with_the_address(void **state)
 {
-    struct fixture *fixture = *state;
+    struct client_fixture *fixture = *state;
     fake_cluster_stop(fixture->nodes, 0);
     hf_result *result = NULL;
     assert_int_equal(reserve_within(fixture, SHORT_MS, &result), HF_UNREACHABLE);
@@ -383,7 +331,7 @@ static void no_node_at_all_is_told_with_the_address(void **state)
 
 /* ---- no_resend ---- */
 
-static void reopen_without_resending(struct fixture *fixture)
+static void reopen_without_resending(struct client_fixture *fixture)
 {
     hf_options options;
     hf_options_init(&options);
@@ -398,7 +346,7 @@ static void reopen_without_resending(struct fixture *fixture)
 static void a_doubt_ends_the_call_where_nothing_is_resent(void **state)
 {
     static const struct fake_step garbage = {.what = FAKE_GARBAGE};
-    struct fixture *fixture = *state;
+    struct client_fixture *fixture = *state;
     const struct fake_step doubts[] = {UNKNOWN, CUT, garbage};
     reopen_without_resending(fixture);
     for (size_t i = 0; i < sizeof(doubts) / sizeof(doubts[0]); i++) {
@@ -419,7 +367,7 @@ static void a_doubt_ends_the_call_where_nothing_is_resent(void **state)
 /* What surely was not executed is no doubt; a doubt behind it is the first. */
 static void refusals_are_followed_by_attempts_where_nothing_is_resent(void **state)
 {
-    struct fixture *fixture = *state;
+    struct client_fixture *fixture = *state;
     reopen_without_resending(fixture);
     fake_cluster_next(fixture->nodes, 0, UNAVAILABLE);
     fake_cluster_next(fixture->nodes, 0, EXHAUSTED);
@@ -437,7 +385,7 @@ static void refusals_are_followed_by_attempts_where_nothing_is_resent(void **sta
 
 static void reads_are_asked_again_where_nothing_is_resent(void **state)
 {
-    struct fixture *fixture = *state;
+    struct client_fixture *fixture = *state;
     reopen_without_resending(fixture);
     fake_cluster_next(fixture->nodes, 0, UNKNOWN);
     hf_stock_list *list = NULL;
@@ -450,7 +398,7 @@ static void reads_are_asked_again_where_nothing_is_resent(void **state)
 
 static void overload_is_waited_out(void **state)
 {
-    struct fixture *fixture = *state;
+    struct client_fixture *fixture = *state;
     fake_cluster_next(fixture->nodes, 0, EXHAUSTED);
     fake_cluster_next(fixture->nodes, 0, EXHAUSTED);
     hf_result *result = NULL;
@@ -465,7 +413,7 @@ static void overload_is_waited_out(void **state)
 
 static void overload_is_told_at_once_where_that_is_wanted(void **state)
 {
-    struct fixture *fixture = *state;
+    struct client_fixture *fixture = *state;
     hf_options options;
     hf_options_init(&options);
     options.endpoints = fake_cluster_address(fixture->nodes, 0);
@@ -484,8 +432,8 @@ static void overload_is_told_at_once_where_that_is_wanted(void **state)
 
 static void another_endpoint_answers_for_one_that_is_down(void **state)
 {
-    struct fixture *fixture = *state;
-    reopen(fixture, fake_cluster_endpoints(fixture->nodes));
+    struct client_fixture *fixture = *state;
+    client_reopen(fixture, fake_cluster_endpoints(fixture->nodes));
     for (int down = 0; down < FAKE_NODES; down++) {
         fake_cluster_stop(fixture->nodes, down);
         for (int i = 0; i < 5; i++) {
@@ -498,8 +446,8 @@ static void another_endpoint_answers_for_one_that_is_down(void **state)
 /* A node without a quorum answers, but can't help. */
 static void a_node_that_cannot_serve_is_left(void **state)
 {
-    struct fixture *fixture = *state;
-    reopen(fixture, fake_cluster_endpoints(fixture->nodes));
+    struct client_fixture *fixture = *state;
+    client_reopen(fixture, fake_cluster_endpoints(fixture->nodes));
     fake_cluster_always(fixture->nodes, 0, UNAVAILABLE);
     fake_cluster_always(fixture->nodes, 1, UNAVAILABLE);
     for (int i = 0; i < 20; i++) {
@@ -511,7 +459,7 @@ static void a_node_that_cannot_serve_is_left(void **state)
 
 static void a_named_leader_gets_the_next_call(void **state)
 {
-    struct fixture *fixture = *state; /* the client was given node 0 only */
+    struct client_fixture *fixture = *state; /* the client was given node 0 only */
     struct fake_step forwarded = {.leader = fake_cluster_address(fixture->nodes, 2)};
     fake_cluster_always(fixture->nodes, 0, forwarded);
     for (int i = 0; i < 10; i++) {
@@ -528,7 +476,7 @@ static void a_named_leader_gets_the_next_call(void **state)
 
 static void a_refusing_node_may_name_the_leader(void **state)
 {
-    struct fixture *fixture = *state;
+    struct client_fixture *fixture = *state;
     struct fake_step step = {.what = FAKE_FAIL,
                              .status = RPC_UNAVAILABLE,
                              .leader = fake_cluster_address(fixture->nodes, 1)};
@@ -539,7 +487,7 @@ static void a_refusing_node_may_name_the_leader(void **state)
 
 static void a_leader_that_is_no_address_is_ignored(void **state)
 {
-    struct fixture *fixture = *state;
+    struct client_fixture *fixture = *state;
     static const char *const names[] = {"", "no-port", "host:", ":1", "host:999999", "[::1:70"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         fake_cluster_next(fixture->nodes, 0, (struct fake_step){.leader = names[i]});
@@ -551,7 +499,7 @@ static void a_leader_that_is_no_address_is_ignored(void **state)
 
 static void one_node_is_asked_about_itself(void **state)
 {
-    struct fixture *fixture = *state; /* the client was given node 0 only */
+    struct client_fixture *fixture = *state; /* the client was given node 0 only */
     for (int node = 0; node < FAKE_NODES; node++) {
         const char *address = fake_cluster_address(fixture->nodes, node);
         hf_status *status = NULL;
@@ -629,7 +577,7 @@ static void wrong_options_are_refused_with_a_reason(void **state)
 
 static void wrong_arguments_never_leave_the_process(void **state)
 {
-    struct fixture *fixture = *state;
+    struct client_fixture *fixture = *state;
     hf_client *client = fixture->client;
     hf_result *result = NULL;
     assert_int_equal(hf_reserve(client, NULL, LINES, 2, 0, &result), HF_INVALID_ARGUMENT);
@@ -682,8 +630,8 @@ static void wrong_arguments_never_leave_the_process(void **state)
 /* To one node while it answers; a stale one to any. */
 static void stale_reads_are_spread(void **state)
 {
-    struct fixture *fixture = *state;
-    reopen(fixture, fake_cluster_endpoints(fixture->nodes));
+    struct client_fixture *fixture = *state;
+    client_reopen(fixture, fake_cluster_endpoints(fixture->nodes));
     for (int i = 0; i < 30; i++) {
         assert_int_equal(hf_get_stock(fixture->client, "A", 1, NULL, NULL), HF_OK);
     }
@@ -713,10 +661,10 @@ static void stale_reads_are_spread(void **state)
 /* One that has not heard of a leader yet, say. */
 static void a_stale_read_goes_on_to_a_node_that_can_answer(void **state)
 {
-    struct fixture *fixture = *state;
+    struct client_fixture *fixture = *state;
     fake_cluster_always(fixture->nodes, 0, UNAVAILABLE);
     fake_cluster_always(fixture->nodes, 2, UNAVAILABLE);
-    reopen(fixture, fake_cluster_endpoints(fixture->nodes));
+    client_reopen(fixture, fake_cluster_endpoints(fixture->nodes));
     const hf_call_options stale = {.consistency = HF_STALE};
     for (int i = 0; i < 20; i++) {
         assert_int_equal(hf_get_stock(fixture->client, "A", 1, &stale, NULL), HF_OK);
@@ -724,341 +672,8 @@ static void a_stale_read_goes_on_to_a_node_that_can_answer(void **state)
     assert_true(fake_cluster_count_of(fixture->nodes, 1) == 20);
 }
 
-/* ---- without waiting ---- */
-
-struct gathered {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    int count;
-    int by_verdict[32]; /* positive ones */
-    int closed;
-    int may_have_executed;
-};
-
-#define GATHERED_INIT                                                                              \
-    {                                                                                              \
-        PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, {0}, 0, 0                          \
-    }
-
-static void on_results(void *user, hf_results *results)
-{
-    struct gathered *gathered = user;
-    pthread_mutex_lock(&gathered->lock);
-    gathered->count++;
-    if (results->verdict > 0 && results->verdict < 32) {
-        gathered->by_verdict[results->verdict]++;
-    }
-    gathered->closed += results->verdict == HF_CLOSED;
-    gathered->may_have_executed += results->items[0].may_have_executed;
-    pthread_cond_signal(&gathered->changed);
-    pthread_mutex_unlock(&gathered->lock);
-    hf_free(results);
-}
-
-static void gathered_wait(struct gathered *gathered, int count)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += 20;
-    pthread_mutex_lock(&gathered->lock);
-    int rc = 0;
-    while (gathered->count < count && rc == 0) {
-        rc = pthread_cond_timedwait(&gathered->changed, &gathered->lock, &until);
-    }
-    assert_int_equal(gathered->count, count);
-    pthread_mutex_unlock(&gathered->lock);
-}
-
-static void every_submission_is_called_back_once(void **state)
-{
-    struct fixture *fixture = *state;
-    struct gathered gathered = GATHERED_INIT;
-    hf_command commands[2] = {{.kind = HF_DEDUCT, .order_id = "o"},
-                              {.kind = HF_RELEASE, .order_id = "o"}};
-    for (int i = 0; i < 1000; i++) {
-        size_t count = i % 2 == 0 ? 1 : 2;
-        assert_int_equal(hf_submit(fixture->client, commands, count, NULL, on_results, &gathered),
-                         0);
-    }
-    gathered_wait(&gathered, 1000);
-    assert_int_equal(gathered.by_verdict[HF_OK], 1000);
-    assert_int_equal(fake_cluster_count(fixture->nodes), 1000);
-}
-
-static void many_calls_wait_out_an_outage(void **state)
-{
-    struct fixture *fixture = *state;
-    struct gathered gathered = GATHERED_INIT;
-    const size_t call_count = 200;
-    fake_cluster_always(fixture->nodes, 0, UNAVAILABLE);
-    hf_command command = {.kind = HF_DEDUCT, .order_id = "o"};
-    for (size_t i = 0; i < call_count; i++) {
-        assert_int_equal(hf_submit(fixture->client, &command, 1, NULL, on_results, &gathered), 0);
-    }
-    fake_cluster_wait(fixture->nodes, 5 * call_count); /* all of them, again and again */
-    fake_cluster_always(fixture->nodes, 0, (struct fake_step){.verdict = HF_OK});
-    gathered_wait(&gathered, (int)call_count);
-    assert_int_equal(gathered.by_verdict[HF_OK], call_count);
-    /* pauses grow: a call is not given again hundreds of times in the second this takes */
-    assert_in_range(fake_cluster_count(fixture->nodes), 6 * call_count, 40 * call_count);
-}
-
-struct read_gathered {
-    atomic_int found;
-    atomic_int missing;
-};
-
-static void on_stocks(void *user, hf_stock_list *list)
-{
-    struct read_gathered *gathered = user;
-    assert(list->verdict == HF_OK);
-    if (list->items[0].verdict == HF_OK) {
-        atomic_fetch_add(&gathered->found, 1);
-    } else {
-        atomic_fetch_add(&gathered->missing, 1);
-    }
-    hf_free(list);
-}
-
-static void reads_can_be_submitted_too(void **state)
-{
-    struct fixture *fixture = *state;
-    static struct read_gathered gathered;
-    fake_cluster_next(fixture->nodes, 0, (struct fake_step){.verdict = HF_SKU_NOT_FOUND});
-    hf_stock_key keys[] = {{"A", 1}, {"B", 1}};
-    assert_int_equal(hf_submit_get_stocks(fixture->client, keys, 1, NULL, on_stocks, &gathered), 0);
-    fake_cluster_wait(fixture->nodes, 1);
-    assert_int_equal(hf_submit_get_stocks(fixture->client, keys, 2, NULL, on_stocks, &gathered), 0);
-    fake_cluster_wait(fixture->nodes, 2);
-    /* this one begins after the others were answered by the same node, in order */
-    assert_int_equal(hf_get_stock(fixture->client, "A", 1, NULL, NULL), HF_OK);
-    hf_client_close(fixture->client);
-    fixture->client = NULL;
-    assert_int_equal(atomic_load(&gathered.found) + atomic_load(&gathered.missing), 2);
-    assert_int_equal(atomic_load(&gathered.missing), 1);
-}
-
-struct chain {
-    struct gathered gathered;
-    hf_client *client;
-    int left;
-    hf_verdict blocking;
-};
-
-static void on_chain(void *user, hf_results *results)
-{
-    struct chain *chain = user;
-    hf_command command = {.kind = HF_DEDUCT, .order_id = "o"};
-    if (chain->left == 5) {
-        chain->blocking = hf_deduct(chain->client, "o", NULL);
-    }
-    if (--chain->left > 0) {
-        int rc = hf_submit(chain->client, &command, 1, NULL, on_chain, chain);
-        assert(rc == 0);
-    }
-    on_results(&chain->gathered, results);
-}
-
-static void a_callback_may_submit_and_may_not_block(void **state)
-{
-    struct fixture *fixture = *state;
-    struct chain chain = {.gathered = GATHERED_INIT, .client = fixture->client, .left = 10};
-    hf_command command = {.kind = HF_DEDUCT, .order_id = "o"};
-    assert_int_equal(hf_submit(fixture->client, &command, 1, NULL, on_chain, &chain), 0);
-    gathered_wait(&chain.gathered, 10);
-    assert_int_equal(chain.blocking, HF_INVALID_ARGUMENT);
-}
-
-static void too_many_calls_are_refused_here(void **state)
-{
-    struct fixture *fixture = *state;
-    hf_options options;
-    hf_options_init(&options);
-    options.endpoints = fake_cluster_address(fixture->nodes, 0);
-    options.max_waiting = 2;
-    hf_client_close(fixture->client);
-    fixture->client = hf_client_open(&options);
-    fake_cluster_always(fixture->nodes, 0, HOLD);
-    struct gathered gathered = GATHERED_INIT;
-    hf_command command = {.kind = HF_DEDUCT, .order_id = "o"};
-    for (int i = 0; i < 2; i++) {
-        assert_int_equal(hf_submit(fixture->client, &command, 1, NULL, on_results, &gathered), 0);
-    }
-    assert_int_equal(hf_submit(fixture->client, &command, 1, NULL, on_results, &gathered),
-                     HF_OVERLOADED);
-    assert_non_null(strstr(hf_last_error(), "2 calls are under way"));
-    hf_result *result = NULL;
-    assert_int_equal(hf_deduct(fixture->client, "o", &result), HF_OVERLOADED);
-    assert_false(result->may_have_executed);
-    assert_int_equal(result->attempts, 0);
-    hf_free(result);
-    fake_cluster_wait(fixture->nodes, 2);
-    hf_client_close(fixture->client);
-    fixture->client = NULL;
-    assert_int_equal(gathered.count, 2); /* the refused one was not called back */
-    assert_int_equal(gathered.closed, 2);
-    assert_int_equal(gathered.may_have_executed, 2);
-}
-
-/* Memory of a burst is bounded by bytes too, not only by calls. */
-static void too_many_bytes_are_refused_here(void **state)
-{
-    struct fixture *fixture = *state;
-    fake_cluster_stop(fixture->nodes, 0);
-    enum { LINE_COUNT = 10000 };
-    static char sku[256];
-    memset(sku, 's', 255);
-    hf_line *lines = calloc(LINE_COUNT, sizeof(*lines));
-    for (size_t i = 0; i < LINE_COUNT; i++) {
-        lines[i] = (hf_line){sku, 1, 1};
-    }
-    struct gathered gathered = GATHERED_INIT;
-    hf_command command = {
-        .kind = HF_RESERVE, .order_id = "o", .lines = lines, .line_count = LINE_COUNT};
-    int accepted = 0;
-    int rc;
-    while ((rc = hf_submit(fixture->client, &command, 1, NULL, on_results, &gathered)) == 0) {
-        accepted++;
-    }
-    assert_int_equal(rc, HF_OVERLOADED);
-    assert_non_null(strstr(hf_last_error(), "bytes"));
-    assert_in_range(accepted, 20, 30); /* 64 MiB of 2.6 MB each */
-    hf_client_close(fixture->client);
-    fixture->client = NULL;
-    assert_int_equal(gathered.count, accepted);
-    free(lines);
-}
-
-/* ---- threads ---- */
-
-#define THREADS          8
-#define CALLS_PER_THREAD 400
-
-struct worker {
-    struct fixture *fixture;
-    pthread_t thread;
-    int number;
-    int granted;
-    hf_verdict last;
-    bool last_may_have_executed;
-};
-
-static void *work(void *context)
-{
-    struct worker *worker = context;
-    char order[32];
-    for (int i = 0; i < CALLS_PER_THREAD; i++) {
-        snprintf(order, sizeof(order), "order-%d-%d", worker->number, i);
-        hf_result *result = NULL;
-        hf_stock_list *list = NULL;
-        hf_verdict verdict;
-        switch (i % 3) {
-        case 0:
-            verdict = hf_reserve(worker->fixture->client, order, LINES, 2, 0, &result);
-            break;
-        case 1:
-            verdict =
-                hf_adjust_stock(worker->fixture->client, "A", 1, 1, "RECEIVE", order, &result);
-            break;
-        default:
-            verdict = hf_get_stock(worker->fixture->client, order, 1, NULL, &list);
-            break;
-        }
-        bool mine = (result == NULL || result->request_id == NULL ||
-                     strcmp(result->request_id, order) == 0) &&
-                    (list == NULL || strcmp(list->items[0].stock.sku, order) == 0);
-        worker->granted += verdict == HF_OK && mine;
-        hf_free(result);
-        hf_free(list);
-    }
-    return NULL;
-}
-
-static void many_threads_share_a_client(void **state)
-{
-    struct fixture *fixture = *state;
-    reopen(fixture, fake_cluster_endpoints(fixture->nodes));
-    fake_cluster_next(fixture->nodes, 0, CUT);
-    fake_cluster_next(fixture->nodes, 1, UNAVAILABLE);
-    fake_cluster_next(fixture->nodes, 2, UNKNOWN);
-    struct worker workers[THREADS];
-    for (int i = 0; i < THREADS; i++) {
-        workers[i] = (struct worker){.fixture = fixture, .number = i};
-        assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
-    }
-    for (int i = 0; i < THREADS; i++) {
-        pthread_join(workers[i].thread, NULL);
-        assert_int_equal(workers[i].granted, CALLS_PER_THREAD);
-    }
-}
-
-static void *wait_for_close(void *context)
-{
-    struct worker *worker = context;
-    hf_result *result = NULL;
-    worker->last = hf_deduct(worker->fixture->client, "order", &result);
-    worker->last_may_have_executed = result->may_have_executed;
-    hf_free(result);
-    return NULL;
-}
-
-/* Blocked threads and callbacks are all told; what had left may have been executed. */
-static void closing_ends_calls_in_flight(void **state)
-{
-    struct fixture *fixture = *state;
-    fake_cluster_always(fixture->nodes, 0, HOLD);
-    struct gathered gathered = GATHERED_INIT;
-    hf_command command = {.kind = HF_DEDUCT, .order_id = "o"};
-    struct worker workers[THREADS];
-    for (int i = 0; i < THREADS; i++) {
-        workers[i] = (struct worker){.fixture = fixture, .number = i};
-        assert_int_equal(pthread_create(&workers[i].thread, NULL, wait_for_close, &workers[i]), 0);
-        assert_int_equal(hf_submit(fixture->client, &command, 1, NULL, on_results, &gathered), 0);
-    }
-    fake_cluster_wait(fixture->nodes, (size_t)2 * THREADS);
-    hf_client_close(fixture->client);
-    for (int i = 0; i < THREADS; i++) {
-        pthread_join(workers[i].thread, NULL);
-        assert_int_equal(workers[i].last, HF_CLOSED);
-        assert_true(workers[i].last_may_have_executed);
-    }
-    fixture->client = NULL;
-    assert_int_equal(gathered.count, THREADS);
-    assert_int_equal(gathered.closed, THREADS);
-    assert_int_equal(gathered.may_have_executed, THREADS);
-}
-
-static void closing_ends_calls_that_never_left(void **state)
-{
-    struct fixture *fixture = *state;
-    fake_cluster_stop(fixture->nodes, 0);
-    struct gathered gathered = GATHERED_INIT;
-    hf_command command = {.kind = HF_DEDUCT, .order_id = "o"};
-    for (int i = 0; i < 100; i++) {
-        assert_int_equal(hf_submit(fixture->client, &command, 1, NULL, on_results, &gathered), 0);
-    }
-    hf_client_close(fixture->client);
-    fixture->client = NULL;
-    assert_int_equal(gathered.count, 100);
-    assert_int_equal(gathered.closed, 100);
-    assert_int_equal(gathered.may_have_executed, 0);
-}
-
-static void clients_come_and_go(void **state)
-{
-    struct fixture *fixture = *state;
-    for (int i = 0; i < 100; i++) {
-        hf_client *client = open_client(fake_cluster_endpoints(fixture->nodes));
-        if (i % 2 == 0) {
-            assert_int_equal(hf_deduct(client, "o", NULL), HF_OK);
-        }
-        hf_client_close(client);
-    }
-}
-
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_verdict_is_the_return_value),
         TEST(a_batch_has_a_verdict_for_each),
@@ -1088,16 +703,6 @@ int main(void)
         TEST(wrong_arguments_never_leave_the_process),
         TEST(stale_reads_are_spread),
         TEST(a_stale_read_goes_on_to_a_node_that_can_answer),
-        TEST(every_submission_is_called_back_once),
-        TEST(many_calls_wait_out_an_outage),
-        TEST(reads_can_be_submitted_too),
-        TEST(a_callback_may_submit_and_may_not_block),
-        TEST(too_many_calls_are_refused_here),
-        TEST(too_many_bytes_are_refused_here),
-        TEST(many_threads_share_a_client),
-        TEST(closing_ends_calls_in_flight),
-        TEST(closing_ends_calls_that_never_left),
-        TEST(clients_come_and_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -82,6 +82,43 @@ static void test_conservation(void **state)
            SET_A(9) ASK(1, "o", 2) FAIL(1, "reserve") READ_A(0, 4, 9, 2));
 }
 
+#define ADJUST(process, change)                                                                    \
+    "{:type :invoke, :process " #process                                                           \
+    ", :f :adjust-stock, :value {:stock 'A', :change " #change ", :request-id 'r'}}\n"
+
+/* What nobody was told when it happened, but somebody later. */
+static void test_conservation_of_doubts(void **state)
+{
+    (void)state;
+    expect(check_conservation, CHECK_VALID, NULL,
+           SET_A(9) ASK(1, "o", 2) INFO(1, "reserve") READ_ORDER(2, "o", 4, "active", ":reserved 2")
+               READ_A(0, 4, 9, 2));
+    expect(check_conservation, CHECK_INVALID, "orders hold 2 to 2",
+           SET_A(9) ASK(1, "o", 2) INFO(1, "reserve") READ_ORDER(2, "o", 4, "active", ":reserved 2")
+               READ_A(0, 4, 9, 1));
+    expect(check_conservation, CHECK_INVALID, "set + received - sold is 8 to 8",
+           SET_A(9) ASK(1, "o", 2) INFO(1, "reserve")
+               READ_ORDER(2, "o", 4, "deducted", ":reserved 2, :deducted 1, :released 1")
+                   READ_A(0, 5, 7, 0));
+    /* it may have come between the two reads */
+    expect(check_conservation, CHECK_VALID, NULL,
+           SET_A(9) ASK(1, "o", 2) INFO(1, "reserve") NO_ORDER(2, "o", 3) READ_A(0, 4, 9, 2));
+    expect(check_conservation, CHECK_INVALID, "orders hold 0 to 0",
+           SET_A(9) ASK(1, "o", 2) INFO(1, "reserve") READ_A(0, 3, 9, 2) NO_ORDER(2, "o", 4));
+    /* a restock in doubt, and its repetition */
+    expect(check_conservation, CHECK_VALID, NULL,
+           SET_A(9) ADJUST(1, 5) INFO(1, "adjust-stock") READ_A(0, 3, 9, 0));
+    expect(check_conservation, CHECK_VALID, NULL,
+           SET_A(9) ADJUST(1, 5) INFO(1, "adjust-stock") ADJUST(2, 5)
+               OK(2, "adjust-stock", 3, ", :replayed true") READ_A(0, 3, 14, 0));
+    expect(check_conservation, CHECK_INVALID, "set + received - sold is 14 to 14",
+           SET_A(9) ADJUST(1, 5) INFO(1, "adjust-stock") ADJUST(2, 5)
+               OK(2, "adjust-stock", 3, ", :replayed true") READ_A(0, 3, 19, 0));
+    expect(check_conservation, CHECK_INVALID, "set + received - sold is 14 to 14",
+           SET_A(9) ADJUST(1, 5) INFO(1, "adjust-stock") ADJUST(2, 5) OK(2, "adjust-stock", 3, "")
+               READ_A(0, 3, 19, 0));
+}
+
 static void test_acknowledged(void **state)
 {
     (void)state;
@@ -328,11 +365,17 @@ static void test_logs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_oversell),     cmocka_unit_test(test_conservation),
-        cmocka_unit_test(test_acknowledged), cmocka_unit_test(test_stale),
-        cmocka_unit_test(test_set),          cmocka_unit_test(test_digests),
-        cmocka_unit_test(test_rows),         cmocka_unit_test(test_recovery),
-        cmocka_unit_test(test_enough),       cmocka_unit_test(test_logs),
+        cmocka_unit_test(test_oversell),
+        cmocka_unit_test(test_conservation),
+        cmocka_unit_test(test_conservation_of_doubts),
+        cmocka_unit_test(test_acknowledged),
+        cmocka_unit_test(test_stale),
+        cmocka_unit_test(test_set),
+        cmocka_unit_test(test_digests),
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_recovery),
+        cmocka_unit_test(test_enough),
+        cmocka_unit_test(test_logs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

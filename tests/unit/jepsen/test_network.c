@@ -158,7 +158,7 @@ static void test_delay(void **state)
 {
     uint32_t got;
     (void)state;
-    network_set_fault(network, 1, 2, (struct network_fault){.delay_ms = 150});
+    network_set_fault(network, 1, 2, (struct network_fault){.delay_ms = 600});
     double begin = now_ms();
     for (uint32_t i = 0; i < 50; i++) {
         send_number(sockets[1], 2, i);
@@ -167,10 +167,10 @@ static void test_delay(void **state)
         assert_true(receive_number(sockets[2], &got, PATIENCE_MS));
         assert_int_equal(got, i); /* in order */
     }
-    assert_true(now_ms() - begin >= 150);
+    assert_true(now_ms() - begin >= 600);
     begin = now_ms();
     expect_passes(2, 1, true);
-    assert_true(now_ms() - begin < 150); /* the other way there is none */
+    assert_true(now_ms() - begin < 600); /* the other way there is none */
 }
 
 static void test_jitter_reorders(void **state)
@@ -194,15 +194,30 @@ static void test_jitter_reorders(void **state)
     assert_true(overtaken > 50);
 }
 
-/* In parts that no queue is too short for. The last ones of a part are waited for longest. */
+/* What the switch has decided on. */
+static uint64_t count_handled(void)
+{
+    struct network_counts counts = network_count(network);
+    return counts.delivered - counts.duplicated + counts.lost + counts.overflowed;
+}
+
+/* In parts that no queue is too short for. */
 static uint32_t count_received(uint32_t parts)
 {
     uint32_t count = 0;
     for (uint32_t part = 0; part < parts; part++) {
+        uint64_t delivered = network_count(network).delivered;
+        uint64_t handled = count_handled() + 100;
+        uint32_t got;
         for (uint32_t i = 0; i < 100; i++) {
             send_number(sockets[1], 2, i);
         }
-        for (uint32_t got; receive_number(sockets[2], &got, QUIET_MS / 4);) {
+        for (int left = PATIENCE_MS; count_handled() < handled && left > 0; left--) {
+            (void)poll(NULL, 0, 1);
+        }
+        assert_int_equal(count_handled(), handled);
+        for (delivered = network_count(network).delivered - delivered; delivered > 0; delivered--) {
+            assert_true(receive_number(sockets[2], &got, PATIENCE_MS));
             count++;
         }
     }
@@ -222,7 +237,7 @@ static void test_loss_and_duplicates(void **state)
     assert_int_equal(count_received(1), 0);
 }
 
-/* 100 KB/s: 40 KB take 0.4 s, and of 400 KB most finds the queue too long. */
+/* 100 KB/s: 8 KB take 80 ms, and of 50 such packets most find the queue too long. */
 static void test_rate(void **state)
 {
     uint8_t packet[8000] = {0};
@@ -240,8 +255,8 @@ static void test_rate(void **state)
         count++;
     }
     double spent = now_ms() - begin - 500;
-    assert_in_range(count, 10, 20);
-    assert_true(spent > count * 80 * 0.9 && spent < 3000);
+    assert_in_range(count, 10, 30); /* 14, where the sender is not held up */
+    assert_true(spent > count * 80 * 0.9);
 }
 
 static void test_an_address_of_nobody(void **state)

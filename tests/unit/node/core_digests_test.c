@@ -203,7 +203,7 @@ static void all_are_audited_at_one_index(void **state)
         expect_audit(&answers[id], index);
         assert_true(hash128_equal(answers[id].audit.result.stored_digest,
                                   answers[1].audit.result.stored_digest));
-        assert_int_equal(world->nodes[id].core.audits, 0);
+        assert_false(world->nodes[id].core.is_auditing);
     }
     world_go(world, 500);
     assert_int_equal(core_applied_index(&world->nodes[world_leader(world)].core), index);

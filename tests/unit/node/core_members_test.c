@@ -296,6 +296,33 @@ static void a_vote_needs_a_registered_directory(void **state)
     world_free(world);
 }
 
+/* Who joins has no log yet and takes in anybody; once it knows better it hears that node no more,
+ * over the connection that it has. */
+static void who_was_taken_in_too_early_is_not_heard(void **state)
+{
+    (void)state;
+    struct world *world = cluster(3, 4, 0);
+    uint64_t lost = world_leader(world) % 3 + 1;
+    struct error error;
+    bool heard = false;
+    start(world, 4);
+    struct core *core = &world->nodes[4].core;
+    core_peer_connected(core, lost, 4711); /* not the one that the founders know */
+    assert_true(core_hears(core, lost, &heard, &error));
+    assert_true(heard);
+    size_t warnings = world->nodes[4].warning_count;
+    join(world, 4);
+    WORLD_UNTIL(world, 5000, is_registered(world, 4, lost));
+    assert_true(core_hears(core, lost, &heard, &error));
+    assert_false(heard);
+    assert_int_equal(world->nodes[4].warning_count, warnings + 1); /* once */
+    assert_non_null(strstr(world->nodes[4].warnings[warnings].text, "it is not heard"));
+    core_peer_connected(core, lost, world->nodes[lost].incarnation);
+    assert_true(core_hears(core, lost, &heard, &error));
+    assert_true(heard);
+    world_free(world);
+}
+
 /* More came and went than anybody keeps in mind. */
 static void many_come_and_go(void **state)
 {
@@ -461,6 +488,7 @@ int main(void)
         cmocka_unit_test(an_id_is_used_once),
         cmocka_unit_test(who_never_connected_leaves_its_id_free),
         cmocka_unit_test(a_vote_needs_a_registered_directory),
+        cmocka_unit_test(who_was_taken_in_too_early_is_not_heard),
         cmocka_unit_test(many_come_and_go),
         cmocka_unit_test(who_was_removed_is_known),
         cmocka_unit_test(who_may_be_removed_is_not_removed),

@@ -258,7 +258,8 @@ static void an_audit_that_the_pool_refuses_leaves_nothing(void **state)
     assert_true(core_start(&stage->core, &error));
     assert_false(audit_start(&audit, &stage->core, &why, &error));
     assert_int_equal(why, AUDIT_FAILED);
-    assert_int_equal(stage->core.audits, 0);
+    assert_false(stage->core.is_auditing);
+    assert_int_equal(stage->core.works, 0);
     stage_free(stage);
 }
 

@@ -63,6 +63,9 @@ static bool open_state(void *context, const char *path, struct state_store *stat
                        struct error *error)
 {
     struct world_node *node = context;
+    if (node->opens_no_state) {
+        return error_set(error, "%s has an unknown format", path);
+    }
     if (node->world->directory == NULL) {
         return sim_states_open(node->states, path, state, error);
     }

@@ -45,6 +45,7 @@ struct world_node {
     size_t work_count;
     bool pool_is_shut;    /* works wait */
     bool pool_refuses;    /* every other one */
+    bool opens_no_state;  /* as one that another release wrote */
     bool is_told_nothing; /* at its start: its directory says all */
     size_t refused;
     size_t quiets;

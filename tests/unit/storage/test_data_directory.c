@@ -2,41 +2,15 @@
  * test_data_directory.c - opening, refusing, and keeping term and vote through crashes at every
  * step.
  */
-#include <inttypes.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "data_directory_fixture.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "sim_files.h"
-#include "storage/data_directory.h"
-
-#define MANIFEST "/data/manifest"
-
-static struct data_directory_options options_of(const struct file_system *files)
-{
-    return (struct data_directory_options){
-        .files = files, .path = "/data", .cluster_id = 0xc1, .node_id = 2, .new_incarnation = 77};
-}
-
-static struct data_directory *must_open(const struct data_directory_options *options)
-{
-    struct error error = {""};
-    struct data_directory *directory = data_directory_open(options, &error);
-    if (directory == NULL) {
-        fail_msg("%s", error.text);
-    }
-    return directory;
-}
 
 static void must_refuse(const struct data_directory_options *options, const char *words)
 {
@@ -52,8 +26,8 @@ static void test_new_then_opened_again(void **state)
     (void)state;
     struct sim_disk *disk = sim_disk_new(1);
     struct file_system files = sim_disk_files(disk);
-    struct data_directory_options options = options_of(&files);
-    struct data_directory *directory = must_open(&options);
+    struct data_directory_options options = directory_options(&files);
+    struct data_directory *directory = directory_must_open(&options);
     struct error error;
     assert_true(data_directory_is_new(directory));
     assert_int_equal(data_directory_incarnation(directory), 77);
@@ -70,7 +44,7 @@ static void test_new_then_opened_again(void **state)
     sim_disk_crash(disk, SIM_LOSE_ALL);
     assert_true(sim_disk_exists(disk, "/data/log"));
     options.new_incarnation = 78;
-    directory = must_open(&options);
+    directory = directory_must_open(&options);
     assert_false(data_directory_is_new(directory));
     assert_int_equal(data_directory_incarnation(directory), 77);
     assert_int_equal(data_directory_term(directory), 5);
@@ -84,8 +58,8 @@ static void test_strangers_are_refused(void **state)
     (void)state;
     struct sim_disk *disk = sim_disk_new(1);
     struct file_system files = sim_disk_files(disk);
-    struct data_directory_options options = options_of(&files);
-    data_directory_close(must_open(&options));
+    struct data_directory_options options = directory_options(&files);
+    data_directory_close(directory_must_open(&options));
     uint64_t writes = sim_disk_count(disk, SIM_WRITE);
 
     options.cluster_id = 0xc2;
@@ -96,10 +70,10 @@ static void test_strangers_are_refused(void **state)
     assert_int_equal(sim_disk_count(disk, SIM_WRITE), writes); /* nothing was changed */
 
     options.node_id = 2;
-    struct data_directory *directory = must_open(&options);
+    struct data_directory *directory = directory_must_open(&options);
     must_refuse(&options, "is in use by another node");
     data_directory_close(directory);
-    data_directory_close(must_open(&options));
+    data_directory_close(directory_must_open(&options));
     sim_disk_free(disk);
 }
 
@@ -109,7 +83,7 @@ static void test_foreign_files_are_left_alone(void **state)
     (void)state;
     struct sim_disk *disk = sim_disk_new(1);
     struct file_system files = sim_disk_files(disk);
-    struct data_directory_options options = options_of(&files);
+    struct data_directory_options options = directory_options(&files);
     struct error error = {""};
     assert_true(files.make_directory(files.context, "/data", &error));
     struct file *file = files.open(files.context, "/data/letter.txt", true, &error);
@@ -125,11 +99,11 @@ static void test_foreign_files_are_left_alone(void **state)
     file = files.open(files.context, "/data/manifest.new", true, &error);
     assert_non_null(file);
     files.close(file);
-    data_directory_close(must_open(&options));
+    data_directory_close(directory_must_open(&options));
     file = files.open(files.context, "/data/letter.txt", true, &error);
     assert_non_null(file);
     files.close(file);
-    data_directory_close(must_open(&options));
+    data_directory_close(directory_must_open(&options));
     sim_disk_free(disk);
 }
 
@@ -138,16 +112,16 @@ static void test_missing_manifest(void **state)
     (void)state;
     struct sim_disk *disk = sim_disk_new(1);
     struct file_system files = sim_disk_files(disk);
-    struct data_directory_options options = options_of(&files);
+    struct data_directory_options options = directory_options(&files);
     struct error error;
-    data_directory_close(must_open(&options));
+    data_directory_close(directory_must_open(&options));
     assert_true(files.remove(disk, MANIFEST, &error));
     must_refuse(&options, MANIFEST " is missing");
     assert_true(files.remove_tree(disk, "/data/log", &error));
     assert_true(files.make_directory(disk, "/data/state.1", &error));
     must_refuse(&options, MANIFEST " is missing");
     assert_true(files.remove_tree(disk, "/data/state.1", &error));
-    struct data_directory *directory = must_open(&options); /* now it is as good as new */
+    struct data_directory *directory = directory_must_open(&options); /* now it is as good as new */
     assert_true(data_directory_is_new(directory));
     data_directory_close(directory);
     sim_disk_free(disk);
@@ -158,7 +132,7 @@ static void test_missing_parent(void **state)
     (void)state;
     struct sim_disk *disk = sim_disk_new(1);
     struct file_system files = sim_disk_files(disk);
-    struct data_directory_options options = options_of(&files);
+    struct data_directory_options options = directory_options(&files);
     options.path = "/not/there";
     must_refuse(&options, "No such file or directory");
     sim_disk_free(disk);
@@ -170,9 +144,9 @@ static void test_other_generations_are_removed(void **state)
     (void)state;
     struct sim_disk *disk = sim_disk_new(1);
     struct file_system files = sim_disk_files(disk);
-    struct data_directory_options options = options_of(&files);
+    struct data_directory_options options = directory_options(&files);
     struct error error;
-    data_directory_close(must_open(&options));
+    data_directory_close(directory_must_open(&options));
     const char *const directories[] = {"/data/state.1",     "/data/state.2", "/data/state.20",
                                        "/data/state.2.old", "/data/state.",  "/data/state.02"};
     for (size_t i = 0; i < 6; i++) {
@@ -181,7 +155,7 @@ static void test_other_generations_are_removed(void **state)
         snprintf(path, sizeof path, "%s/file", directories[i]);
         sim_disk_set_content(disk, path, BYTES_LITERAL("x"));
     }
-    data_directory_close(must_open(&options));
+    data_directory_close(directory_must_open(&options));
     assert_true(sim_disk_exists(disk, "/data/state.1/file"));
     assert_false(sim_disk_exists(disk, "/data/state.2"));
     assert_false(sim_disk_exists(disk, "/data/state.20/file"));
@@ -197,14 +171,14 @@ static void test_opening_heals(void **state)
     (void)state;
     struct sim_disk *disk = sim_disk_new(1);
     struct file_system files = sim_disk_files(disk);
-    struct data_directory_options options = options_of(&files);
+    struct data_directory_options options = directory_options(&files);
     struct error error;
-    struct data_directory *directory = must_open(&options);
+    struct data_directory *directory = directory_must_open(&options);
     assert_true(data_directory_store_hard_state(directory, 9, 1, &error));
     data_directory_close(directory);
     for (uint64_t i = 0; i < 8; i++) {
         sim_disk_flip(disk, MANIFEST, i % 2 * 4096 + 100 * i, 0x20);
-        directory = must_open(&options);
+        directory = directory_must_open(&options);
         assert_int_equal(data_directory_term(directory), 9);
         assert_int_equal(data_directory_voted_for(directory), 1);
         data_directory_close(directory);
@@ -222,8 +196,8 @@ static void test_failures_are_final(void **state)
         for (int sync = 0; sync < 2; sync++) {
             struct sim_disk *disk = sim_disk_new(nth);
             struct file_system files = sim_disk_files(disk);
-            struct data_directory_options options = options_of(&files);
-            struct data_directory *directory = must_open(&options);
+            struct data_directory_options options = directory_options(&files);
+            struct data_directory *directory = directory_must_open(&options);
             struct error error = {""};
             assert_true(data_directory_store_hard_state(directory, 2, 1, &error));
             sim_disk_fail(disk, sync ? SIM_SYNC : SIM_WRITE, nth, EIO);
@@ -234,7 +208,7 @@ static void test_failures_are_final(void **state)
             assert_non_null(strstr(error.text, "failed before"));
             data_directory_close(directory);
             sim_disk_crash(disk, SIM_LOSE_SOME);
-            directory = must_open(&options);
+            directory = directory_must_open(&options);
             uint64_t term = data_directory_term(directory);
             assert_true(term == 2 || term == 3);
             data_directory_close(directory);
@@ -251,7 +225,7 @@ static void test_power_cut_at_every_step(void **state)
     for (uint64_t seed = 1; seed <= 400; seed++) {
         struct sim_disk *disk = sim_disk_new(seed);
         struct file_system files = sim_disk_files(disk);
-        struct data_directory_options options = options_of(&files);
+        struct data_directory_options options = directory_options(&files);
         struct error error = {""};
         uint64_t least = 0;
         for (uint64_t round = 0; round < 8; round++) {
@@ -277,7 +251,7 @@ static void test_power_cut_at_every_step(void **state)
             }
             sim_disk_crash(disk, round % 4 == 3 ? SIM_LOSE_ALL : SIM_LOSE_SOME);
             sim_disk_cut_power(disk, 0);
-            directory = must_open(&options);
+            directory = directory_must_open(&options);
             uint64_t term = data_directory_term(directory);
             assert_true(term >= least && term <= most + 1);
             assert_int_equal(data_directory_voted_for(directory), term * 10);
@@ -296,7 +270,7 @@ static void test_kill_at_every_step_then_power_cut(void **state)
     for (uint64_t nth = 1; nth <= 20; nth++) {
         struct sim_disk *disk = sim_disk_new(nth);
         struct file_system files = sim_disk_files(disk);
-        struct data_directory_options options = options_of(&files);
+        struct data_directory_options options = directory_options(&files);
         struct error error = {""};
         sim_disk_cut_power(disk, nth);
         struct data_directory *directory = data_directory_open(&options, &error);
@@ -304,11 +278,11 @@ static void test_kill_at_every_step_then_power_cut(void **state)
             data_directory_close(directory);
         }
         sim_disk_kill(disk);
-        directory = must_open(&options);
+        directory = directory_must_open(&options);
         assert_true(data_directory_store_hard_state(directory, 5, 50, &error));
         data_directory_close(directory);
         sim_disk_crash(disk, SIM_LOSE_ALL);
-        directory = must_open(&options);
+        directory = directory_must_open(&options);
         assert_int_equal(data_directory_term(directory), 5);
         assert_int_equal(data_directory_voted_for(directory), 50);
         data_directory_close(directory);
@@ -361,9 +335,9 @@ static void test_another_process_holds_it(void **state)
     (void)state;
     char template[] = "/tmp/holdfast-data-XXXXXX";
     char *path = temporary_directory(template);
-    struct data_directory_options options = options_of(&file_system_posix);
+    struct data_directory_options options = directory_options(&file_system_posix);
     options.path = path;
-    struct data_directory *directory = must_open(&options);
+    struct data_directory *directory = directory_must_open(&options);
     char text[512];
     char words[64];
     snprintf(words, sizeof words, "locked by process %ld", (long)getpid());
@@ -383,7 +357,7 @@ static void test_read_only_directory(void **state)
     char template[] = "/tmp/holdfast-data-XXXXXX";
     char *path = temporary_directory(template);
     assert_int_equal(chmod(path, 0555), 0);
-    struct data_directory_options options = options_of(&file_system_posix);
+    struct data_directory_options options = directory_options(&file_system_posix);
     options.path = path;
     char text[512];
     assert_non_null(refusal_elsewhere(&options, true, text, sizeof text));
@@ -401,7 +375,7 @@ static void test_not_a_directory(void **state)
     int fd = mkstemp(template);
     assert_true(fd >= 0);
     close(fd);
-    struct data_directory_options options = options_of(&file_system_posix);
+    struct data_directory_options options = directory_options(&file_system_posix);
     options.path = template;
     must_refuse(&options, "is not a directory");
     assert_int_equal(unlink(template), 0);

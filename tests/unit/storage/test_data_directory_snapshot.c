@@ -3,12 +3,7 @@
  * generation: through crashes at every step the manifest names a state that is there, and no
  * snapshot older than what was acknowledged.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "data_directory_fixture.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -17,26 +12,6 @@
 
 #include "base/hash.h"
 #include "manifest.h"
-#include "sim_files.h"
-#include "storage/data_directory.h"
-
-#define MANIFEST "/data/manifest"
-
-static struct data_directory_options options_of(const struct file_system *files)
-{
-    return (struct data_directory_options){
-        .files = files, .path = "/data", .cluster_id = 0xc1, .node_id = 2, .new_incarnation = 77};
-}
-
-static struct data_directory *must_open(const struct data_directory_options *options)
-{
-    struct error error = {""};
-    struct data_directory *directory = data_directory_open(options, &error);
-    if (directory == NULL) {
-        fail_msg("%s", error.text);
-    }
-    return directory;
-}
 
 /* Everything in it follows from the index. */
 static struct snapshot snapshot_at(uint64_t index)
@@ -111,10 +86,10 @@ static void test_lineage_is_kept(void **state)
     (void)state;
     struct sim_disk *disk = sim_disk_new(1);
     struct file_system files = sim_disk_files(disk);
-    struct data_directory_options options = options_of(&files);
+    struct data_directory_options options = directory_options(&files);
     struct error error;
     struct lineage lineage;
-    struct data_directory *directory = must_open(&options);
+    struct data_directory *directory = directory_must_open(&options);
     expect_lineage(directory, 0);
     assert_true(stage(disk, directory, 10));
     assert_true(install(directory, 50, &error));
@@ -123,7 +98,7 @@ static void test_lineage_is_kept(void **state)
     assert_true(data_directory_forget_lineage(directory, 1, &error)); /* of the state before */
     data_directory_close(directory);
     sim_disk_crash(disk, SIM_LOSE_ALL);
-    directory = must_open(&options);
+    directory = directory_must_open(&options);
     data_directory_lineage(directory, &lineage);
     assert_true(lineage_is_equal(&lineage, &sample_lineage));
     assert_true(data_directory_forget_lineage(directory, 2, &error));
@@ -133,7 +108,7 @@ static void test_lineage_is_kept(void **state)
     assert_int_equal(sim_disk_count(disk, SIM_WRITE), writes);
     data_directory_close(directory);
     sim_disk_crash(disk, SIM_LOSE_ALL);
-    directory = must_open(&options);
+    directory = directory_must_open(&options);
     expect_lineage(directory, 0);
     expect_snapshot(directory, 60);
     data_directory_close(directory);
@@ -145,9 +120,9 @@ static void test_snapshot_is_kept(void **state)
     (void)state;
     struct sim_disk *disk = sim_disk_new(1);
     struct file_system files = sim_disk_files(disk);
-    struct data_directory_options options = options_of(&files);
+    struct data_directory_options options = directory_options(&files);
     struct error error;
-    struct data_directory *directory = must_open(&options);
+    struct data_directory *directory = directory_must_open(&options);
     expect_snapshot(directory, 0);
     assert_false(data_directory_log_begun(directory));
     assert_true(data_directory_begin_log(directory, &error));
@@ -161,7 +136,7 @@ static void test_snapshot_is_kept(void **state)
         expect_snapshot(directory, index);
         data_directory_close(directory);
         sim_disk_crash(disk, SIM_LOSE_ALL);
-        directory = must_open(&options);
+        directory = directory_must_open(&options);
         expect_snapshot(directory, index);
         assert_int_equal(data_directory_term(directory), index);
         assert_int_equal(data_directory_generation(directory), 1);
@@ -176,9 +151,9 @@ static void test_install(void **state)
     (void)state;
     struct sim_disk *disk = sim_disk_new(1);
     struct file_system files = sim_disk_files(disk);
-    struct data_directory_options options = options_of(&files);
+    struct data_directory_options options = directory_options(&files);
     struct error error = {""};
-    struct data_directory *directory = must_open(&options);
+    struct data_directory *directory = directory_must_open(&options);
     assert_true(files.make_directory(disk, data_directory_state_path(directory), &error));
     sim_disk_set_content(disk, "/data/state.1/old", BYTES_LITERAL("x"));
     assert_true(data_directory_begin_log(directory, &error));
@@ -203,7 +178,7 @@ static void test_install(void **state)
     data_directory_close(directory);
 
     sim_disk_crash(disk, SIM_LOSE_ALL);
-    directory = must_open(&options);
+    directory = directory_must_open(&options);
     expect_snapshot(directory, 700);
     assert_string_equal(data_directory_state_path(directory), "/data/state.2");
     assert_int_equal(data_directory_term(directory), 9);
@@ -221,9 +196,9 @@ static void test_nothing_to_install(void **state)
     for (int empty = 0; empty < 2; empty++) {
         struct sim_disk *disk = sim_disk_new(1);
         struct file_system files = sim_disk_files(disk);
-        struct data_directory_options options = options_of(&files);
+        struct data_directory_options options = directory_options(&files);
         struct error error = {""};
-        struct data_directory *directory = must_open(&options);
+        struct data_directory *directory = directory_must_open(&options);
         if (empty) {
             assert_true(files.make_directory(disk, "/data/state.2", &error));
         }
@@ -231,7 +206,7 @@ static void test_nothing_to_install(void **state)
         assert_non_null(strstr(error.text, "/data/state.2"));
         assert_int_equal(data_directory_generation(directory), 1);
         data_directory_close(directory);
-        directory = must_open(&options);
+        directory = directory_must_open(&options);
         expect_snapshot(directory, 0);
         data_directory_close(directory);
         sim_disk_free(disk);
@@ -244,9 +219,9 @@ static void test_checkpoints_are_removed(void **state)
     (void)state;
     struct sim_disk *disk = sim_disk_new(1);
     struct file_system files = sim_disk_files(disk);
-    struct data_directory_options options = options_of(&files);
+    struct data_directory_options options = directory_options(&files);
     struct error error;
-    struct data_directory *directory = must_open(&options);
+    struct data_directory *directory = directory_must_open(&options);
     char *path = data_directory_checkpoint_path(directory, 812);
     assert_string_equal(path, "/data/checkpoint.812");
     const char *const names[] = {path,
@@ -262,7 +237,7 @@ static void test_checkpoints_are_removed(void **state)
         sim_disk_set_content(disk, name, BYTES_LITERAL("x"));
     }
     data_directory_close(directory);
-    data_directory_close(must_open(&options));
+    data_directory_close(directory_must_open(&options));
     for (size_t i = 0; i < 6; i++) {
         assert_int_equal(sim_disk_exists(disk, names[i]), i >= 3);
     }
@@ -276,9 +251,9 @@ static void test_old_directory(void **state)
     (void)state;
     struct sim_disk *disk = sim_disk_new(1);
     struct file_system files = sim_disk_files(disk);
-    struct data_directory_options options = options_of(&files);
+    struct data_directory_options options = directory_options(&files);
     struct error error;
-    struct data_directory *directory = must_open(&options);
+    struct data_directory *directory = directory_must_open(&options);
     assert_true(data_directory_store_hard_state(directory, 12, 1, &error));
     data_directory_close(directory);
     assert_true(files.make_directory(disk, "/data/state.1", &error));
@@ -303,7 +278,7 @@ static void test_old_directory(void **state)
             data_directory_close(directory);
         }
         sim_disk_crash(disk, SIM_LOSE_SOME);
-        directory = must_open(&options);
+        directory = directory_must_open(&options);
         assert_int_equal(data_directory_term(directory), 12);
         assert_int_equal(data_directory_voted_for(directory), 1);
         assert_int_equal(data_directory_incarnation(directory), 77);
@@ -354,9 +329,9 @@ static void crash_at(uint64_t nth, uint64_t nth_of_open, enum sim_loss loss, boo
 {
     struct sim_disk *disk = sim_disk_new(nth * 100 + nth_of_open);
     struct file_system files = sim_disk_files(disk);
-    struct data_directory_options options = options_of(&files);
+    struct data_directory_options options = directory_options(&files);
     struct error error = {""};
-    struct data_directory *directory = must_open(&options);
+    struct data_directory *directory = directory_must_open(&options);
     assert_true(files.make_directory(disk, "/data/state.1", &error));
     assert_true(files.sync_directory(disk, "/data", &error));
     sim_disk_set_content(disk, "/data/state.1/state", BYTES_LITERAL("x"));
@@ -374,7 +349,7 @@ static void crash_at(uint64_t nth, uint64_t nth_of_open, enum sim_loss loss, boo
     }
     sim_disk_crash(disk, loss);
 
-    directory = must_open(&options);
+    directory = directory_must_open(&options);
     struct snapshot found;
     data_directory_snapshot(directory, &found);
     uint64_t generation = data_directory_generation(directory);
@@ -427,9 +402,9 @@ static void test_failures_are_final(void **state)
         for (int what = 0; what < 3; what++) {
             struct sim_disk *disk = sim_disk_new(i);
             struct file_system files = sim_disk_files(disk);
-            struct data_directory_options options = options_of(&files);
+            struct data_directory_options options = directory_options(&files);
             struct error error = {""};
-            struct data_directory *directory = must_open(&options);
+            struct data_directory *directory = directory_must_open(&options);
             struct snapshot snapshot = snapshot_at(50);
             assert_true(stage(disk, directory, 10));
             sim_disk_fail(disk, cases[i].operation, cases[i].nth, EIO);
@@ -455,9 +430,9 @@ static void test_the_name_of_the_state_cannot_be_synced(void **state)
     (void)state;
     struct sim_disk *disk = sim_disk_new(1);
     struct file_system files = sim_disk_files(disk);
-    struct data_directory_options options = options_of(&files);
+    struct data_directory_options options = directory_options(&files);
     struct error error = {""};
-    struct data_directory *directory = must_open(&options);
+    struct data_directory *directory = directory_must_open(&options);
     assert_true(stage(disk, directory, 10));
     sim_disk_fail(disk, SIM_SYNC_DIRECTORY, 1, EIO);
     assert_false(install(directory, 50, &error));
@@ -465,7 +440,7 @@ static void test_the_name_of_the_state_cannot_be_synced(void **state)
     assert_false(data_directory_store_hard_state(directory, 4, 2, &error));
     data_directory_close(directory);
     sim_disk_crash(disk, SIM_LOSE_ALL);
-    directory = must_open(&options);
+    directory = directory_must_open(&options);
     assert_int_equal(data_directory_generation(directory), 1);
     data_directory_close(directory);
     sim_disk_free(disk);
@@ -488,10 +463,10 @@ static void test_two_threads(void **state)
     (void)state;
     char path[] = "/tmp/holdfast-data-XXXXXX";
     assert_non_null(mkdtemp(path));
-    struct data_directory_options options = options_of(&file_system_posix);
+    struct data_directory_options options = directory_options(&file_system_posix);
     options.path = path;
     struct error error = {""};
-    struct data_directory *directory = must_open(&options);
+    struct data_directory *directory = directory_must_open(&options);
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, store_snapshots, directory), 0);
     for (uint64_t term = 1; term <= STORES; term++) {
@@ -501,7 +476,7 @@ static void test_two_threads(void **state)
     assert_true(data_directory_begin_log(directory, &error));
     assert_int_equal(pthread_join(thread, NULL), 0);
     data_directory_close(directory);
-    directory = must_open(&options);
+    directory = directory_must_open(&options);
     expect_snapshot(directory, STORES);
     assert_int_equal(data_directory_term(directory), STORES);
     assert_true(data_directory_log_begun(directory));
