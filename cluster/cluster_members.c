@@ -182,7 +182,8 @@ static enum standby look_at_standby(const struct nodes *nodes, uint64_t id, uint
     if (!member->heard || !member->connected) {
         return STANDBY_SILENT;
     }
-    /* What the leader's log does not have any more comes with a whole state, however little it is. */
+    /* What the leader's log does not have any more comes with a whole state, however little it is.
+     */
     bool needs_state = member->match_index + 1 < leader->log_first_index;
     return *lacks <= CLOSE_ENTRIES && !needs_state ? STANDBY_READY : STANDBY_BEHIND;
 }

@@ -1,9 +1,9 @@
 /*
  * faults.h - when which fault was there: the nemesis' events as windows of time.
  *
- * A window of fault X reaches from the first "start-X" to the last "stop-X" before the next
- * "start-X"; one that nobody stopped reaches to the end. Any other word is a moment: the two events
- * of one act (about to, done) make one window, from the one to the other.
+ * A window of fault X reaches from the first "start-X" to the last "stop-X" or "finish-X" before
+ * the next "start-X"; one that nobody stopped reaches to the end. Any other word is a moment: the
+ * two events of one act (about to, done) make one window, from the one to the other.
  */
 #ifndef JEPSEN_FAULTS_H
 #define JEPSEN_FAULTS_H

@@ -40,14 +40,14 @@ class Expiry(harness.TestCase):
 
     def test_a_hold_ends_without_any_other_write(self):
         order = self.sku
-        granted = self.ledger.Reserve(short_reserve(order, (self.sku, 4), milliseconds=400))
+        self.cluster.wait_equal_digests()
+        rows = self.cluster.verify()[0].history_rows
+        granted = self.ledger.Reserve(short_reserve(order, (self.sku, 4), milliseconds=seconds(400)))
         self.assertVerdict(granted, "OK", Order.ACTIVE)
         self.assertEqual(self.ledger.GetStock(get_stock(self.sku)).stock.reserved, 4)
         # Verify writes nothing, as a read would: the leader must come to it by itself, and each node hear of it.
-        self.cluster.wait_equal_digests()
-        rows = self.cluster.verify()[0].history_rows
         wait_until(
-            lambda: all(each.history_rows == rows + 1 for each in self.cluster.verify()), lambda: f"nothing expires: {self.cluster.describe()}"
+            lambda: all(each.history_rows == rows + 2 for each in self.cluster.verify()), lambda: f"nothing expires: {self.cluster.describe()}"
         )
         self.assertEqual(self.state(order), Order.EXPIRED)
         stock = self.ledger.GetStock(get_stock(self.sku)).stock

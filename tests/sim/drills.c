@@ -12,7 +12,7 @@
 /* A round trip or two, and some writes to disks. */
 #define HANDOVER_TIMEOUTS 3
 /* Until a node has looked at its disk: it does so now and then, in the pool. */
-#define LOOK_US (UINT64_C(1000) * (2 * DISK_LOOK_MS))
+#define LOOK_US (UINT64_C(2000) * DISK_LOOK_MS)
 /* Of disks without room: long enough to hand over again and again. */
 #define LOW_SPELL_US UINT64_C(4000000)
 /* Nodes tell each other once a second what they know, and clocks may be slow. */
@@ -116,8 +116,9 @@ static void low_leader(struct cluster *cluster)
     bool must = low_disks_must_hand_over(&cluster->low_disks, leader);
     uint64_t lives = low_disks_lives(&cluster->low_disks);
     low_disks_take_room(&cluster->low_disks, leader);
-    world_run_until(world, world->now_us + LOOK_US +
-                               1000 * HANDOVER_TIMEOUTS * cluster->plan.election_timeout_ms);
+    world_run_until(world,
+                    world->now_us + LOOK_US +
+                        UINT64_C(1000) * HANDOVER_TIMEOUTS * cluster->plan.election_timeout_ms);
     if (world->failed || low_disks_lives(&cluster->low_disks) != lives) {
         return;
     }

@@ -281,6 +281,13 @@ static void test_recovery(void **state)
     expect_with(check_recovery, &options, CHECK_VALID, NULL,
                 FAULT("start-kill", 1) FAULT("start-pause", 5) FAULT("stop-kill", 6)
                     FAULT("stop-pause", 30) ANSWERED(31, 32));
+    /* what was left to be done when it stopped belongs to it */
+    expect_with(check_recovery, &options, CHECK_VALID, NULL,
+                FAULT("start-member-grow", 1) FAULT("stop-member-grow", 6)
+                    FAULT("finish-member-grow", 20) ANSWERED(21, 22));
+    expect_with(check_recovery, &options, CHECK_INVALID, "member-grow ended at 20.0 s",
+                FAULT("start-member-grow", 1) FAULT("stop-member-grow", 6)
+                    FAULT("finish-member-grow", 20) ANSWERED(21, 31));
     /* answered, but not well */
     expect_with(check_recovery, &options, CHECK_INVALID, "at 8.0 s the cluster was not healthy",
                 FAULT("start-kill", 1) FAULT("stop-kill", 2) ANSWERED(2, 3)
