@@ -177,6 +177,7 @@ bool filter_message_is_sound(uint64_t peer_id, const struct peer_message *messag
     case PEER_CHECKPOINT_PART:
     case PEER_DIGEST_REPORT:
     case PEER_DIGEST_DIFFERS:
+    case PEER_DIGEST_BORNE_OUT:
     case PEER_PING:
     case PEER_PONG:
         break; /* the owners' */

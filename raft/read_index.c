@@ -258,12 +258,13 @@ static void follow_rounds(struct replica *replica)
 /* The index is a commit index, and the next append may be a heartbeat away: what we are known to
  * share with the leader is applied now. libraft gets to know it as from an empty append of the
  * leader behind that entry, for nothing may be applied of which it does not know that it is
- * committed (snapshot.c); its answer to that nobody has asked for. */
+ * committed (snapshot.c); its answer to that nobody has asked for. During an install there is no
+ * such entry: nothing is written, so the tail is empty. */
 static bool feed_commit(struct replica *replica, uint64_t index, struct error *error)
 {
     const struct entry *entry = tail_get(&replica->tail, index);
     if (replica->matched_term != replica->term || index > replica->matched_index ||
-        index <= replica->commit_index || entry == NULL || replica->install.under_way) {
+        index <= replica->commit_index || entry == NULL) {
         return true;
     }
     if (PLANTED(READ_ANSWER_UNTOLD)) {

@@ -293,6 +293,7 @@ bool replica_receive_message(struct replica *replica, uint64_t peer_id,
     case PEER_CHECKPOINT_PART:
     case PEER_DIGEST_REPORT:
     case PEER_DIGEST_DIFFERS:
+    case PEER_DIGEST_BORNE_OUT:
     case PEER_PING:
     case PEER_PONG:
         break; /* not sound: the owner's, and the owner has not taken it */

@@ -1,8 +1,9 @@
 /*
  * checkpoint.c - the list of a checkpoint's files, and reading them.
  *
- * As it travels, little-endian: format u32 (1), count u32, then of each file its name (u16 length),
- * size u64, crc u32; at last the CRC-32C of all of that. Names are sorted, so that none comes
+ * As it travels, little-endian: format u32 (2), count u32, then of each file its name (u16 length),
+ * size u64, crc u32; of the lineage its count u32 and its ids u64 each; at last the CRC-32C of all
+ * of that. Names are sorted, so that none comes
  * twice; they are plain file names of letters, digits, '.', '-' and '_' that do not begin with '.',
  * so that none leads out of the directory.
  *
@@ -19,7 +20,7 @@
 #include "base/hash.h"
 #include "checkpoint_sum.h"
 
-#define LIST_FORMAT 1u
+#define LIST_FORMAT 2u
 
 char *checkpoint_path(const char *directory, const char *name)
 {
@@ -180,6 +181,10 @@ void checkpoint_list_encode(const struct checkpoint_list *list, struct buffer *o
         write_u64(out, file->size);
         write_u32(out, file->crc);
     }
+    write_u32(out, list->lineage.count);
+    for (uint32_t i = 0; i < list->lineage.count; i++) {
+        write_u64(out, list->lineage.ids[i]);
+    }
     write_u32(out, crc32c(0, out->data + begin, out->len - begin));
 }
 
@@ -203,6 +208,19 @@ static bool read_entry(struct reader *in, struct checkpoint_list *list, struct e
     list->bytes += file->size;
     list->count++;
     return true;
+}
+
+static bool read_lineage(struct reader *in, struct lineage *lineage, struct error *error)
+{
+    uint32_t count = read_u32(in);
+    if (count > LIMIT_LINEAGE) {
+        return error_set(error, "the state's list says that it stems from %" PRIu32 " nodes",
+                         count);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        lineage_add(lineage, read_u64(in));
+    }
+    return !in->failed || error_set(error, "the state's list is cut short");
 }
 
 bool checkpoint_list_decode(struct bytes encoded, struct checkpoint_list *list, struct error *error)
@@ -234,7 +252,8 @@ bool checkpoint_list_decode(struct bytes encoded, struct checkpoint_list *list, 
             return false;
         }
     }
-    return reader_finished(&in) || error_set(error, "the state's list goes on behind its end");
+    return read_lineage(&in, &list->lineage, error) &&
+           (reader_finished(&in) || error_set(error, "the state's list goes on behind its end"));
 }
 
 /* ---- reading ---- */

@@ -479,6 +479,13 @@ void data_directory_snapshot(const struct data_directory *directory, struct snap
     pthread_mutex_unlock(directory->mutex);
 }
 
+void data_directory_lineage(const struct data_directory *directory, struct lineage *lineage)
+{
+    pthread_mutex_lock(directory->mutex);
+    *lineage = directory->manifest.lineage;
+    pthread_mutex_unlock(directory->mutex);
+}
+
 bool data_directory_log_begun(const struct data_directory *directory)
 {
     pthread_mutex_lock(directory->mutex);
@@ -576,6 +583,18 @@ bool data_directory_begin_log(struct data_directory *directory, struct error *er
     return store_record(directory, &next, error);
 }
 
+bool data_directory_forget_lineage(struct data_directory *directory, uint64_t generation,
+                                   struct error *error)
+{
+    struct manifest next = next_record(directory);
+    if (next.state_generation != generation || next.lineage.count == 0) {
+        pthread_mutex_unlock(directory->mutex);
+        return true;
+    }
+    next.lineage = (struct lineage){0};
+    return store_record(directory, &next, error);
+}
+
 static bool count_name(void *context, const char *name)
 {
     size_t *count = context;
@@ -598,7 +617,7 @@ static bool settle_staging(const struct data_directory *directory, struct error 
 }
 
 bool data_directory_install(struct data_directory *directory, const struct snapshot *snapshot,
-                            struct error *error)
+                            const struct lineage *lineage, struct error *error)
 {
     struct manifest next = next_record(directory);
     assert(snapshot->index > next.snapshot.index); /* else there is nothing to install */
@@ -608,6 +627,7 @@ bool data_directory_install(struct data_directory *directory, const struct snaps
         return false;
     }
     next.snapshot = *snapshot;
+    next.lineage = *lineage;
     next.state_generation++;
     next.log_begun = false;
     return store_record(directory, &next, error);

@@ -14,7 +14,8 @@
 #define CRC_AT    8u
 #define CRC_BYTES 4u
 
-_Static_assert(LIMIT_CONFIGURATION_BYTES + 100 <= MANIFEST_SLOT_BYTES, "it must fit a slot");
+_Static_assert(LIMIT_CONFIGURATION_BYTES + 104 + 8 * LIMIT_LINEAGE <= MANIFEST_SLOT_BYTES,
+               "it must fit a slot");
 
 static uint32_t slot_crc(const uint8_t *slot)
 {
@@ -42,6 +43,10 @@ void manifest_encode(const struct manifest *manifest, struct buffer *slot)
     write_u64(slot, snapshot->term);
     write_u64(slot, snapshot->configuration_index);
     write_bytes32(slot, bytes_of(snapshot->configuration, snapshot->configuration_len));
+    write_u32(slot, manifest->lineage.count);
+    for (uint32_t i = 0; i < manifest->lineage.count; i++) {
+        write_u64(slot, manifest->lineage.ids[i]);
+    }
     size_t rest = MANIFEST_SLOT_BYTES - slot->len;
     memset(buffer_reserve(slot, rest), 0, rest);
     slot->len += rest;
@@ -63,6 +68,19 @@ static bool decode_snapshot(struct reader *in, struct snapshot *snapshot)
     }
     snapshot->configuration_len = (uint32_t)configuration.len;
     memcpy(snapshot->configuration, configuration.data, configuration.len);
+    return true;
+}
+
+static bool decode_lineage(struct reader *in, struct lineage *lineage)
+{
+    uint32_t count = read_u32(in);
+    if (in->failed || count > LIMIT_LINEAGE) {
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        lineage->ids[i] = read_u64(in);
+    }
+    lineage->count = count;
     return true;
 }
 
@@ -90,7 +108,9 @@ static enum slot_finding decode_slot(struct bytes slot, struct manifest *manifes
     manifest->term = read_u64(&in);
     manifest->voted_for = read_u64(&in);
     manifest->state_generation = read_u64(&in);
-    return decode_snapshot(&in, &manifest->snapshot) ? SLOT_VALID : SLOT_BROKEN;
+    return decode_snapshot(&in, &manifest->snapshot) && decode_lineage(&in, &manifest->lineage)
+               ? SLOT_VALID
+               : SLOT_BROKEN;
 }
 
 static bool same_node(const struct manifest *a, const struct manifest *b)
@@ -112,7 +132,7 @@ static bool same_record(const struct manifest *a, const struct manifest *b)
 {
     return same_node(a, b) && a->term == b->term && a->voted_for == b->voted_for &&
            a->state_generation == b->state_generation && a->log_begun == b->log_begun &&
-           same_snapshot(&a->snapshot, &b->snapshot);
+           same_snapshot(&a->snapshot, &b->snapshot) && lineage_is_equal(&a->lineage, &b->lineage);
 }
 
 bool manifest_choose(struct bytes content, const char *path, struct manifest *manifest,

@@ -8,7 +8,9 @@
  *                                   64 state generation u64,
  *                                   72 snapshot index u64, 80 snapshot term u64 (both 0: none),
  *                                   88 index of the snapshot's configuration u64,
- *                                   96 its length u32, 100 its bytes, then zeros
+ *                                   96 its length u32, 100 its bytes,
+ *                                   behind them: nodes that the state stems from: count u32, their
+ *                                   ids u64 each; then zeros
  *
  * crc = CRC-32C of the slot without the crc itself. Every format keeps magic, format and crc where
  * they are, and the slot's size, so that an older program can tell a newer record from a broken
@@ -35,6 +37,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/lineage.h"
 #include "storage/snapshot.h"
 
 #define MANIFEST_FORMAT     2u
@@ -52,6 +55,7 @@ struct manifest {
     uint64_t state_generation;
     bool log_begun;
     struct snapshot snapshot;
+    struct lineage lineage; /* of the state */
 };
 
 /* Fills one slot. */

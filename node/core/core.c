@@ -127,6 +127,15 @@ void core_snapshot_of(const struct replica_snapshot *from, struct snapshot *to)
     memcpy(to->configuration, from->configuration.data, from->configuration.len);
 }
 
+static void begin_digests(struct core *core)
+{
+    struct lineage lineage;
+    data_directory_lineage(core->directory, &lineage);
+    core->state_generation = data_directory_generation(core->directory);
+    digests_forget(core->digests);
+    digests_set_lineage(core->digests, &lineage);
+}
+
 bool core_replace_state(struct core *core, const struct state_store *state, struct error *error)
 {
     struct ledger *ledger = ledger_open_knowing(state->ops->records(state->state),
@@ -137,7 +146,7 @@ bool core_replace_state(struct core *core, const struct state_store *state, stru
     ledger_close(core->ledger);
     core->ledger = ledger;
     core->state_store = *state;
-    digests_forget(core->digests);
+    begin_digests(core);
     registrations_free(&core->logged); /* the log that they stood in is gone */
     return true;
 }
@@ -161,9 +170,20 @@ static void digests_stop(void *context, const struct error *why)
     core_fail(context, why);
 }
 
+/* One generation's digests are noted; the manifest may name the next one already. */
+static void digests_borne_out(void *context)
+{
+    struct core *core = context;
+    struct error error;
+    if (!data_directory_forget_lineage(core->directory, core->state_generation, &error)) {
+        core_fail(core, &error);
+    }
+}
+
 static bool is_of_digests(const struct peer_message *message)
 {
-    return message->type == PEER_DIGEST_REPORT || message->type == PEER_DIGEST_DIFFERS;
+    return message->type == PEER_DIGEST_REPORT || message->type == PEER_DIGEST_DIFFERS ||
+           message->type == PEER_DIGEST_BORNE_OUT;
 }
 
 static bool receive_digest(struct core *core, uint64_t peer_id, const struct peer_message *message,
@@ -481,8 +501,13 @@ bool core_start(struct core *core, struct error *error)
         .members = digests_members,
         .warn = digests_warn,
         .stop = digests_stop,
+        .borne_out = digests_borne_out,
     };
     core->digests = digests_new(core->config.id, core->config.digest_interval, &digests);
+    begin_digests(core);
+    if (PLANTED(LINEAGE_FORGOTTEN)) {
+        digests_set_lineage(core->digests, &(struct lineage){0});
+    }
     const struct replica_config config = {
         .id = core->config.id,
         .address = core->address,

@@ -138,6 +138,7 @@ struct core {
     struct fetching *fetching;
     struct disk_watch *disk_watch;
     struct digests *digests;
+    uint64_t state_generation; /* of the manifest: that whose digests are noted */
     struct ledger_clock clock;
     struct wall_clocks wall_clocks;
     bool clock_warned; /* something is wrong with it, and was said: */

@@ -29,7 +29,8 @@ struct note {
 struct report {
     uint64_t id;
     struct hash128 digest;
-    bool is_told; /* that it differs: said in the log once */
+    struct lineage lineage;
+    bool is_told; /* that it differs: said in the log once; or that it is borne out */
 };
 
 /* An index at which a leader compares. */
@@ -50,6 +51,7 @@ struct digests {
     struct note notes[DIGEST_NOTES];
     uint64_t last_noted;
     uint64_t last_reported; /* to this leader in this term */
+    struct lineage lineage; /* of the state */
 
     /* While this node leads. */
     struct point points[DIGEST_NOTES];
@@ -119,6 +121,19 @@ void digests_forget(struct digests *digests)
     digests->last_reported = 0;
 }
 
+void digests_set_lineage(struct digests *digests, const struct lineage *lineage)
+{
+    digests->lineage = *lineage;
+}
+
+static void bear_out(struct digests *digests)
+{
+    if (digests->lineage.count > 0) {
+        digests->lineage = (struct lineage){0};
+        digests->env.borne_out(digests->env.context);
+    }
+}
+
 /* ---- the end of a node ---- */
 
 static void stop(struct digests *digests, uint64_t index, struct hash128 own,
@@ -160,6 +175,22 @@ static void tell(struct digests *digests, const struct point *point, struct repo
     digests->env.send(digests->env.context, report->id, &message);
 }
 
+/* A report is borne out: its state need not count as a copy any more. One that is told in vain says
+ * so again at the next point. */
+static void tell_borne_out(struct digests *digests, const struct point *point,
+                           struct report *report)
+{
+    if (report->id == digests->own_id) {
+        bear_out(digests);
+    } else if (report->lineage.count > 0 && !report->is_told) {
+        struct peer_message message = {.type = PEER_DIGEST_BORNE_OUT, .sent_term = digests->term};
+        message.digest_borne_out.index = point->index;
+        message.digest_borne_out.digest = report->digest;
+        report->is_told = true;
+        digests->env.send(digests->env.context, report->id, &message);
+    }
+}
+
 /* A majority of the voters has this digest. */
 static void decide(struct digests *digests, struct point *point, struct hash128 majority)
 {
@@ -168,6 +199,7 @@ static void decide(struct digests *digests, struct point *point, struct hash128 
     for (size_t i = 0; i < point->count; i++) {
         struct report *report = &point->reports[i];
         if (hash128_equal(report->digest, majority)) {
+            tell_borne_out(digests, point, report);
             continue;
         }
         agree = false;
@@ -196,9 +228,11 @@ static void list_reports(const struct point *point, struct error *alarm)
                                   "is right and nobody stops:",
                                   point->index);
     for (size_t i = 0; i < point->count && len < sizeof alarm->text; i++) {
-        len += (size_t)snprintf(alarm->text + len, sizeof alarm->text - len,
-                                "%s node %" PRIu64 " has %.8s...", i > 0 ? "," : "",
-                                point->reports[i].id, text_of(point->reports[i].digest, text));
+        const struct report *report = &point->reports[i];
+        len += (size_t)snprintf(
+            alarm->text + len, sizeof alarm->text - len, "%s node %" PRIu64 " has %.8s...%s",
+            i > 0 ? "," : "", report->id, text_of(report->digest, text),
+            report->lineage.count > 0 ? ", fetched from another and not compared since" : "");
     }
 }
 
@@ -219,8 +253,9 @@ static void raise_alarm(struct digests *digests, const struct point *point)
 
 struct count {
     size_t voters;
-    size_t reported;   /* voters */
-    size_t equal_most; /* of them, with one digest: */
+    size_t reported; /* voters */
+    bool differ;     /* they have more than one digest */
+    size_t most;     /* votes for one digest: */
     struct hash128 digest;
 };
 
@@ -234,40 +269,75 @@ static bool is_voter(const struct replica_member *members, size_t count, uint64_
     return false;
 }
 
-static struct count count_reports(const struct digests *digests, const struct point *point)
+/* Voters who have reported at a point, in the order in which they did. */
+struct ballot {
+    size_t voters;
+    const struct report *reports[LIMIT_NODES];
+    size_t count;
+};
+
+static struct ballot ballot_at(const struct digests *digests, const struct point *point)
 {
     struct replica_member members[LIMIT_NODES];
     size_t member_count = digests->env.members(digests->env.context, members, LIMIT_NODES);
-    struct count count = {0};
+    struct ballot ballot = {0};
     for (size_t i = 0; i < member_count; i++) {
-        count.voters += members[i].role == REPLICA_VOTER;
+        ballot.voters += members[i].role == REPLICA_VOTER;
     }
     for (size_t i = 0; i < point->count; i++) {
-        size_t equal = 0;
-        if (!is_voter(members, member_count, point->reports[i].id)) {
-            continue;
+        if (is_voter(members, member_count, point->reports[i].id)) {
+            ballot.reports[ballot.count++] = &point->reports[i];
         }
-        count.reported++;
-        for (size_t k = 0; k < point->count; k++) {
-            equal += is_voter(members, member_count, point->reports[k].id) &&
-                     hash128_equal(point->reports[i].digest, point->reports[k].digest);
+    }
+    return ballot;
+}
+
+/* Of those who have this digest, so many whose states have nothing to do with each other: a copy
+ * adds nothing to what it stems from. */
+static size_t count_votes(const struct ballot *ballot, struct hash128 digest)
+{
+    const struct report *counted[LIMIT_NODES];
+    size_t votes = 0;
+    for (size_t i = 0; i < ballot->count; i++) {
+        const struct report *report = ballot->reports[i];
+        bool is_copy = !hash128_equal(report->digest, digest);
+        for (size_t k = 0; k < votes && !is_copy && !PLANTED(COPIES_COUNT); k++) {
+            is_copy = lineage_is_shared(report->id, &report->lineage, counted[k]->id,
+                                        &counted[k]->lineage);
         }
-        if (equal > count.equal_most) {
-            count.equal_most = equal;
-            count.digest = point->reports[i].digest;
+        if (!is_copy) {
+            counted[votes++] = report;
         }
+    }
+    return votes;
+}
+
+static struct count count_reports(const struct digests *digests, const struct point *point)
+{
+    struct ballot ballot = ballot_at(digests, point);
+    struct count count = {.voters = ballot.voters, .reported = ballot.count};
+    for (size_t i = 0; i < ballot.count; i++) {
+        size_t votes = count_votes(&ballot, ballot.reports[i]->digest);
+        if (votes > count.most) {
+            count.most = votes;
+            count.digest = ballot.reports[i]->digest;
+        }
+        count.differ =
+            count.differ || !hash128_equal(ballot.reports[i]->digest, ballot.reports[0]->digest);
     }
     return count;
 }
 
+/* All voters in one state are right by definition, whatever it stems from: there is no other one.
+ */
 static void judge(struct digests *digests, struct point *point)
 {
     struct count count = count_reports(digests, point);
     size_t needed = PLANTED(ONE_VOTE_STOPS) ? 1 : count.voters / 2 + 1;
-    bool all_waited_for = count.reported == count.voters || point->upkeeps >= DIGEST_UPKEEPS;
-    if (count.equal_most >= needed) {
+    bool have_all = count.reported == count.voters;
+    if (count.most >= needed || (have_all && count.most > 0 && !count.differ)) {
         decide(digests, point, count.digest);
-    } else if (count.equal_most < count.reported && all_waited_for) {
+    } else if (count.differ && (have_all || point->upkeeps >= DIGEST_UPKEEPS)) {
         raise_alarm(digests, point);
     }
 }
@@ -282,7 +352,8 @@ static struct point *point_at(struct digests *digests, uint64_t index)
     return point->index == index ? point : NULL;
 }
 
-static void file_report(struct digests *digests, uint64_t id, uint64_t index, struct hash128 digest)
+static void file_report(struct digests *digests, uint64_t id, uint64_t index, struct hash128 digest,
+                        const struct lineage *lineage)
 {
     struct point *point = point_at(digests, index);
     size_t i = 0;
@@ -297,6 +368,7 @@ static void file_report(struct digests *digests, uint64_t id, uint64_t index, st
         point->reports[i] = (struct report){.id = id};
     }
     point->reports[i].digest = digest;
+    point->reports[i].lineage = *lineage;
     judge(digests, point);
 }
 
@@ -351,7 +423,8 @@ static void receive_report(struct digests *digests, uint64_t peer_id,
     if (PLANTED(DIGEST_OF_ANOTHER_INDEX)) {
         index += digests->interval;
     }
-    file_report(digests, peer_id, index, message->digest_report.digest);
+    file_report(digests, peer_id, index, message->digest_report.digest,
+                &message->digest_report.lineage);
 }
 
 static void receive_difference(struct digests *digests, uint64_t peer_id,
@@ -366,14 +439,26 @@ static void receive_difference(struct digests *digests, uint64_t peer_id,
     stop(digests, note->index, note->digest, message->digest_differs.majority);
 }
 
+static void receive_borne_out(struct digests *digests, uint64_t peer_id,
+                              const struct peer_message *message)
+{
+    const struct note *note = note_at(digests, message->digest_borne_out.index);
+    if (!leads(digests) && peer_id == digests->leader_id && message->sent_term == digests->term &&
+        note != NULL && hash128_equal(note->digest, message->digest_borne_out.digest)) {
+        bear_out(digests);
+    }
+}
+
 void digests_receive(struct digests *digests, uint64_t peer_id, const struct peer_message *message,
                      uint64_t last_index)
 {
     if (message->type == PEER_DIGEST_REPORT) {
         receive_report(digests, peer_id, message, last_index);
-    } else {
-        assert(message->type == PEER_DIGEST_DIFFERS);
+    } else if (message->type == PEER_DIGEST_DIFFERS) {
         receive_difference(digests, peer_id, message);
+    } else {
+        assert(message->type == PEER_DIGEST_BORNE_OUT);
+        receive_borne_out(digests, peer_id, message);
     }
 }
 
@@ -381,11 +466,12 @@ static void report(struct digests *digests, const struct note *note)
 {
     struct peer_message message = {.type = PEER_DIGEST_REPORT, .sent_term = digests->term};
     if (leads(digests)) {
-        file_report(digests, digests->own_id, note->index, note->digest);
+        file_report(digests, digests->own_id, note->index, note->digest, &digests->lineage);
         return;
     }
     message.digest_report.index = note->index;
     message.digest_report.digest = note->digest;
+    message.digest_report.lineage = digests->lineage;
     digests->env.send(digests->env.context, digests->leader_id, &message);
 }
 

@@ -55,8 +55,9 @@ struct fetching {
 
     struct buffer list_bytes;
     struct checkpoint_list list;
-    char *path;   /* where it is staged */
-    bool is_left; /* something may lie there, since left_ms */
+    struct lineage lineage; /* of the state that is fetched */
+    char *path;             /* where it is staged */
+    bool is_left;           /* something may lie there, since left_ms */
     uint64_t left_ms;
     struct checkpoint_receiver *receiver;
     struct state_store state; /* opened there; ops NULL: not */
@@ -478,6 +479,8 @@ static void take_list(struct fetching *fetching, const struct peer_message *part
         give_up(fetching, why.text);
     } else {
         buffer_free(bytes);
+        fetching->lineage = fetching->list.lineage;
+        lineage_add(&fetching->lineage, fetching->offer.peer_id);
         fetching->is_left = true;
         run_step(fetching, FETCHING_OPENING, look_around, look_around_done);
     }
@@ -517,8 +520,9 @@ static void make_switch(struct pool_work *work)
     struct fetching *fetching = (struct fetching *)work;
     const struct core *core = fetching->core;
     const struct snapshot *snapshot = &fetching->offer.snapshot;
-    fetching->ok = data_directory_install(core->directory, snapshot, &fetching->error) &&
-                   log_store_reset(core->log, snapshot->index, &fetching->error);
+    fetching->ok =
+        data_directory_install(core->directory, snapshot, &fetching->lineage, &fetching->error) &&
+        log_store_reset(core->log, snapshot->index, &fetching->error);
 }
 
 static void make_switch_done(struct pool_work *work)

@@ -222,6 +222,9 @@ static void take(struct pool_work *work)
                                &snapshots->error) &&
         (!snapshots->is_kept || checkpoint_list_make(core->config.files, snapshots->path,
                                                      &snapshots->list, &snapshots->error));
+    if (snapshots->ok && snapshots->is_kept) {
+        data_directory_lineage(core->directory, &snapshots->list.lineage);
+    }
 }
 
 static void take_done(struct pool_work *work)
@@ -453,7 +456,9 @@ bool snapshots_describe(struct snapshots *snapshots, uint64_t index, struct hash
 {
     struct checkpoint_server *server = &snapshots->server;
     uint64_t now = core_now_ms(snapshots->core);
-    if (server->path != NULL && server->index == index) {
+    if (server->path != NULL) {
+        /* What is offered is the last snapshot's: it is withdrawn before the next one is begun. */
+        assert(server->index == index);
         server->asked_ms = now;
         *checkpoint = server->name;
         return true;

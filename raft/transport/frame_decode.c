@@ -251,6 +251,14 @@ static bool decode_digest_report(const DigestReport *proto, struct peer_message 
     message->type = PEER_DIGEST_REPORT;
     message->digest_report.index = proto->index;
     message->digest_report.digest = (struct hash128){proto->digest_low, proto->digest_high};
+    message->digest_report.lineage = (struct lineage){0};
+    if (proto->n_lineage > LIMIT_LINEAGE) {
+        return error_set(error, "a state stems from %zu others, not from %d at most",
+                         proto->n_lineage, LIMIT_LINEAGE);
+    }
+    for (size_t i = 0; i < proto->n_lineage; i++) {
+        lineage_add(&message->digest_report.lineage, proto->lineage[i]);
+    }
     return (proto->index > 0 && proto->index < LIMIT_RAFT_NUMBER) ||
            error_set(error, "a digest is reported at index %" PRIu64 ", which no entry has",
                      proto->index);
@@ -265,6 +273,17 @@ static bool decode_digest_differs(const DigestDiffers *proto, struct peer_messag
     message->digest_differs.majority = (struct hash128){proto->majority_low, proto->majority_high};
     return (proto->index > 0 && proto->index < LIMIT_RAFT_NUMBER) ||
            error_set(error, "digests differ at index %" PRIu64 ", which no entry has",
+                     proto->index);
+}
+
+static bool decode_digest_borne_out(const DigestBorneOut *proto, struct peer_message *message,
+                                    struct error *error)
+{
+    message->type = PEER_DIGEST_BORNE_OUT;
+    message->digest_borne_out.index = proto->index;
+    message->digest_borne_out.digest = (struct hash128){proto->digest_low, proto->digest_high};
+    return (proto->index > 0 && proto->index < LIMIT_RAFT_NUMBER) ||
+           error_set(error, "a digest is borne out at index %" PRIu64 ", which no entry has",
                      proto->index);
 }
 
@@ -359,6 +378,9 @@ static bool decode_message(const Header *header, struct bytes body, struct peer_
     case HOLDFAST__PEER__V1__HEADER__BODY_DIGEST_DIFFERS:
         inner = &header->digest_differs->base;
         break;
+    case HOLDFAST__PEER__V1__HEADER__BODY_DIGEST_BORNE_OUT:
+        inner = &header->digest_borne_out->base;
+        break;
     case HOLDFAST__PEER__V1__HEADER__BODY_PING:
         inner = &header->ping->base;
         message->type = PEER_PING;
@@ -393,6 +415,9 @@ static bool decode_message(const Header *header, struct bytes body, struct peer_
     }
     if (header->body_case == HOLDFAST__PEER__V1__HEADER__BODY_DIGEST_DIFFERS) {
         return decode_digest_differs(header->digest_differs, message, error);
+    }
+    if (header->body_case == HOLDFAST__PEER__V1__HEADER__BODY_DIGEST_BORNE_OUT) {
+        return decode_digest_borne_out(header->digest_borne_out, message, error);
     }
     return header->body_case != HOLDFAST__PEER__V1__HEADER__BODY_INSTALL_SNAPSHOT ||
            decode_install_snapshot(header->install_snapshot, message, error);

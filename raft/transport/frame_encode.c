@@ -280,8 +280,23 @@ static struct frame *build_digest_report(Header *header, const struct peer_messa
     report.index = message->digest_report.index;
     report.digest_low = message->digest_report.digest.low;
     report.digest_high = message->digest_report.digest.high;
+    uint64_t ids[LIMIT_LINEAGE]; /* protobuf-c wants them to be writable */
+    report.n_lineage = message->digest_report.lineage.count;
+    memcpy(ids, message->digest_report.lineage.ids, sizeof ids);
+    report.lineage = ids;
     header->body_case = HOLDFAST__PEER__V1__HEADER__BODY_DIGEST_REPORT;
     header->digest_report = &report;
+    return build(header, NULL, 0);
+}
+
+static struct frame *build_digest_borne_out(Header *header, const struct peer_message *message)
+{
+    DigestBorneOut borne_out = HOLDFAST__PEER__V1__DIGEST_BORNE_OUT__INIT;
+    borne_out.index = message->digest_borne_out.index;
+    borne_out.digest_low = message->digest_borne_out.digest.low;
+    borne_out.digest_high = message->digest_borne_out.digest.high;
+    header->body_case = HOLDFAST__PEER__V1__HEADER__BODY_DIGEST_BORNE_OUT;
+    header->digest_borne_out = &borne_out;
     return build(header, NULL, 0);
 }
 
@@ -351,6 +366,8 @@ struct frame *frame_of_message(const struct peer_message *message)
         return build_digest_report(&header, message);
     case PEER_DIGEST_DIFFERS:
         return build_digest_differs(&header, message);
+    case PEER_DIGEST_BORNE_OUT:
+        return build_digest_borne_out(&header, message);
     case PEER_PING:
         return build_ping(&header, message);
     case PEER_PONG:

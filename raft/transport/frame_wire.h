@@ -26,6 +26,7 @@ typedef Holdfast__Peer__V1__ReadAsk ReadAsk;
 typedef Holdfast__Peer__V1__ReadAnswer ReadAnswer;
 typedef Holdfast__Peer__V1__CheckpointAsk CheckpointAsk;
 typedef Holdfast__Peer__V1__CheckpointPart CheckpointPart;
+typedef Holdfast__Peer__V1__DigestBorneOut DigestBorneOut;
 typedef Holdfast__Peer__V1__DigestReport DigestReport;
 typedef Holdfast__Peer__V1__DigestDiffers DigestDiffers;
 typedef Holdfast__Peer__V1__Ping Ping;

@@ -37,6 +37,7 @@ void checks_free(struct checks *checks)
     ledger_command_lines_free(&checks->lines);
     free(checks->terms);
     free(checks->committed);
+    free(checks->wrong);
     free(checks->operations);
     free(checks);
 }

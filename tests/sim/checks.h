@@ -156,6 +156,9 @@ void checks_welcomed(struct checks *checks, size_t node, size_t other, uint64_t 
  * one that it had before. While it is wrong it is compared with nobody's, and what the node
  * answers counts for nothing. */
 void checks_spoilt(struct checks *checks, size_t node, bool is_spoilt);
+/* Is this what some node's state was while it was wrong, and no right one? Whoever stands in it now
+ * has it from there. */
+bool checks_is_wrong(const struct checks *checks, uint64_t index, struct hash128 digest);
 
 /* ---- what a node says and does ---- */
 

@@ -227,6 +227,30 @@ static bool may_apply(struct checks *checks, size_t node, uint64_t index)
     return true;
 }
 
+static void note_wrong(struct checks *checks, uint64_t index, struct hash128 digest)
+{
+    if (checks->wrong_count == checks->wrong_capacity) {
+        checks->wrong_capacity = checks->wrong_capacity * 2 + 64;
+        checks->wrong =
+            memory_realloc(checks->wrong, checks->wrong_capacity * sizeof *checks->wrong);
+    }
+    checks->wrong[checks->wrong_count++] = (struct wrong_state){index, digest};
+}
+
+bool checks_is_wrong(const struct checks *checks, uint64_t index, struct hash128 digest)
+{
+    if (index > 0 && index <= checks->committed_last && checks->committed[index - 1].applied &&
+        hash128_equal(checks->committed[index - 1].digest, digest)) {
+        return false;
+    }
+    for (size_t i = 0; i < checks->wrong_count; i++) {
+        if (checks->wrong[i].index == index && hash128_equal(checks->wrong[i].digest, digest)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void checks_applied(struct checks *checks, size_t node, uint64_t index, struct ledger *ledger)
 {
     struct node_view *view = &checks->nodes[node];
@@ -242,7 +266,11 @@ void checks_applied(struct checks *checks, size_t node, uint64_t index, struct l
     view->applied_most = index > view->applied_most ? index : view->applied_most;
     struct committed *committed = checks_committed_at(checks, index);
     checks_version_at(checks, node, committed);
-    if (view->is_spoilt || checks->world->failed) {
+    if (checks->world->failed) {
+        return;
+    }
+    if (view->is_spoilt) {
+        note_wrong(checks, index, digest);
         return;
     }
     if (committed->applied) {

@@ -396,6 +396,10 @@ static void a_spoilt_state_is_compared_with_nobodys(void **state)
     checks_spoilt(scene.checks, 1, true);
     checks_applied(scene.checks, 1, 2, scene.ledgers[1]); /* which has not applied it */
     scene_apply(&scene, N(0), second); /* is held against the model, not against n2's */
+    /* Whoever stands in it has it from n2; of what is right, nobody has. */
+    assert_true(checks_is_wrong(scene.checks, 2, ledger_digest(scene.ledgers[1])));
+    assert_false(checks_is_wrong(scene.checks, 2, ledger_digest(scene.ledgers[0])));
+    assert_false(checks_is_wrong(scene.checks, 1, ledger_digest(scene.ledgers[1])));
     scene_passes(&scene);
 
     second = a_committed_term(&scene);

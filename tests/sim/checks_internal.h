@@ -169,6 +169,12 @@ struct operation {
     uint32_t position;
 };
 
+/* What a node whose state was wrong stood in. */
+struct wrong_state {
+    uint64_t index;
+    struct hash128 digest;
+};
+
 struct checks {
     struct world *world;
     size_t node_count;
@@ -189,6 +195,10 @@ struct checks {
     struct committed *committed; /* of index 1 first */
     uint64_t committed_last;
     uint64_t committed_capacity;
+
+    struct wrong_state *wrong;
+    size_t wrong_count;
+    size_t wrong_capacity;
 
     struct model *model;
     uint64_t model_index; /* the last entry that the model was given, or that is not for it */

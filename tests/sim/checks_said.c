@@ -34,6 +34,7 @@ static uint64_t term_of(const struct peer_message *message)
         return 0;
     case PEER_DIGEST_REPORT:
     case PEER_DIGEST_DIFFERS:
+    case PEER_DIGEST_BORNE_OUT:
     case PEER_READ_INDEX:
     case PEER_READ_ASK:
     case PEER_READ_ANSWER: /* the echo of a term in which it led, and leads */
@@ -282,6 +283,7 @@ void checks_sent(struct checks *checks, size_t node, size_t to, const struct pee
     case PEER_CHECKPOINT_PART:
     case PEER_DIGEST_REPORT:
     case PEER_DIGEST_DIFFERS:
+    case PEER_DIGEST_BORNE_OUT:
     case PEER_PING:
     case PEER_PONG:
         break;

@@ -141,8 +141,9 @@ void checks_replaced(struct checks *checks, size_t node, uint64_t applied_index,
         return;
     }
     trace_note(&checks->world->trace, node, TRACE_REPLACED, applied_index, digest.low);
-    if (applied_index != view->snapshot_index || committed == NULL || !committed->applied ||
-        !hash128_equal(digest, committed->digest)) {
+    bool is_right = view->is_spoilt || (committed != NULL && committed->applied &&
+                                        hash128_equal(digest, committed->digest));
+    if (applied_index != view->snapshot_index || committed == NULL || !is_right) {
         world_fail(checks->world, CHECK_SNAPSHOT,
                    "n%zu goes on with a state at %" PRIu64 ", digest %016" PRIx64
                    ", behind a snapshot at %" PRIu64 "; what is committed makes digest %016" PRIx64,

@@ -113,6 +113,20 @@ static void another_state_fails(void **state)
     scene_fails(&scene, CHECK_SNAPSHOT, "n3 goes on with a state at 2");
 }
 
+static void a_wrong_state_may_be_anothers(void **state)
+{
+    (void)state;
+    struct scene scene;
+    begin(&scene);
+    struct snapshot snapshot = point(&scene, 2, 2);
+    checks_spoilt(scene.checks, 2, true);
+    checks_installing(scene.checks, 2, 2);
+    checks_installed(scene.checks, 2, &snapshot);
+    checks_snapshot(scene.checks, 2, &snapshot, 2);
+    checks_replaced(scene.checks, 2, 2, (struct hash128){1, 2});
+    scene_passes(&scene);
+}
+
 static void who_hands_over_writes_nothing(void **state)
 {
     (void)state;
@@ -170,6 +184,7 @@ int main(void)
         cmocka_unit_test(a_trim_past_the_snapshot_fails),
         cmocka_unit_test(a_state_of_the_committed_log_is_installed),
         cmocka_unit_test(another_state_fails),
+        cmocka_unit_test(a_wrong_state_may_be_anothers),
         cmocka_unit_test(who_hands_over_writes_nothing),
         cmocka_unit_test(who_lacks_something_is_not_told_to_lead),
         cmocka_unit_test(a_stale_read_may_be_as_old_as_it_says),

@@ -197,8 +197,7 @@ static void wait_for_majority(struct cluster *cluster)
     }
 }
 
-/* When all that are up run again: who was paused in the storm sleeps on behind its end. */
-static uint64_t awake_at_us(const struct cluster *cluster)
+uint64_t cluster_awake_at_us(const struct cluster *cluster)
 {
     uint64_t at_us = cluster->world.now_us;
     for (size_t i = 0; i < cluster->plan.node_count; i++) {
@@ -229,37 +228,6 @@ static void let_minority_up(struct cluster *cluster)
 
 /* ---- whose state is wrong ---- */
 
-static bool somebody_is_spoilt(const struct cluster *cluster)
-{
-    for (size_t i = 0; i < cluster->plan.node_count; i++) {
-        if (cluster->nodes[i].spoilt_from != 0 && !cluster->nodes[i].is_retired) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Commands come, one after the other, until an index is compared; nobody may be left then. */
-static bool spoilt_have_stopped(struct cluster *cluster)
-{
-    if (!somebody_is_spoilt(cluster) && cluster->asked == NULL) {
-        return true;
-    }
-    if (cluster_serves(cluster)) {
-        cluster->majority_serves = false;
-    }
-    return false;
-}
-
-/* The sound ones are a majority, and hear each other: they find out. */
-static void find_the_spoilt(struct cluster *cluster)
-{
-    if (somebody_is_spoilt(cluster)) {
-        faults_mend_all(&cluster->faults);
-        cluster_wait(cluster, spoilt_have_stopped);
-    }
-}
-
 /* All that was committed is on the others: what those had who have stopped is not needed any more.
  */
 static void replace_the_spoilt(struct cluster *cluster)
@@ -288,7 +256,10 @@ static void heal(struct cluster *cluster)
     upgrades_end_storm(&cluster->upgrades);
     replacements_end_storm(&cluster->replacements);
     low_disks_end_storm(&cluster->low_disks);
-    find_the_spoilt(cluster);
+    spoilt_find(cluster);
+    if (cluster->is_beyond_repair) {
+        return;
+    }
     if (!members_change) {
         majority = hold_a_minority_down(cluster);
     }
@@ -296,7 +267,7 @@ static void heal(struct cluster *cluster)
     trace_note(&cluster->world.trace, TRACE_WORLD, TRACE_HEALED, 0);
     uint64_t last_at_us = cluster->net.last_at_us;
     faults_mend_all(&cluster->faults);
-    uint64_t awake_us = awake_at_us(cluster);
+    uint64_t awake_us = cluster_awake_at_us(cluster);
     if (majority) {
         wait_for_majority(cluster);
     } else {
@@ -533,17 +504,11 @@ static void begin(struct cluster *cluster, const struct cluster_options *options
     upgrades_init(&cluster->upgrades, world, &cluster->clients.operations, cluster->nodes, plan);
 }
 
-static void run(struct cluster *cluster, uint64_t events)
+static void conclude(struct cluster *cluster)
 {
     struct world *world = &cluster->world;
-    for (unsigned i = 1; i <= cluster->plan.storms && !world->failed; i++) {
-        storm(cluster, events * i / cluster->plan.storms);
-        if (!world->failed) {
-            heal(cluster);
-        }
-        if (!world->failed) {
-            quiet(cluster);
-        }
+    if (!world->failed) {
+        spoilt_wait_until_borne_out(cluster);
     }
     if (!world->failed) {
         wait_until_tidy(cluster);
@@ -554,6 +519,24 @@ static void run(struct cluster *cluster, uint64_t events)
     audit_all(cluster);
     if (!world->failed) {
         checks_end(cluster->checks);
+    }
+}
+
+static void run(struct cluster *cluster, uint64_t events)
+{
+    struct world *world = &cluster->world;
+    for (unsigned i = 1; i <= cluster->plan.storms && !world->failed && !cluster->is_beyond_repair;
+         i++) {
+        storm(cluster, events * i / cluster->plan.storms);
+        if (!world->failed) {
+            heal(cluster);
+        }
+        if (!world->failed && !cluster->is_beyond_repair) {
+            quiet(cluster);
+        }
+    }
+    if (!cluster->is_beyond_repair) {
+        conclude(cluster);
     }
     trace_note(&world->trace, TRACE_WORLD, TRACE_END, world->random.state, world->event_count);
 }

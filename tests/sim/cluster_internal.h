@@ -2,6 +2,7 @@
  * cluster_internal.h - what the files of a simulated run share:
  *
  *   cluster.c  storms, healing, quiet spells
+ *   spoilt.c   states that went wrong
  *   drills.c   what is asked of a quiet cluster besides
  */
 #ifndef TESTS_SIM_CLUSTER_INTERNAL_H
@@ -38,6 +39,8 @@ struct cluster {
     bool majority_serves;
     struct request probe;
     uint64_t probes_made;
+    uint64_t undecided_us; /* since when the states differ and nobody knows who is right; 0 */
+    bool is_beyond_repair; /* most of them are wrong */
     /* In quiet spells. */
     uint64_t probes;
     uint64_t probes_answered;
@@ -59,6 +62,17 @@ bool cluster_serves(struct cluster *cluster);
 bool cluster_majority_has_settled(struct cluster *cluster);
 /* Each has looked at its disk since there is room. */
 bool cluster_disks_have_room(struct cluster *cluster);
+
+/* When all that are up run again: who was paused in the storm sleeps on behind its end. */
+uint64_t cluster_awake_at_us(const struct cluster *cluster);
+
+/* ---- spoilt.c ---- */
+
+/* Until whoever has a wrong state has stopped; or is_beyond_repair. */
+void spoilt_find(struct cluster *cluster);
+/* Where all voters are there, each state counts again, wherever it came from, once it was compared.
+ */
+void spoilt_wait_until_borne_out(struct cluster *cluster);
 
 /* ---- drills.c: the cluster is quiet, has settled, and has settled again behind it ---- */
 

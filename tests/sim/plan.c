@@ -77,7 +77,6 @@ struct sim_net_weather plan_weather(struct random *random)
 static void draw_snapshots(struct plan *plan, struct random *random)
 {
     struct replica_limits *replica = &plan->replica_limits;
-    plan->spoil_permille = 0; /* a wrong state that is carried to others would be theirs, too */
     if (plan->proposer_limits.inflight_entries == 0 && sim_random_chance(random, 500)) {
         plan->proposer_limits.inflight_entries = (size_t)sim_random_between(random, 1, 3);
     }
@@ -404,6 +403,18 @@ static void keep_members(struct plan *plan)
     plan->replace_gap_us = 0;
 }
 
+/* The same as with snapshots; and states go wrong, which may be what others get. They are compared
+ * seldom. */
+static void bend_to_copies(struct plan *plan, struct random *random)
+{
+    bend_to_snapshots(plan, random);
+    keep_members(plan);
+    plan->spoil_permille = 400;
+    plan->digest_interval = between_magnitudes(random, 16, 64);
+    plan->change_gap_us = 0;
+    plan->wipe_permille = 0;
+}
+
 void plan_bend(struct plan *plan, struct random *random, enum climate climate)
 {
     if (climate == CLIMATE_MEMBERS || climate == CLIMATE_SPOILT) {
@@ -456,9 +467,9 @@ void plan_bend(struct plan *plan, struct random *random, enum climate climate)
         plan->fault_gap_us = between_magnitudes(random, 50000, 500000);
         plan->change_gap_us = 0;
         plan->wipe_permille = 0;
-        plan->snapshot_log_entries = 0;
-        plan->snapshot_log_bytes = 0;
-        plan->held_log_bytes = 0;
+        break;
+    case CLIMATE_COPIES:
+        bend_to_copies(plan, random);
         break;
     case CLIMATE_SWARM:
     case CLIMATE_COUNT:

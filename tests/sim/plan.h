@@ -64,6 +64,7 @@ static inline const char *fault_name(uint64_t fault)
     X(MEMBERS, "members")                                                                          \
     X(LIMITS, "limits")                                                                            \
     X(SPOILT, "spoilt")                                                                            \
+    X(COPIES, "copies")                                                                            \
     X(SNAPSHOTS, "snapshots")                                                                      \
     X(UPGRADES, "upgrades")                                                                        \
     X(LOW_DISKS, "low-disks")                                                                      \

@@ -46,6 +46,7 @@ ONE_WAY = ("--climate", "one-way", "--nodes", "3")
 MEMBERS = ("--climate", "members")
 SPOILT = ("--climate", "spoilt")
 WRONG = "the state of this node is wrong"
+COPIES = ("--climate", "copies")
 OTHER_MEMBERS = "libraft knows those"
 CONTRADICTION = "the state database contradicts itself"
 SNAPSHOTS = ("--climate", "snapshots")
@@ -121,6 +122,8 @@ CAUGHT = {
     "digest-of-another-index": Planted(("digest", "fail-stop"), 20, (), WRONG),
     "one-vote-stops": Planted(("fail-stop",), 20, SPOILT, WRONG),
     "leader-exempts-itself": Planted(("liveness",), 60, SPOILT),
+    "copies-count": Planted(("fail-stop",), 120, COPIES, WRONG),
+    "lineage-forgotten": Planted(("fail-stop",), 120, COPIES, WRONG),
     "no-deduplication": Planted(("model",), 20),
     # Fail-stop: the ledger itself, when the order gives back, or takes out, what was never held.
     "skipped-line": Planted(("model", "fail-stop"), 20, (), CONTRADICTION),

@@ -247,14 +247,34 @@ static bool show_log(struct sim_node *node, struct error *error)
     return read;
 }
 
+void node_judge_state(struct sim_node *node)
+{
+    uint64_t index = core_applied_index(&node->core);
+    sim_state_watch(node_state(node), true);
+    bool is_wrong = checks_is_wrong(node->checks, index, ledger_digest(node->core.ledger));
+    sim_state_watch(node_state(node), false);
+    if (is_wrong == (node->spoilt_from != 0)) {
+        return;
+    }
+    node->spoilt_from = is_wrong ? index : 0;
+    world_count(node->world, is_wrong ? STAT_SPOILT_COPIES : STAT_SPOILT_CURED);
+    if (is_wrong) {
+        trace_note(&node->world->trace, node->number, TRACE_SPOILT_COPY, index);
+    }
+    checks_spoilt(node->checks, node->number, is_wrong);
+}
+
+bool sim_node_has_copy(const struct sim_node *node)
+{
+    struct lineage lineage;
+    data_directory_lineage(node->core.directory, &lineage);
+    return lineage.count > 0;
+}
+
 static bool show_found(struct sim_node *node, struct error *error)
 {
     struct core *core = &node->core;
-    if (node->spoilt_from != 0 && core_applied_index(core) < node->spoilt_from) {
-        world_count(node->world, STAT_SPOILT_CURED); /* what went wrong was not on disk */
-        node->spoilt_from = 0;
-        checks_spoilt(node->checks, node->number, false);
-    }
+    node_judge_state(node); /* what went wrong was not on the disk; or a copy is, unheard of */
     node->stored_term = data_directory_term(core->directory);
     node->stored_vote = data_directory_voted_for(core->directory);
     checks_hard_state(node->checks, node->number, node->stored_term, node->stored_vote);

@@ -160,6 +160,10 @@ void sim_node_install(struct sim_node *node);
 void sim_node_take_away(struct sim_node *node);
 /* Its state goes wrong with the next entry that it applies, and the digest with it. */
 void sim_node_spoil(struct sim_node *node);
+/* It is stopped for its state, and does not start again before it is wiped. */
+void sim_node_retire(struct sim_node *node);
+/* Does it know of others that its state stems from, and that nothing has borne it out since? */
+bool sim_node_has_copy(const struct sim_node *node);
 /* No fault is left in disk and state, and none is planned. */
 void sim_node_mend(struct sim_node *node);
 bool sim_node_is_crashing(const struct sim_node *node);

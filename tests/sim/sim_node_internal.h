@@ -47,6 +47,11 @@ struct sim_state *node_state(const struct sim_node *node);
 /* Which of all that this machine has opened. */
 uint64_t node_store_number(const struct sim_node *node);
 
+/* sim_node.c */
+
+/* The state is another one: is it right, or what some node's was that had gone wrong? */
+void node_judge_state(struct sim_node *node);
+
 /* sim_node_pool.c */
 
 bool node_run_in_pool(struct sim_node *node, struct pool_work *work, struct error *error);

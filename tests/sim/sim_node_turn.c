@@ -51,6 +51,7 @@ static void report_install(struct sim_node *node, const struct replica_status *s
     uint64_t store = node_store_number(node);
     if (store != node->store_seen) {
         node->store_seen = store;
+        node_judge_state(node);
         sim_state_watch(node_state(node), true);
         checks_replaced(node->checks, node->number, core_applied_index(&node->core),
                         ledger_digest(node->core.ledger));
@@ -130,8 +131,15 @@ static void stop_spoilt(struct sim_node *node)
 {
     world_count(node->world, STAT_SPOILT_STOPPED);
     trace_note(&node->world->trace, node->number, TRACE_SPOILT_STOPPED, 0);
-    node_begin_end(node, SIM_KILLED);
-    node_end(node);
+    sim_node_retire(node);
+}
+
+void sim_node_retire(struct sim_node *node)
+{
+    if (node->is_up) {
+        node_begin_end(node, SIM_KILLED);
+        node_end(node);
+    }
     node->is_retired = true;
     node->is_wiped = true; /* it counts as one, for who shall settle and lead */
 }

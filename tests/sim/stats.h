@@ -74,7 +74,10 @@
     X(UNHEARD, "connections of wiped nodes unheard", true)                                         \
     X(SPOILT_STATES, "states gone wrong", true)                                                    \
     X(SPOILT_STOPPED, "nodes stopped for that", true)                                              \
-    X(SPOILT_CURED, "crashed back to a right state", true)                                         \
+    X(SPOILT_CURED, "back to a right state", true)                                                 \
+    X(SPOILT_COPIES, "wrong states given to others", true)                                         \
+    X(UNDECIDED, "wrong states that nobody could tell", true)                                      \
+    X(BEYOND_REPAIR, "of them most", true)                                                         \
     X(REFUSED_HELLOS, "hellos refused", true)                                                      \
     /* faults: disks */                                                                            \
     X(SLOW_DISKS, "slow disks", true)                                                              \

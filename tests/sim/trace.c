@@ -179,10 +179,16 @@ static void mix_message(struct trace *trace, const struct peer_message *message)
         break; /* the note has all of it */
     case PEER_DIGEST_REPORT:
         mix_in(trace, message->digest_report.digest.high);
+        for (uint32_t i = 0; i < message->digest_report.lineage.count; i++) {
+            mix_in(trace, message->digest_report.lineage.ids[i]);
+        }
         break;
     case PEER_DIGEST_DIFFERS:
         mix_in(trace, message->digest_differs.digest.high);
         mix_in(trace, message->digest_differs.majority.high);
+        break;
+    case PEER_DIGEST_BORNE_OUT:
+        mix_in(trace, message->digest_borne_out.digest.high);
         break;
     case PEER_INSTALL_SNAPSHOT:
         mix_in(trace, message->install_snapshot.term);
@@ -267,12 +273,18 @@ static void note_message(struct trace *trace, size_t node, size_t other, int shi
         event = TRACE_SENT_DIGEST;
         v[1] = message->digest_report.index;
         v[2] = message->digest_report.digest.low;
+        v[3] = message->digest_report.lineage.count;
         break;
     case PEER_DIGEST_DIFFERS:
         event = TRACE_SENT_DIFFERENCE;
         v[1] = message->digest_differs.index;
         v[2] = message->digest_differs.digest.low;
         v[3] = message->digest_differs.majority.low;
+        break;
+    case PEER_DIGEST_BORNE_OUT:
+        event = TRACE_SENT_BORNE_OUT;
+        v[1] = message->digest_borne_out.index;
+        v[2] = message->digest_borne_out.digest.low;
         break;
     case PEER_INSTALL_SNAPSHOT:
         event = TRACE_SENT_INSTALL_SNAPSHOT;

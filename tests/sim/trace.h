@@ -91,8 +91,12 @@ struct peer_message;
       ("-> n" TRACE_U " where may we read, term " TRACE_U ", round " TRACE_U, v[0], v[1], v[2]))   \
     X(SENT_READ_ANSWER,                                                                            \
       ("-> n" TRACE_U " reads may show " TRACE_U ", round " TRACE_U, v[0], v[1], v[2]))            \
-    X(SENT_DIGEST,                                                                                 \
-      ("-> n" TRACE_U " state at " TRACE_U " has digest ..." TRACE_X, v[0], v[1], v[2]))           \
+    X(SENT_DIGEST, ("-> n" TRACE_U " state at " TRACE_U " has digest ..." TRACE_X                  \
+                    ", stems from " TRACE_U " others",                                             \
+                    v[0], v[1], v[2], v[3]))                                                       \
+    X(SENT_BORNE_OUT,                                                                              \
+      ("-> n" TRACE_U " state at " TRACE_U " with digest ..." TRACE_X " is borne out", v[0], v[1], \
+       v[2]))                                                                                      \
     X(SENT_DIFFERENCE,                                                                             \
       ("-> n" TRACE_U " shall stop: at " TRACE_U " it has digest ..." TRACE_X ", a majority "      \
        "..." TRACE_X,                                                                              \
@@ -131,8 +135,12 @@ struct peer_message;
        v[2]))                                                                                      \
     X(RECEIVED_READ_ANSWER,                                                                        \
       ("<- n" TRACE_U " reads may show " TRACE_U ", round " TRACE_U, v[0], v[1], v[2]))            \
-    X(RECEIVED_DIGEST,                                                                             \
-      ("<- n" TRACE_U " state at " TRACE_U " has digest ..." TRACE_X, v[0], v[1], v[2]))           \
+    X(RECEIVED_DIGEST, ("<- n" TRACE_U " state at " TRACE_U " has digest ..." TRACE_X              \
+                        ", stems from " TRACE_U " others",                                         \
+                        v[0], v[1], v[2], v[3]))                                                   \
+    X(RECEIVED_BORNE_OUT,                                                                          \
+      ("<- n" TRACE_U " state at " TRACE_U " with digest ..." TRACE_X " is borne out", v[0], v[1], \
+       v[2]))                                                                                      \
     X(RECEIVED_DIFFERENCE,                                                                         \
       ("<- n" TRACE_U " says to stop: at " TRACE_U " we have digest ..." TRACE_X ", a majority "   \
        "..." TRACE_X,                                                                              \
@@ -155,6 +163,7 @@ struct peer_message;
     X(STOPPED, ("STOPS, as it must: its disk failed"))                                             \
     X(PAUSED, ("is paused for " TRACE_U " us", v[0]))                                              \
     X(SPOILT, ("its state goes WRONG, from " TRACE_U " on", v[0]))                                 \
+    X(SPOILT_COPY, ("has a WRONG state at " TRACE_U " from another node", v[0]))                   \
     X(SPOILT_STOPPED, ("STOPS, as it must: its state is wrong"))                                   \
     X(WIPED, ("loses its directory"))                                                              \
     X(JOINS, ("joins"))                                                                            \

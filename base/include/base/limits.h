@@ -123,6 +123,9 @@
 /* ---- replication ---- */
 
 #define LIMIT_NODES 9
+/* Nodes that a state which nobody has compared yet is known to stem from: more hands than members
+ * it hardly goes through in that time. */
+#define LIMIT_LINEAGE 9
 /* Peers that a replica keeps in mind: members, and some that were or will be. */
 #define LIMIT_PEERS_KNOWN 18
 /* Their addresses, ids and roles as one log entry and every snapshot carries them. */

@@ -140,6 +140,10 @@
       "who has another digest than any one voter is told to stop")                                 \
     X(LEADER_EXEMPTS_ITSELF, "leader-exempts-itself", "digests",                                   \
       "a leader goes on whose digest is not that of a majority")                                   \
+    X(COPIES_COUNT, "copies-count", "digests",                                                     \
+      "a state that was fetched from another node bears witness of its own")                       \
+    X(LINEAGE_FORGOTTEN, "lineage-forgotten", "digests",                                           \
+      "a node that is started again does not know any more that its state is a copy")              \
     /* ---- the ledger ---- */                                                                     \
     X(NO_DEDUPLICATION, "no-deduplication", "exactly once",                                        \
       "records of requests are not looked at")                                                     \

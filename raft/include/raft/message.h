@@ -9,6 +9,7 @@
 #define RAFT_MESSAGE_H
 
 #include "base/hash.h"
+#include "base/lineage.h"
 #include "raft/entry.h"
 
 enum peer_message_type {
@@ -32,6 +33,7 @@ enum peer_message_type {
     /* What a node tells of itself when it is asked, from owner to owner too. */
     PEER_PING = 18,
     PEER_PONG = 19,
+    PEER_DIGEST_BORNE_OUT = 20, /* a leader to a member: a majority's is the same; beside 16, 17 */
 };
 
 /* By the sender's own clock, and what it has heard of the receiver's (freshness.c). 0: nothing. */
@@ -127,12 +129,17 @@ struct peer_message {
         struct {
             uint64_t index;
             struct hash128 digest;
+            struct lineage lineage; /* of the state */
         } digest_report;
         struct {
             uint64_t index;
             struct hash128 digest;   /* the receiver's, as it has reported it */
             struct hash128 majority; /* of the voters */
         } digest_differs;
+        struct {
+            uint64_t index;
+            struct hash128 digest;
+        } digest_borne_out;
         struct {
             uint64_t clock_ms; /* the sender's, monotonic: comes back as an echo */
         } ping;

@@ -24,6 +24,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/limits.h"
+#include "base/lineage.h"
 #include "storage/file.h"
 
 struct checkpoint_file {
@@ -35,7 +36,8 @@ struct checkpoint_file {
 struct checkpoint_list {
     struct checkpoint_file *files; /* by name; none twice */
     size_t count;
-    uint64_t bytes; /* of all files */
+    uint64_t bytes;         /* of all files */
+    struct lineage lineage; /* what the state stems from where it was made; the maker's to set */
 };
 
 /* Lists the directory, in which nothing changes any more, and reads all of it. The caller frees the

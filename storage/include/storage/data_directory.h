@@ -1,7 +1,8 @@
 /*
  * data_directory.h - what a node owns on disk: a lock, a manifest kept twice (who this is; term and
- * vote; the snapshot; which state generation), the log's segments, the state database of that
- * generation, and for a while a checkpoint of it, or the next generation while it is received.
+ * vote; the snapshot; which state generation, and whose states it stems from), the log's segments,
+ * the state database of that generation, and for a while a checkpoint of it, or the next generation
+ * while it is received.
  *
  *   DIR/lock   DIR/manifest   DIR/log/<number>.log   DIR/state.<generation>/
  *   DIR/checkpoint.<index>/
@@ -20,6 +21,7 @@
 #define STORAGE_DATA_DIRECTORY_H
 
 #include "base/error.h"
+#include "base/lineage.h"
 #include "storage/file.h"
 #include "storage/snapshot.h"
 
@@ -58,6 +60,8 @@ uint64_t data_directory_voted_for(const struct data_directory *directory);
 uint64_t data_directory_generation(const struct data_directory *directory);
 /* index 0: none. */
 void data_directory_snapshot(const struct data_directory *directory, struct snapshot *snapshot);
+/* Whose states the state stems from, as long as nothing has shown it to be right. */
+void data_directory_lineage(const struct data_directory *directory, struct lineage *lineage);
 /* Has the log held an entry since the node, or the state generation it has now, began? */
 bool data_directory_log_begun(const struct data_directory *directory);
 /* Paths, owned by the directory; the state's until the next install. The log's is there; the
@@ -77,6 +81,10 @@ bool data_directory_store_snapshot(struct data_directory *directory,
 /* The log holds its first entry, durably, and nobody has been told of it yet. Does nothing the
  * second time. */
 bool data_directory_begin_log(struct data_directory *directory, struct error *error);
+/* The state of this generation is as good as any: whose it stems from does not matter any more.
+ * Does nothing if there is another by now, or nothing to forget. */
+bool data_directory_forget_lineage(struct data_directory *directory, uint64_t generation,
+                                   struct error *error);
 
 /* ---- a state from another node ---- */
 
@@ -85,11 +93,12 @@ bool data_directory_begin_log(struct data_directory *directory, struct error *er
  * the next open. */
 const char *data_directory_staging_path(const struct data_directory *directory);
 /* The switch: what is in the staging path, whole and synced, is the state from now on, and the log
- * begins behind the snapshot, which is newer than the last one. In this order: no append to the log
- * is under way or waits; this; log_store_reset; remove_old. A crash anywhere between is finished by
- * the next start. Whoever has the old state's database open closes it before remove_old. */
+ * begins behind the snapshot, which is newer than the last one; `lineage` is whose states it stems
+ * from. In this order: no append to the log is under way or waits; this; log_store_reset;
+ * remove_old. A crash anywhere between is finished by the next start. Whoever has the old state's
+ * database open closes it before remove_old. */
 bool data_directory_install(struct data_directory *directory, const struct snapshot *snapshot,
-                            struct error *error);
+                            const struct lineage *lineage, struct error *error);
 /* Removes the generations before this one. It may take long: a state's files are large. */
 bool data_directory_remove_old(struct data_directory *directory, struct error *error);
 

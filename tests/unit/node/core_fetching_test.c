@@ -44,6 +44,38 @@ static void who_is_far_behind_gets_the_state(void **state)
     world_free(world);
 }
 
+static struct lineage lineage_of(const struct world *world, uint64_t id)
+{
+    struct lineage lineage;
+    data_directory_lineage(world->nodes[id].core.directory, &lineage);
+    return lineage;
+}
+
+/* Over a restart, and until the states have been compared. */
+static void whose_state_it_is_is_kept_until_it_is_borne_out(void **state)
+{
+    (void)state;
+    struct world *world = world_with_one_behind();
+    world_start_3(world);
+    uint64_t leader = world_leader(world);
+    WORLD_UNTIL(world, 10000, world_has_caught_up(world, 3));
+    struct lineage lineage = lineage_of(world, 3);
+    assert_int_equal(lineage.count, 1);
+    assert_int_equal(lineage.ids[0], leader);
+    world_crash(world, 3, SIM_LOSE_ALL);
+    world_start_3(world);
+    WORLD_UNTIL(world, 10000, world_has_caught_up(world, 3));
+    assert_int_equal(lineage_of(world, 3).count, 1);
+    uint64_t applied = core_applied_index(&world->nodes[leader].core);
+    assert_true(applied < DIGEST_INTERVAL_ENTRIES);
+    world_write(world, DIGEST_INTERVAL_ENTRIES - applied);
+    WORLD_UNTIL(world, 2000, lineage_of(world, 3).count == 0);
+    struct digests_status status;
+    digests_status_get(world->nodes[leader].core.digests, &status);
+    assert_true(status.agree);
+    world_free(world);
+}
+
 /* With the leadership on the node whose own state came from another one. */
 static void what_was_installed_can_be_passed_on(void **state)
 {
@@ -64,8 +96,14 @@ static void what_was_installed_can_be_passed_on(void **state)
         assert_true(accepted);
         WORLD_UNTIL(world, 2000, world_leader(world) == 3);
     }
+    struct lineage lineage = lineage_of(world, 3);
+    assert_int_equal(lineage.count, 1);
     assert_true(world_start(world, 2));
     WORLD_UNTIL(world, 10000, world_has_caught_up(world, 2));
+    assert_true(core_applied_index(&world->nodes[3].core) < DIGEST_INTERVAL_ENTRIES);
+    lineage_add(&lineage, 3);
+    struct lineage passed_on = lineage_of(world, 2);
+    assert_true(lineage_is_equal(&passed_on, &lineage));
     world_free(world);
 }
 
@@ -446,6 +484,7 @@ int main(void)
         cmocka_unit_test(none_is_taken_for_a_call_while_one_is_fetched),
         cmocka_unit_test(progress_is_told),
         cmocka_unit_test(who_serves_notices_its_own_damage),
+        cmocka_unit_test(whose_state_it_is_is_kept_until_it_is_borne_out),
         cmocka_unit_test(what_was_installed_can_be_passed_on),
         cmocka_unit_test(the_log_goes_on_behind_what_is_fetched),
         cmocka_unit_test(a_log_that_is_too_large_is_held_no_longer),

@@ -25,6 +25,7 @@ struct fixture {
     char warning[512];
     unsigned stops;
     char why[512];
+    unsigned borne_out;
 };
 
 static void on_send(void *context, uint64_t peer_id, const struct peer_message *message)
@@ -57,6 +58,11 @@ static void on_stop(void *context, const struct error *why)
     snprintf(fixture->why, sizeof fixture->why, "%s", why->text);
 }
 
+static void on_borne_out(void *context)
+{
+    ((struct fixture *)context)->borne_out++;
+}
+
 /* Node 1 of so many voters. */
 static struct fixture *begin(size_t voters)
 {
@@ -65,7 +71,8 @@ static struct fixture *begin(size_t voters)
                                     .send = on_send,
                                     .members = on_members,
                                     .warn = on_warn,
-                                    .stop = on_stop};
+                                    .stop = on_stop,
+                                    .borne_out = on_borne_out};
     fixture->digests = digests_new(1, INTERVAL, &env);
     for (size_t i = 0; i < voters; i++) {
         fixture->members[i] = (struct replica_member){.id = i + 1, .role = REPLICA_VOTER};
@@ -106,6 +113,17 @@ static void report_in(struct fixture *fixture, uint64_t term, uint64_t from, uin
 static void report(struct fixture *fixture, uint64_t from, uint64_t index, struct hash128 digest)
 {
     report_in(fixture, TERM, from, index, digest);
+}
+
+/* Of a state that stems from these. */
+static void report_copy(struct fixture *fixture, uint64_t from, uint64_t index,
+                        struct hash128 digest, struct lineage lineage)
+{
+    struct peer_message message = {.type = PEER_DIGEST_REPORT, .sent_term = TERM};
+    message.digest_report.index = index;
+    message.digest_report.digest = digest;
+    message.digest_report.lineage = lineage;
+    digests_receive(fixture->digests, from, &message, 1000);
 }
 
 static struct peer_message difference(uint64_t index, struct hash128 digest,
@@ -485,6 +503,174 @@ static void a_follower_takes_no_reports(void **state)
     end(fixture);
 }
 
+/* ---- copies ---- */
+
+static struct lineage of(uint64_t id)
+{
+    struct lineage lineage = {0};
+    lineage_add(&lineage, id);
+    return lineage;
+}
+
+static struct lineage of_two(uint64_t one, uint64_t two)
+{
+    struct lineage lineage = of(one);
+    lineage_add(&lineage, two);
+    return lineage;
+}
+
+/* A wrong leader, and who has its state from it: not the right one stops. */
+static void a_copy_is_no_witness(void **state)
+{
+    (void)state;
+    struct fixture *fixture = begin_leading(3);
+    apply(fixture, 10, wrong);
+    report_copy(fixture, 2, 10, wrong, of(1));
+    expect_status(fixture, 0, false, "");
+    report(fixture, 3, 10, right);
+    expect_status(fixture, 10, false, "node 2 has 00000000..., fetched from another");
+    assert_int_equal(fixture->sent_count + fixture->stops + fixture->borne_out, 0);
+    /* Of five the others are enough, and copy and original are told alike. */
+    end(fixture);
+    fixture = begin_leading(5);
+    apply(fixture, 10, wrong);
+    report_copy(fixture, 2, 10, wrong, of(1));
+    report(fixture, 3, 10, right);
+    report(fixture, 4, 10, right);
+    assert_int_equal(fixture->sent_count + fixture->stops, 0);
+    report(fixture, 5, 10, right);
+    assert_int_equal(fixture->stops, 1);
+    assert_int_equal(fixture->sent_count, 1);
+    assert_int_equal(fixture->sent_to[0], 2);
+    assert_int_equal(fixture->sent[0].type, PEER_DIGEST_DIFFERS);
+    end(fixture);
+}
+
+static void copies_of_one_state_are_one_witness(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t one[2];
+        uint64_t two[2];
+        bool are_two;
+    } cases[] = {
+        {{9, 9}, {9, 9}, false},                          /* who is no member any more */
+        {{9, 8}, {8, 7}, false}, {{3, 3}, {9, 9}, false}, /* one stems from the other */
+        {{9, 9}, {2, 2}, false}, {{LINEAGE_ANYBODY, LINEAGE_ANYBODY}, {9, 9}, false},
+        {{9, 9}, {8, 8}, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct fixture *fixture = begin_leading(3);
+        apply(fixture, 10, right);
+        report_copy(fixture, 2, 10, wrong, of_two(cases[i].one[0], cases[i].one[1]));
+        report_copy(fixture, 3, 10, wrong, of_two(cases[i].two[0], cases[i].two[1]));
+        assert_int_equal(fixture->stops, cases[i].are_two);
+        end(fixture);
+    }
+}
+
+/* The copy of a right state tells its original, which went wrong later, from a right one. */
+static void a_copy_stands_for_what_it_stems_from(void **state)
+{
+    (void)state;
+    struct fixture *fixture = begin_leading(3);
+    apply(fixture, 10, wrong);
+    report_copy(fixture, 2, 10, right, of(1));
+    report(fixture, 3, 10, right);
+    assert_int_equal(fixture->stops, 1);
+    end(fixture);
+}
+
+static void a_copy_that_is_borne_out_is_told(void **state)
+{
+    (void)state;
+    struct fixture *fixture = begin_leading(3);
+    apply(fixture, 10, right);
+    report_copy(fixture, 2, 10, right, of(1));
+    assert_int_equal(fixture->sent_count, 0);
+    report(fixture, 3, 10, right);
+    expect_status(fixture, 10, true, "");
+    assert_int_equal(fixture->sent_count, 1);
+    assert_int_equal(fixture->sent_to[0], 2);
+    assert_int_equal(fixture->sent[0].type, PEER_DIGEST_BORNE_OUT);
+    assert_int_equal(fixture->sent[0].sent_term, TERM);
+    assert_int_equal(fixture->sent[0].digest_borne_out.index, 10);
+    assert_true(hash128_equal(fixture->sent[0].digest_borne_out.digest, right));
+    /* It has not heard: at the next index again. */
+    apply(fixture, 20, right);
+    report(fixture, 3, 20, right);
+    report_copy(fixture, 2, 20, right, of(1));
+    assert_int_equal(fixture->sent_count, 2);
+    assert_int_equal(fixture->warnings + fixture->stops + fixture->borne_out, 0);
+    end(fixture);
+}
+
+/* There is no other state than this one: where all stem from one node, too. */
+static void all_voters_in_one_state_bear_each_other_out(void **state)
+{
+    (void)state;
+    struct fixture *fixture = begin_leading(3);
+    digests_set_lineage(fixture->digests, &(struct lineage){.count = 1, .ids = {3}});
+    apply(fixture, 10, right);
+    report_copy(fixture, 2, 10, right, of(1));
+    digests_upkeep(fixture->digests);
+    expect_status(fixture, 0, false, "");
+    assert_int_equal(fixture->borne_out, 0);
+    report(fixture, 3, 10, right);
+    expect_status(fixture, 10, true, "");
+    assert_int_equal(fixture->borne_out, 1);
+    assert_int_equal(fixture->sent_count, 1);
+    assert_int_equal(fixture->sent[0].type, PEER_DIGEST_BORNE_OUT);
+    end(fixture);
+}
+
+static void a_follower_says_what_it_stems_from_until_it_is_borne_out(void **state)
+{
+    (void)state;
+    struct fixture *fixture = begin(3);
+    const struct lineage lineage = of_two(2, 9);
+    digests_set_lineage(fixture->digests, &lineage);
+    digests_role(fixture->digests, 2, TERM);
+    apply(fixture, 10, right);
+    assert_true(lineage_is_equal(&fixture->sent[0].digest_report.lineage, &lineage));
+    struct peer_message message = {.type = PEER_DIGEST_BORNE_OUT, .sent_term = TERM};
+    message.digest_borne_out.index = 10;
+    message.digest_borne_out.digest = wrong; /* not what it has */
+    digests_receive(fixture->digests, 2, &message, 1000);
+    message.digest_borne_out.digest = right;
+    digests_receive(fixture->digests, 3, &message, 1000); /* who does not lead */
+    message.sent_term = TERM - 1;
+    digests_receive(fixture->digests, 2, &message, 1000);
+    message.sent_term = TERM;
+    message.digest_borne_out.index = 20;
+    digests_receive(fixture->digests, 2, &message, 1000);
+    assert_int_equal(fixture->borne_out, 0);
+    message.digest_borne_out.index = 10;
+    digests_receive(fixture->digests, 2, &message, 1000);
+    digests_receive(fixture->digests, 2, &message, 1000);
+    assert_int_equal(fixture->borne_out, 1);
+    apply(fixture, 20, right);
+    assert_int_equal(fixture->sent[1].digest_report.lineage.count, 0);
+    end(fixture);
+}
+
+static void a_lineage_has_an_end(void **state)
+{
+    (void)state;
+    struct lineage lineage = {0};
+    const struct lineage none = {0};
+    for (uint64_t id = 1; id <= LIMIT_LINEAGE; id++) {
+        lineage_add(&lineage, id);
+        lineage_add(&lineage, id);
+        assert_int_equal(lineage.count, id);
+    }
+    assert_false(lineage_is_shared(100, &lineage, 101, &none));
+    lineage_add(&lineage, LIMIT_LINEAGE + 1);
+    assert_int_equal(lineage.count, 1);
+    assert_true(lineage_is_shared(100, &lineage, 101, &none));
+    assert_true(lineage_is_shared(101, &none, 100, &lineage));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -508,6 +694,13 @@ int main(void)
         cmocka_unit_test(a_follower_believes_nothing_else),
         cmocka_unit_test(a_replaced_state_has_no_notes),
         cmocka_unit_test(a_follower_takes_no_reports),
+        cmocka_unit_test(a_copy_is_no_witness),
+        cmocka_unit_test(copies_of_one_state_are_one_witness),
+        cmocka_unit_test(a_copy_stands_for_what_it_stems_from),
+        cmocka_unit_test(a_copy_that_is_borne_out_is_told),
+        cmocka_unit_test(all_voters_in_one_state_bear_each_other_out),
+        cmocka_unit_test(a_follower_says_what_it_stems_from_until_it_is_borne_out),
+        cmocka_unit_test(a_lineage_has_an_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

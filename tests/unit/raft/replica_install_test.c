@@ -308,8 +308,10 @@ static void nothing_is_applied_during_an_install(void **state)
     assert_true(fixture_receive(fixture, 2, fixture_append(1, last, 1, last)));
     uint64_t applied = fixture->applied_index;
     assert_true(applied < last);
+    assert_true(replica_can_snapshot(fixture->replica));
     assert_true(fixture_receive(fixture, 2, fixture_offer(1, 5000, 1, 1, 3, 9)));
     assert_true(staged(fixture));
+    assert_false(replica_can_snapshot(fixture->replica)); /* of the log that is gone */
     assert_true(fixture_tick(fixture));
     assert_int_equal(fixture->applied_index, applied);
     assert_true(fixture_installed(fixture));

@@ -84,6 +84,9 @@ static void test_list_travels(void **state)
         struct checkpoint_list found;
         struct buffer encoded = {0};
         struct error error = {""};
+        for (uint64_t id = 1; id <= n * LIMIT_LINEAGE / 3; id++) {
+            lineage_add(&list.lineage, id);
+        }
         checkpoint_list_encode(&list, &encoded);
         assert_true(encoded.len < LIMIT_PEER_FRAME_BYTES);
         if (!checkpoint_list_decode(buffer_bytes(&encoded), &found, &error)) {
@@ -91,6 +94,7 @@ static void test_list_travels(void **state)
         }
         assert_int_equal(found.count, list.count);
         assert_int_equal(found.bytes, list.bytes);
+        assert_true(lineage_is_equal(&found.lineage, &list.lineage));
         for (size_t i = 0; i < found.count; i++) {
             assert_string_equal(found.files[i].name, list.files[i].name);
             assert_int_equal(found.files[i].size, list.files[i].size);
@@ -122,6 +126,8 @@ static void add_file(struct buffer *encoded, struct bytes name, uint64_t size, u
     write_u32(encoded, crc);
 }
 
+#define LIST_FORMAT 2
+
 static void begin_list(struct buffer *encoded, uint32_t format, uint32_t count)
 {
     write_u32(encoded, format);
@@ -132,43 +138,52 @@ static void test_bad_lists_are_refused(void **state)
 {
     (void)state;
     struct buffer encoded = {0};
-    begin_list(&encoded, 2, 1);
+    begin_list(&encoded, LIST_FORMAT + 1, 1);
     add_file(&encoded, BYTES_LITERAL("a"), 1, 1);
-    expect_refused(&encoded, "format 2, this program reads format 1");
-    begin_list(&encoded, 1, 0);
+    expect_refused(&encoded, "format 3, this program reads format 2");
+    begin_list(&encoded, LIST_FORMAT, 0);
     expect_refused(&encoded, "1 to 16384 files, not 0");
-    begin_list(&encoded, 1, LIMIT_CHECKPOINT_FILES + 1);
+    begin_list(&encoded, LIST_FORMAT, LIMIT_CHECKPOINT_FILES + 1);
     expect_refused(&encoded, "not 16385");
     const char *const names[] = {"",    ".",   "..",      ".hidden", "a/b", "/etc/passwd",
                                  "a b", "a\n", "\xc3\xa4"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        begin_list(&encoded, 1, 1);
+        begin_list(&encoded, LIST_FORMAT, 1);
         add_file(&encoded, bytes_of_string(names[i]), 1, 1);
         expect_refused(&encoded, "no name that a file may have");
     }
-    begin_list(&encoded, 1, 1);
+    begin_list(&encoded, LIST_FORMAT, 1);
     add_file(&encoded, BYTES_LITERAL("a\0b"), 1, 1);
     expect_refused(&encoded, "no name that a file may have");
     char long_name[LIMIT_CHECKPOINT_NAME_BYTES + 1];
     memset(long_name, 'x', sizeof long_name);
-    begin_list(&encoded, 1, 1);
+    begin_list(&encoded, LIST_FORMAT, 1);
     add_file(&encoded, bytes_of(long_name, sizeof long_name), 1, 1);
     expect_refused(&encoded, "no name that a file may have");
     for (size_t i = 0; i < 2; i++) {
-        begin_list(&encoded, 1, 2);
+        begin_list(&encoded, LIST_FORMAT, 2);
         add_file(&encoded, BYTES_LITERAL("b"), 1, 1);
         add_file(&encoded, i == 0 ? BYTES_LITERAL("b") : BYTES_LITERAL("a"), 1, 1);
         expect_refused(&encoded, "is not sorted");
     }
-    begin_list(&encoded, 1, 2);
+    begin_list(&encoded, LIST_FORMAT, 2);
     add_file(&encoded, BYTES_LITERAL("a"), LIMIT_CHECKPOINT_BYTES, 1);
     add_file(&encoded, BYTES_LITERAL("b"), 1, 1);
     expect_refused(&encoded, "gives b an impossible size");
-    begin_list(&encoded, 1, 1);
+    begin_list(&encoded, LIST_FORMAT, 1);
     add_file(&encoded, BYTES_LITERAL("a"), 0, 1);
     expect_refused(&encoded, "gives a an impossible size");
-    begin_list(&encoded, 1, 1);
+    begin_list(&encoded, LIST_FORMAT, 1);
     add_file(&encoded, BYTES_LITERAL("a"), 1, 1);
+    write_u32(&encoded, LIMIT_LINEAGE + 1);
+    expect_refused(&encoded, "stems from 10 nodes");
+    begin_list(&encoded, LIST_FORMAT, 1);
+    add_file(&encoded, BYTES_LITERAL("a"), 1, 1);
+    write_u32(&encoded, 1);
+    expect_refused(&encoded, "is cut short");
+    begin_list(&encoded, LIST_FORMAT, 1);
+    add_file(&encoded, BYTES_LITERAL("a"), 1, 1);
+    write_u32(&encoded, 0);
     write_u8(&encoded, 0);
     expect_refused(&encoded, "goes on behind its end");
     buffer_free(&encoded);

@@ -64,10 +64,55 @@ static bool stage(struct sim_disk *disk, const struct data_directory *directory,
     return staged;
 }
 
+/* What is installed here stems from. */
+static const struct lineage sample_lineage = {.count = 2, .ids = {7, 3}};
+
 static bool install(struct data_directory *directory, uint64_t index, struct error *error)
 {
     struct snapshot snapshot = snapshot_at(index);
-    return data_directory_install(directory, &snapshot, error);
+    return data_directory_install(directory, &snapshot, &sample_lineage, error);
+}
+
+static void expect_lineage(const struct data_directory *directory, uint32_t count)
+{
+    struct lineage lineage;
+    data_directory_lineage(directory, &lineage);
+    assert_int_equal(lineage.count, count);
+}
+
+/* From the install on, through snapshots and starts, until that very state is borne out. */
+static void test_lineage_is_kept(void **state)
+{
+    (void)state;
+    struct sim_disk *disk = sim_disk_new(1);
+    struct file_system files = sim_disk_files(disk);
+    struct data_directory_options options = directory_options(&files);
+    struct error error;
+    struct lineage lineage;
+    struct data_directory *directory = directory_must_open(&options);
+    expect_lineage(directory, 0);
+    assert_true(stage(disk, directory, 10));
+    assert_true(install(directory, 50, &error));
+    assert_true(store_snapshot(directory, 60));
+    assert_true(data_directory_store_hard_state(directory, 4, 2, &error));
+    assert_true(data_directory_forget_lineage(directory, 1, &error)); /* of the state before */
+    data_directory_close(directory);
+    sim_disk_crash(disk, SIM_LOSE_ALL);
+    directory = directory_must_open(&options);
+    data_directory_lineage(directory, &lineage);
+    assert_true(lineage_is_equal(&lineage, &sample_lineage));
+    assert_true(data_directory_forget_lineage(directory, 2, &error));
+    expect_lineage(directory, 0);
+    uint64_t writes = sim_disk_count(disk, SIM_WRITE);
+    assert_true(data_directory_forget_lineage(directory, 2, &error));
+    assert_int_equal(sim_disk_count(disk, SIM_WRITE), writes);
+    data_directory_close(directory);
+    sim_disk_crash(disk, SIM_LOSE_ALL);
+    directory = directory_must_open(&options);
+    expect_lineage(directory, 0);
+    expect_snapshot(directory, 60);
+    data_directory_close(directory);
+    sim_disk_free(disk);
 }
 
 static void test_snapshot_is_kept(void **state)
@@ -363,9 +408,10 @@ static void test_failures_are_final(void **state)
             struct snapshot snapshot = snapshot_at(50);
             assert_true(stage(disk, directory, 10));
             sim_disk_fail(disk, cases[i].operation, cases[i].nth, EIO);
-            assert_false(what == 0   ? data_directory_store_snapshot(directory, &snapshot, &error)
-                         : what == 1 ? data_directory_install(directory, &snapshot, &error)
-                                     : data_directory_begin_log(directory, &error));
+            assert_false(what == 0 ? data_directory_store_snapshot(directory, &snapshot, &error)
+                         : what == 1
+                             ? data_directory_install(directory, &snapshot, &sample_lineage, &error)
+                             : data_directory_begin_log(directory, &error));
             assert_non_null(strstr(error.text, "Input/output error"));
             assert_false(data_directory_store_hard_state(directory, 4, 2, &error));
             assert_non_null(strstr(error.text, "failed before"));
@@ -442,6 +488,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_snapshot_is_kept),
+        cmocka_unit_test(test_lineage_is_kept),
         cmocka_unit_test(test_install),
         cmocka_unit_test(test_nothing_to_install),
         cmocka_unit_test(test_checkpoints_are_removed),

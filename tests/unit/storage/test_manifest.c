@@ -30,6 +30,7 @@ static const struct manifest sample = {
             .configuration_len = 5,
             .configuration = {'a', 0, 'c', 'd', 'e'},
         },
+    .lineage = {.count = 3, .ids = {9, 0x1122334455667788, 4}},
 };
 
 static void expect_same(const struct manifest *a, const struct manifest *b)
@@ -48,6 +49,7 @@ static void expect_same(const struct manifest *a, const struct manifest *b)
     assert_int_equal(a->snapshot.configuration_len, b->snapshot.configuration_len);
     assert_memory_equal(a->snapshot.configuration, b->snapshot.configuration,
                         a->snapshot.configuration_len);
+    assert_true(lineage_is_equal(&a->lineage, &b->lineage));
 }
 
 static void put_slot(uint8_t *file, size_t slot, const struct manifest *manifest)

@@ -247,7 +247,7 @@ static bool install(struct life *life)
     life->plan.index = life->snapshot + 1 + below(life, life->expected.last - life->snapshot + 12);
     life->plan.term = ++life->log_term;
     struct snapshot snapshot = snapshot_of(life->plan.index, life->plan.term);
-    return data_directory_install(life->directory, &snapshot, &error) &&
+    return data_directory_install(life->directory, &snapshot, &(struct lineage){0}, &error) &&
            log_store_reset(life->log, life->plan.index, &error) &&
            data_directory_remove_old(life->directory, &error);
 }

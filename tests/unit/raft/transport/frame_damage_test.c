@@ -334,7 +334,7 @@ static void check_content(struct frame_content *content)
         return;
     }
     struct peer_message *message = &content->message;
-    assert_in_range(message->type, PEER_REQUEST_VOTE, PEER_DIGEST_DIFFERS);
+    assert_in_range(message->type, PEER_REQUEST_VOTE, PEER_DIGEST_BORNE_OUT);
     if (message->type == PEER_APPEND_ENTRIES) {
         uint64_t term = message->append_entries.prev_log_term;
         assert_true(message->append_entries.entry_count <= LIMIT_APPEND_ENTRIES);

@@ -204,7 +204,14 @@ static void digests_come_back(void **state)
     struct peer_message report = {.type = PEER_DIGEST_REPORT, .sent_term = 4};
     report.digest_report.index = LIMIT_RAFT_NUMBER - 1;
     report.digest_report.digest = (struct hash128){1, UINT64_MAX};
+    for (uint64_t id = 1; id <= LIMIT_LINEAGE; id++) {
+        lineage_add(&report.digest_report.lineage, UINT64_MAX - id);
+    }
     frame_round_trip(&report, &out);
+    assert_true(lineage_is_equal(&out.digest_report.lineage, &report.digest_report.lineage));
+    report.digest_report.lineage = (struct lineage){0};
+    frame_round_trip(&report, &out);
+    assert_int_equal(out.digest_report.lineage.count, 0);
     assert_int_equal(out.sent_term, 4);
     assert_int_equal(out.digest_report.index, LIMIT_RAFT_NUMBER - 1);
     assert_true(hash128_equal(out.digest_report.digest, report.digest_report.digest));
@@ -217,6 +224,27 @@ static void digests_come_back(void **state)
     assert_int_equal(out.digest_differs.index, 1);
     assert_true(hash128_equal(out.digest_differs.digest, differs.digest_differs.digest));
     assert_true(hash128_equal(out.digest_differs.majority, differs.digest_differs.majority));
+
+    struct peer_message borne_out = {.type = PEER_DIGEST_BORNE_OUT, .sent_term = 4};
+    borne_out.digest_borne_out.index = LIMIT_RAFT_NUMBER - 1;
+    borne_out.digest_borne_out.digest = (struct hash128){UINT64_MAX, 5};
+    frame_round_trip(&borne_out, &out);
+    assert_int_equal(out.digest_borne_out.index, LIMIT_RAFT_NUMBER - 1);
+    assert_true(hash128_equal(out.digest_borne_out.digest, borne_out.digest_borne_out.digest));
+}
+
+static void a_lineage_without_end_is_refused(void **state)
+{
+    (void)state;
+    uint64_t ids[LIMIT_LINEAGE + 1] = {0};
+    Holdfast__Peer__V1__DigestReport report = HOLDFAST__PEER__V1__DIGEST_REPORT__INIT;
+    Header header = HOLDFAST__PEER__V1__HEADER__INIT;
+    report.index = 1;
+    report.n_lineage = LIMIT_LINEAGE + 1;
+    report.lineage = ids;
+    header.body_case = HOLDFAST__PEER__V1__HEADER__BODY_DIGEST_REPORT;
+    header.digest_report = &report;
+    frame_must_be_refused(frame_forge_proto(&header, 0), "stems from 10 others");
 }
 
 static void digests_at_no_index_are_refused(void **state)
@@ -234,6 +262,11 @@ static void digests_at_no_index_are_refused(void **state)
         differs.index = indexes[i];
         header.body_case = HOLDFAST__PEER__V1__HEADER__BODY_DIGEST_DIFFERS;
         header.digest_differs = &differs;
+        frame_must_be_refused(frame_forge_proto(&header, 0), "which no entry has");
+        Holdfast__Peer__V1__DigestBorneOut borne_out = HOLDFAST__PEER__V1__DIGEST_BORNE_OUT__INIT;
+        borne_out.index = indexes[i];
+        header.body_case = HOLDFAST__PEER__V1__HEADER__BODY_DIGEST_BORNE_OUT;
+        header.digest_borne_out = &borne_out;
         frame_must_be_refused(frame_forge_proto(&header, 0), "which no entry has");
     }
 }
@@ -398,6 +431,7 @@ int main(void)
         cmocka_unit_test(parts_without_bytes_are_refused),
         cmocka_unit_test(digests_come_back),
         cmocka_unit_test(digests_at_no_index_are_refused),
+        cmocka_unit_test(a_lineage_without_end_is_refused),
         cmocka_unit_test(pings_and_pongs_come_back),
         cmocka_unit_test(ledger_times_outside_all_times_are_refused),
         cmocka_unit_test(snapshots_with_too_many_members_are_refused),
