@@ -11,6 +11,7 @@ CHAOS = os.environ["CHAOS"]
 RECHECK = os.environ["RECHECK"]
 STORE = pathlib.Path(os.environ["CHAOS_STORE"])
 RATE = os.environ.get("CHAOS_RATE", "600")
+TIME = os.environ.get("CHAOS_TIME", "2m")
 SKIPPED = 77  # as meson knows it
 
 
