@@ -99,10 +99,10 @@ static bool env_write_log(void *context, uint64_t generation, uint64_t first_ind
 }
 
 static bool env_open_state(void *context, const char *path, struct state_store *state,
-                           struct error *error)
+                           bool *is_foreign, struct error *error)
 {
     (void)context;
-    struct state_db_options options = {.path = path};
+    struct state_db_options options = {.path = path, .is_foreign = is_foreign};
     struct state_db *db = state_db_open(&options, error);
     if (db == NULL) {
         return false;

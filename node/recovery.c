@@ -44,10 +44,10 @@ struct recovery {
     uint64_t cluster_id;
 };
 
-static bool open_state(void *context, const char *path, struct state_store *state,
+static bool open_state(void *context, const char *path, struct state_store *state, bool *is_foreign,
                        struct error *error)
 {
-    const struct state_db_options options = {.path = path};
+    const struct state_db_options options = {.path = path, .is_foreign = is_foreign};
     (void)context;
     struct state_db *db = state_db_open(&options, error);
     if (db != NULL) {
@@ -161,9 +161,10 @@ static bool open_new(struct recovery *recovery, struct error *error)
     if (recovery->directory == NULL) {
         return false;
     }
+    bool is_foreign;
     const char *path = data_directory_state_path(recovery->directory);
     if (!from->ops->checkpoint(from->state, path, &applied_index, error) ||
-        !open_state(NULL, path, &recovery->state, error)) {
+        !open_state(NULL, path, &recovery->state, &is_foreign, error)) {
         return false;
     }
     recovery->ledger = ledger_open(recovery->state.ops->records(recovery->state.state), error);

@@ -33,10 +33,6 @@
 #include "configuration.h"
 #include "replica_internal.h"
 
-/* A follower that needs a snapshot is offered it again after so many election timeouts, if nothing
- * is heard of it. Another offer costs a small message. */
-#define OFFER_ELECTION_TIMEOUTS 4
-
 struct replica *replica_open(const struct replica_config *config, const struct replica_env *env,
                              struct error *error)
 {
@@ -93,7 +89,7 @@ struct replica *replica_open(const struct replica_config *config, const struct r
     replica->limits = replica_limits_complete(&config->limits);
     raft_set_max_inflight_entries(&replica->raft, (unsigned)replica->limits.raft_inflight_entries);
     raft_set_install_snapshot_timeout(&replica->raft,
-                                      replica->election_timeout_ms * OFFER_ELECTION_TIMEOUTS);
+                                      replica->election_timeout_ms * REPLICA_OFFER_ELECTION_TIMEOUTS);
     replica->state = REPLICA_FOLLOWER;
     replica->generation = 1;
     replica->offer.type = PEER_INSTALL_SNAPSHOT;

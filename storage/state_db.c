@@ -29,8 +29,10 @@
 #include "state_read.h"
 
 #define STATE_FORMAT 1u
-#define OWN_KIND     'A'
-#define APPLIED_KEY  BYTES_LITERAL("applied")
+/* How RocksDB's words begin where the disk is to blame (its Status::IOError). */
+#define IO_ERROR    "IO error"
+#define OWN_KIND    'A'
+#define APPLIED_KEY BYTES_LITERAL("applied")
 
 /* RocksDB's numbers, which its C header leaves unnamed. */
 #define BLOOM_BITS   10
@@ -147,7 +149,7 @@ static bool is_empty(const struct state_reader *reader, bool *empty, struct erro
 
 /* 0 of a new database. */
 static bool read_applied_index(struct state_reader *reader, uint64_t *applied_index,
-                               struct error *error)
+                               bool *is_foreign, struct error *error)
 {
     struct bytes value;
     bool empty;
@@ -168,7 +170,8 @@ static bool read_applied_index(struct state_reader *reader, uint64_t *applied_in
     }
     struct reader in = reader_of(value);
     uint32_t format = read_u32(&in);
-    if (!in.failed && format > STATE_FORMAT) {
+    *is_foreign = !in.failed && format > STATE_FORMAT;
+    if (*is_foreign) {
         return error_set(error,
                          "the state database %s has format %" PRIu32
                          ", this program reads format %u: use the version that wrote it, or a "
@@ -231,6 +234,9 @@ struct state_db *state_db_open(const struct state_db_options *options, struct er
 {
     size_t write_buffer_bytes =
         options->write_buffer_bytes != 0 ? options->write_buffer_bytes : STATE_WRITE_BUFFER_BYTES;
+    bool nobody_asks;
+    bool *is_foreign = options->is_foreign != NULL ? options->is_foreign : &nobody_asks;
+    *is_foreign = false;
     if (!check_space(options->path, write_buffer_bytes, error)) {
         return NULL;
     }
@@ -244,12 +250,13 @@ struct state_db *state_db_open(const struct state_db_options *options, struct er
     db->db = rocksdb_open(db->options, db->path, &words);
     if (words != NULL) {
         db->db = NULL;
+        *is_foreign = strncmp(words, IO_ERROR, sizeof IO_ERROR - 1) != 0;
         state_fail(error, db->path, "opened", words);
         free_db(db);
         return NULL;
     }
     state_reader_open(&db->reader, db->db, db->path, db->overlay);
-    if (!read_applied_index(&db->reader, &db->applied_index, error)) {
+    if (!read_applied_index(&db->reader, &db->applied_index, is_foreign, error)) {
         free_db(db);
         return NULL;
     }
@@ -509,7 +516,8 @@ static bool ask_checkpoint(const struct state_db *db, const char *path, uint64_t
     }
     struct state_reader reader;
     state_reader_open(&reader, copy, path, NULL);
-    bool read = read_applied_index(&reader, applied_index, error);
+    bool is_foreign;
+    bool read = read_applied_index(&reader, applied_index, &is_foreign, error);
     state_reader_close(&reader);
     rocksdb_close(copy);
     return read;

@@ -181,11 +181,12 @@ bool store_read_test(const char *directory, struct check_options *options, char 
     struct edn edn = {.nodes = NULL};
     bool fine = true;
     *options = check_options_default();
-    *name = memory_strdup(directory);
+    *name = NULL;
     int len = snprintf(path, sizeof path, "%s/test.edn", directory);
     if (len < 0 || (size_t)len >= sizeof path) {
         return error_set(error, "%s: the path is too long", directory);
     }
+    *name = memory_strdup(directory);
     if (access(path, F_OK) != 0) {
         return true;
     }
@@ -202,6 +203,10 @@ bool store_read_test(const char *directory, struct check_options *options, char 
             *name = memory_zalloc(found.len + 1);
             memcpy(*name, found.data, found.len);
         }
+    }
+    if (!fine) {
+        free(*name);
+        *name = NULL;
     }
     edn_free(&edn);
     buffer_free(&text);

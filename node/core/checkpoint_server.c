@@ -25,7 +25,6 @@ void checkpoint_server_offer(struct checkpoint_server *server, char *path, uint6
     buffer_clear(&server->encoded);
     checkpoint_list_encode(&server->list, &server->encoded);
     server->name = hash128_of(buffer_bytes(&server->encoded));
-    server->asked_ms = core_now_ms(server->core);
 }
 
 bool checkpoint_server_is_busy(const struct checkpoint_server *server)

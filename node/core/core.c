@@ -445,6 +445,14 @@ static void set_defaults(struct core_config *config)
     if (config->staging_kept_ms == 0) {
         config->staging_kept_ms = STAGING_KEPT_MS;
     }
+    /* It is made for an offer that could not be made yet, and must be there when the next is due.
+     */
+    uint64_t election_timeout_ms = config->election_timeout_ms != 0 ? config->election_timeout_ms
+                                                                    : DEFAULT_ELECTION_TIMEOUT_MS;
+    uint64_t two_offers_ms = 2 * REPLICA_OFFER_ELECTION_TIMEOUTS * election_timeout_ms;
+    if (config->checkpoint_kept_ms < two_offers_ms) {
+        config->checkpoint_kept_ms = two_offers_ms;
+    }
 }
 
 /* Between the bounds of the parts, as base/limits.h has them: room for the barrier. */

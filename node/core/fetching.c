@@ -66,7 +66,7 @@ struct fetching {
     /* In the pool, or on its way there. */
     bool is_refused;
     bool ok;
-    bool is_opened;
+    bool is_foreign; /* it can't be opened, and our disk is not to blame */
     struct error error;
     struct entry *part;
     enum checkpoint_taken taken;
@@ -322,10 +322,14 @@ static void check(struct pool_work *work)
 {
     struct fetching *fetching = (struct fetching *)work;
     struct core *core = fetching->core;
-    fetching->ok = checkpoint_receiver_finish(fetching->receiver, &fetching->error);
-    fetching->is_opened = fetching->ok && core->env.open_state(core->env.context, fetching->path,
-                                                               &fetching->state, &fetching->error);
-    if (!fetching->is_opened) {
+    bool is_opened = false;
+    fetching->is_foreign = false;
+    if (checkpoint_receiver_finish(fetching->receiver, &fetching->error)) {
+        is_opened = core->env.open_state(core->env.context, fetching->path, &fetching->state,
+                                         &fetching->is_foreign, &fetching->error);
+    }
+    fetching->ok = is_opened || fetching->is_foreign;
+    if (!is_opened) {
         error_wrap(&fetching->error, "the state at entry %" PRIu64 " from node %" PRIu64,
                    fetching->offer.snapshot.index, fetching->offer.peer_id);
     }
@@ -334,7 +338,7 @@ static void check(struct pool_work *work)
 /* It came as it left, and this program can make nothing of it: that of the other node may be newer,
  * or its database's library. Our own state is as good as before. To fetch the same again at once
  * would be of no use, and cost the network much. */
-static void refuse_unreadable(struct fetching *fetching)
+static void refuse_foreign(struct fetching *fetching)
 {
     struct core *core = fetching->core;
     struct error words;
@@ -355,8 +359,8 @@ static void check_done(struct pool_work *work)
         core_work_ended(core);
         return;
     }
-    if (!fetching->is_opened) {
-        refuse_unreadable(fetching);
+    if (fetching->is_foreign) {
+        refuse_foreign(fetching);
         core_work_ended(core);
         return;
     }

@@ -168,6 +168,11 @@ static void trim_done(struct pool_work *work)
     struct snapshots *snapshots = (struct snapshots *)work;
     struct core *core = snapshots->core;
     if (goes_on(snapshots) && snapshots->is_kept) {
+        /* One that takes the place of another, and that nobody has wanted since, stays no longer
+         * than that one would have. */
+        if (snapshots->is_wanted) {
+            snapshots->server.asked_ms = core_now_ms(core);
+        }
         checkpoint_server_offer(&snapshots->server, snapshots->path, snapshots->index,
                                 &snapshots->list);
         snapshots->path = NULL;

@@ -122,6 +122,9 @@ static void low_leader(struct cluster *cluster)
     if (world->failed || low_disks_lives(&cluster->low_disks) != lives) {
         return;
     }
+    if (low_disks_has_room(&cluster->low_disks, leader)) {
+        return; /* it has trimmed its log */
+    }
     if (!leader->is_low) {
         world_fail(world, CHECK_RESERVE, "n%zu does not find that its disk is low",
                    leader->number + 1);
@@ -160,7 +163,8 @@ static void low_cluster(struct cluster *cluster)
     cluster->majority_serves = false;
     cluster_serves(cluster);
     world_run_until(world, world->now_us + SLICE_US);
-    if (!world->failed && world->stats.counts[STAT_LOW_REFUSALS] == refusals) {
+    if (!world->failed && !low_disks_has_room(&cluster->low_disks, leader) &&
+        world->stats.counts[STAT_LOW_REFUSALS] == refusals) {
         world_fail(world, CHECK_RESERVE, "n%zu does not refuse a command, its disk is low",
                    leader->number + 1);
     }

@@ -35,6 +35,11 @@ void low_disks_take_room(struct low_disks *low_disks, struct sim_node *node)
     leave(low_disks, node, reserve / 2 + reserve / 4);
 }
 
+bool low_disks_has_room(const struct low_disks *low_disks, const struct sim_node *node)
+{
+    return sim_disk_free_bytes(node->disk) >= low_disks->plan->disk_reserve_bytes;
+}
+
 bool low_disks_have_room(const struct low_disks *low_disks)
 {
     for (size_t i = 0; i < low_disks->plan->node_count; i++) {

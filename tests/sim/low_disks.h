@@ -29,6 +29,8 @@ enum low_drill { LOW_NONE, LOW_ONE, LOW_ALL };
 enum low_drill low_disks_draw_drill(struct low_disks *low_disks);
 /* From now on a bit more than half of the reserve is left; it is not enough to stop for. */
 void low_disks_take_room(struct low_disks *low_disks, struct sim_node *node);
+/* Whatever was taken from it: a node whose disk is low trims its log, and that may be enough. */
+bool low_disks_has_room(const struct low_disks *low_disks, const struct sim_node *node);
 /* Has the node not begun to hand over for so long that it must, if its disk is low and it leads? */
 bool low_disks_must_hand_over(const struct low_disks *low_disks, const struct sim_node *node);
 /* Changes with each end and start of a node: a disk may fill all the same, most of all where a

@@ -90,6 +90,9 @@ static void draw_snapshots(struct plan *plan, struct random *random)
     }
     plan->held_log_bytes = plan->log_segment_bytes * sim_random_between(random, 1, 4) *
                            sim_random_between(random, 1, 8);
+    if (plan->held_log_bytes < plan->snapshot_log_bytes) {
+        plan->held_log_bytes = plan->snapshot_log_bytes; /* as holdfastd asks for */
+    }
     plan->checkpoint_ask_ms = between_magnitudes(random, 20, 500);
     plan->checkpoint_kept_ms = between_magnitudes(random, 500, 4000);
     plan->staging_kept_ms = between_magnitudes(random, 500, 4000);

@@ -345,11 +345,12 @@ static bool state_close(void *context, struct error *error)
     return closed;
 }
 
-static bool open_state(void *context, const char *path, struct state_store *state,
+static bool open_state(void *context, const char *path, struct state_store *state, bool *is_foreign,
                        struct error *error)
 {
     struct sim_node *node = context;
     struct state_store inner;
+    *is_foreign = false;
     if (node_ends_here(node)) {
         return error_set(error, "the process has ended");
     }

@@ -50,6 +50,8 @@ uint64_t space_most_ms(const struct plan *plan)
 {
     /* A fetch that is given up, in all its steps; what it left; a checkpoint. Clocks may be slow.
      */
-    uint64_t ms = 12 * plan->checkpoint_ask_ms + plan->staging_kept_ms + plan->checkpoint_kept_ms;
+    uint64_t offers_ms = 2 * REPLICA_OFFER_ELECTION_TIMEOUTS * plan->election_timeout_ms;
+    uint64_t ms = 12 * plan->checkpoint_ask_ms + plan->staging_kept_ms +
+                  (plan->checkpoint_kept_ms < offers_ms ? offers_ms : plan->checkpoint_kept_ms);
     return ms + ms / 20 + 2000;
 }

@@ -132,6 +132,10 @@ struct replica_limits {
 /* These, with the defaults where there is a 0. */
 struct replica_limits replica_limits_complete(const struct replica_limits *given);
 
+/* A follower that needs a snapshot is offered it again after so many election timeouts, if nothing
+ * is heard of it. Another offer costs a small message. */
+#define REPLICA_OFFER_ELECTION_TIMEOUTS 4
+
 struct replica_config {
     uint64_t id;
     const char *address;

@@ -23,6 +23,10 @@ struct state_db;
 struct state_db_options {
     const char *path;          /* DATA/state.<generation> */
     size_t write_buffer_bytes; /* 0: the default; tests use 64 KiB to see many flushes */
+    /* Set by an open that fails, where it is not NULL: could the files be read, and mean nothing to
+     * this library? Those of another release are so, and damaged ones. False: the disk, or its
+     * want of room. */
+    bool *is_foreign;
 };
 
 struct state_db *state_db_open(const struct state_db_options *options, struct error *error);

@@ -55,10 +55,11 @@ static bool write_log(void *context, uint64_t generation, uint64_t first_index,
     return log_queue_push(&stage->queue, &write);
 }
 
-static bool open_state(void *context, const char *path, struct state_store *state,
+static bool open_state(void *context, const char *path, struct state_store *state, bool *is_foreign,
                        struct error *error)
 {
     (void)path;
+    (void)is_foreign;
     (void)error;
     sim_state_open(((struct stage *)context)->state, state);
     return true;

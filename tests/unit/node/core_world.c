@@ -59,17 +59,19 @@ static bool write_log(void *context, uint64_t generation, uint64_t first_index,
     return log_queue_push(node->log, &write) || error_set(error, "the log's queue is full");
 }
 
-static bool open_state(void *context, const char *path, struct state_store *state,
+static bool open_state(void *context, const char *path, struct state_store *state, bool *is_foreign,
                        struct error *error)
 {
     struct world_node *node = context;
+    *is_foreign = node->opens_no_state;
     if (node->opens_no_state) {
         return error_set(error, "%s has an unknown format", path);
     }
     if (node->world->directory == NULL) {
         return sim_states_open(node->states, path, state, error);
     }
-    const struct state_db_options options = {.path = path, .write_buffer_bytes = 64 << 10};
+    const struct state_db_options options = {
+        .path = path, .write_buffer_bytes = 64 << 10, .is_foreign = is_foreign};
     struct state_db *db = state_db_open(&options, error);
     if (db != NULL) {
         *state = state_db_interface(db);

@@ -461,20 +461,27 @@ static void with_raw_database(const char *key, size_t key_len, const char *value
     rocksdb_options_destroy(options);
 }
 
-static void expect_refusal(const char *words)
+static void expect_refusal_of(bool foreign, const char *words)
 {
-    const struct state_db_options options = {.path = directory};
+    bool is_foreign = !foreign;
+    const struct state_db_options options = {.path = directory, .is_foreign = &is_foreign};
     assert_null(state_db_open(&options, &error));
+    assert_int_equal(is_foreign, foreign);
     if (strstr(error.text, words) == NULL || strstr(error.text, directory) == NULL) {
         fail_msg("'%s' and the directory expected in: %s", words, error.text);
     }
+}
+
+static void expect_refusal(const char *words)
+{
+    expect_refusal_of(false, words);
 }
 
 static void test_newer_format(void **state)
 {
     (void)state;
     with_raw_database("Aapplied", 8, "\2\0\0\0\1\0\0\0\0\0\0\0", 12);
-    expect_refusal("format 2, this program reads format 1");
+    expect_refusal_of(true, "format 2, this program reads format 1");
 }
 
 static void test_broken_applied_index(void **state)
@@ -489,6 +496,20 @@ static void test_not_a_nodes_database(void **state)
     (void)state;
     with_raw_database("Sabc", 4, "x", 1);
     expect_refusal("no applied index");
+}
+
+/* A library that is older than the one that wrote it finds no sense in what it reads. */
+static void test_a_database_of_another_library(void **state)
+{
+    (void)state;
+    char path[sizeof directory + 16];
+    with_raw_database("Sabc", 4, "x", 1);
+    snprintf(path, sizeof path, "%s/CURRENT", directory);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs("something else", file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    expect_refusal_of(true, "can't be opened");
 }
 
 /* Nobody has this much: the disk is as good as full. */
@@ -587,7 +608,7 @@ static void test_cut_table(void **state)
     (void)state;
     fill_and_close();
     flip_in_tables(1, true);
-    expect_refusal("made anew from the log");
+    expect_refusal_of(true, "made anew from the log");
 }
 
 /* A disk that takes no more: in a child, whose files may not grow beyond a few KiB. */
@@ -691,6 +712,7 @@ int main(void)
         ON_DISK(test_newer_format),
         ON_DISK(test_broken_applied_index),
         ON_DISK(test_not_a_nodes_database),
+        ON_DISK(test_a_database_of_another_library),
         ON_DISK(test_no_room),
         ON_DISK(test_open_twice),
         ON_DISK(test_flipped_block),
