@@ -449,7 +449,7 @@ static void set_defaults(struct core_config *config)
      */
     uint64_t election_timeout_ms = config->election_timeout_ms != 0 ? config->election_timeout_ms
                                                                     : DEFAULT_ELECTION_TIMEOUT_MS;
-    uint64_t two_offers_ms = 2 * REPLICA_OFFER_ELECTION_TIMEOUTS * election_timeout_ms;
+    uint64_t two_offers_ms = UINT64_C(2) * REPLICA_OFFER_ELECTION_TIMEOUTS * election_timeout_ms;
     if (config->checkpoint_kept_ms < two_offers_ms) {
         config->checkpoint_kept_ms = two_offers_ms;
     }
