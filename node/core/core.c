@@ -90,11 +90,21 @@ bool core_knows_leader(const struct core *core)
     return core_leads(core) || (core->leader_id != 0 && core->removed_index == 0);
 }
 
+/* A voter that hears nothing of its leader knows none soon; a standby, which elects nobody, goes on
+ * knowing it. */
+static bool hears_leader(const struct core *core)
+{
+    uint64_t age_ms;
+    return core_knows_leader(core) &&
+           contacts_age_ms(&core->contacts, core->leader_id, core_now_ms(core), &age_ms) &&
+           age_ms < PEER_SILENCE_MS;
+}
+
 /* A leader tells its time with its appends once its barrier is applied (ledger_clock_told). */
 bool core_can_serve(const struct core *core)
 {
     if (!core_leads(core)) {
-        return core_knows_leader(core) && core->clock.heard_ms != 0;
+        return hears_leader(core) && core->clock.heard_ms != 0;
     }
     struct replica_status status;
     replica_status_get(core->replica, &status);
@@ -439,7 +449,7 @@ static void set_defaults(struct core_config *config)
      */
     uint64_t election_timeout_ms = config->election_timeout_ms != 0 ? config->election_timeout_ms
                                                                     : DEFAULT_ELECTION_TIMEOUT_MS;
-    uint64_t two_offers_ms = 2 * REPLICA_OFFER_ELECTION_TIMEOUTS * election_timeout_ms;
+    uint64_t two_offers_ms = UINT64_C(2) * REPLICA_OFFER_ELECTION_TIMEOUTS * election_timeout_ms;
     if (config->checkpoint_kept_ms < two_offers_ms) {
         config->checkpoint_kept_ms = two_offers_ms;
     }

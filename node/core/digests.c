@@ -292,21 +292,55 @@ static struct ballot ballot_at(const struct digests *digests, const struct point
     return ballot;
 }
 
-/* Of those who have this digest, so many whose states have nothing to do with each other: a copy
- * adds nothing to what it stems from. */
+/* Those of a ballot, a bit each by their places. */
+typedef unsigned voter_set;
+
+_Static_assert(LIMIT_NODES < 16, "all sets of voters can be gone through");
+
+static bool share_a_state(const struct report *one, const struct report *other)
+{
+    return lineage_is_shared(one->id, &one->lineage, other->id, &other->lineage);
+}
+
+static size_t size_of_set(voter_set set)
+{
+    size_t size = 0;
+    for (; set != 0; set &= set - 1) {
+        size++;
+    }
+    return size;
+}
+
+/* kin[i]: those before i whose states have to do with that of i. */
+static bool is_set_of_witnesses(voter_set set, const voter_set *kin)
+{
+    for (size_t i = 0; set >> i != 0; i++) {
+        if ((set >> i & 1) != 0 && (set & kin[i]) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Of those who have this digest, the most whose states have nothing to do with each other: a copy
+ * adds nothing to what it stems from. All sets of them are looked at, mostly only the whole one.
+ * Who takes them as they come may take a copy of two that are each by itself, and has one witness
+ * where there are two. */
 static size_t count_votes(const struct ballot *ballot, struct hash128 digest)
 {
-    const struct report *counted[LIMIT_NODES];
-    size_t votes = 0;
+    voter_set agree = 0;
+    voter_set kin[LIMIT_NODES] = {0};
     for (size_t i = 0; i < ballot->count; i++) {
-        const struct report *report = ballot->reports[i];
-        bool is_copy = !hash128_equal(report->digest, digest);
-        for (size_t k = 0; k < votes && !is_copy && !PLANTED(COPIES_COUNT); k++) {
-            is_copy = lineage_is_shared(report->id, &report->lineage, counted[k]->id,
-                                        &counted[k]->lineage);
+        bool agrees = hash128_equal(ballot->reports[i]->digest, digest);
+        agree |= (voter_set)agrees << i;
+        for (size_t k = 0; k < i && !PLANTED(COPIES_COUNT); k++) {
+            kin[i] |= (voter_set)share_a_state(ballot->reports[i], ballot->reports[k]) << k;
         }
-        if (!is_copy) {
-            counted[votes++] = report;
+    }
+    size_t votes = 0;
+    for (voter_set set = agree; set != 0 && votes < size_of_set(agree); set = (set - 1) & agree) {
+        if (size_of_set(set) > votes && is_set_of_witnesses(set, kin)) {
+            votes = size_of_set(set);
         }
     }
     return votes;

@@ -7,7 +7,9 @@
  * - A node stops for its digest only if a majority of the voters of the leader's latest
  *   configuration has reported one digest at an index where the node itself has noted another one,
  *   and no two of that majority's states stem from each other, or from a third. Nobody stops on the
- *   word of fewer: what is wrong with a state is wrong with its copies.
+ *   word of fewer: what is wrong with a state is wrong with its copies. (Or all voters have
+ *   reported one digest: then that is right, whatever they stem from, and a standby that has
+ *   another one stops.)
  * - A state stems from the node that it was fetched from, and from all that one's stemmed from
  *   (base/lineage.h), until it is borne out: such a majority has the same one, or all voters have.
  *   So that is kept on the disk, and travels with the state and with its reports.

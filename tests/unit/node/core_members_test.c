@@ -101,6 +101,29 @@ static bool is_registered(struct world *world, uint64_t at, uint64_t id)
 
 /* ---- joining ---- */
 
+/* It elects nobody, so it goes on knowing a leader that it does not hear any more. */
+static void a_standby_that_is_cut_off_does_not_serve(void **state)
+{
+    (void)state;
+    struct world *world = cluster(3, 4, 0);
+    const struct core *standby = &world->nodes[4].core;
+    start(world, 4);
+    assert_false(core_can_serve(standby));
+    change(world, REPLICA_ADD_STANDBY, 4);
+    WORLD_UNTIL(world, 5000, core_can_serve(standby));
+    world->is_cut[4] = true;
+    world_go(world, PEER_SILENCE_MS + 100);
+    assert_true(core_knows_leader(standby));
+    assert_false(core_can_serve(standby));
+    world->is_cut[4] = false;
+    WORLD_UNTIL(world, 1000, core_can_serve(standby));
+    world_go(world, 2 * PEER_SILENCE_MS);
+    for (uint64_t id = 1; id <= 4; id++) {
+        assert_true(core_can_serve(&world->nodes[id].core));
+    }
+    world_free(world);
+}
+
 static void a_node_that_joins_waits_to_be_reached(void **state)
 {
     (void)state;
@@ -480,6 +503,7 @@ static void an_address_that_is_not_the_members_one_is_warned_of(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_standby_that_is_cut_off_does_not_serve),
         cmocka_unit_test(a_node_that_joins_waits_to_be_reached),
         cmocka_unit_test(a_new_node_catches_up_by_entries),
         cmocka_unit_test(a_new_node_catches_up_by_a_snapshot),

@@ -581,6 +581,25 @@ static void a_copy_stands_for_what_it_stems_from(void **state)
     end(fixture);
 }
 
+/* Two right states, each by itself, and a copy of both: the two are witnesses, whoever reports
+ * first. */
+static void a_copy_does_not_silence_those_that_it_stems_from(void **state)
+{
+    (void)state;
+    for (uint64_t first = 2; first <= 4; first++) {
+        struct fixture *fixture = begin_leading(5);
+        apply(fixture, 10, wrong);
+        report(fixture, 5, 10, right);
+        for (uint64_t i = 0; i < 3; i++) {
+            uint64_t id = 2 + (first - 2 + i) % 3;
+            report_copy(fixture, id, 10, right, id == 2 ? of_two(3, 4) : (struct lineage){0});
+        }
+        assert_true(fixture->stops > 0);
+        assert_int_equal(fixture->warnings, 0);
+        end(fixture);
+    }
+}
+
 static void a_copy_that_is_borne_out_is_told(void **state)
 {
     (void)state;
@@ -697,6 +716,7 @@ int main(void)
         cmocka_unit_test(a_copy_is_no_witness),
         cmocka_unit_test(copies_of_one_state_are_one_witness),
         cmocka_unit_test(a_copy_stands_for_what_it_stems_from),
+        cmocka_unit_test(a_copy_does_not_silence_those_that_it_stems_from),
         cmocka_unit_test(a_copy_that_is_borne_out_is_told),
         cmocka_unit_test(all_voters_in_one_state_bear_each_other_out),
         cmocka_unit_test(a_follower_says_what_it_stems_from_until_it_is_borne_out),
