@@ -437,9 +437,13 @@ bool nodes_set_disk_faults(struct nodes *nodes, uint32_t id, const char *rules, 
 bool nodes_set_clock(struct nodes *nodes, uint32_t id, const char *offset, struct error *error)
 {
     bool none = offset == NULL || offset[0] == '\0';
+    char text[64];
+    /* libfaketime keeps a rate until it reads another one: so there always is one. */
+    snprintf(text, sizeof text, "%s%s", none ? "+0" : offset,
+             none || strchr(offset, 'x') == NULL ? " x1" : "");
     return nodes->faketime_library == NULL
                ? error_set(error, "clocks can't be changed: libfaketime is not preloaded")
-               : replace_file(nodes_of(nodes, id)->clock, none ? "+0" : offset, error);
+               : replace_file(nodes_of(nodes, id)->clock, text, error);
 }
 
 /* ---- all of them ---- */

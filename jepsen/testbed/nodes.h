@@ -81,8 +81,8 @@ bool nodes_cut_power(struct nodes *nodes, uint32_t id, struct error *error);
 /* The same, of several at one moment. */
 bool nodes_cut_power_of(struct nodes *nodes, const uint32_t *ids, uint32_t count,
                         struct error *error);
-/* Writes the control files: rules of disk_faults.c; libfaketime's offset ("+2.5" or "+0 x1.02");
- * NULL or "": none. The clock is looked at once a second. */
+/* Writes the control files: rules of disk_faults.c; libfaketime's offset ("+2.5" or "+0 x1.02", a
+ * rate since the process' start); NULL or "": none. The clock is looked at once a second. */
 bool nodes_set_disk_faults(struct nodes *nodes, uint32_t id, const char *rules,
                            struct error *error);
 bool nodes_set_clock(struct nodes *nodes, uint32_t id, const char *offset, struct error *error);

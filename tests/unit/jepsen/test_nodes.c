@@ -242,6 +242,11 @@ static void test_clock(void **state)
     wait_offset(id, -21000, -19000);
     must(nodes_set_clock(nodes, id, "", &error));
     wait_offset(id, -1000, 1000);
+    must(nodes_set_clock(nodes, id, "+0 x1.5", &error));
+    wait_offset(id, 2000, INT64_MAX);
+    wait_offset(id, offset_of(id) + 1000, INT64_MAX); /* it runs fast, and does not stand apart */
+    must(nodes_set_clock(nodes, id, "", &error));
+    wait_offset(id, -1000, 1000);
     set_stock(40);
     assert_int_equal(nodes_life(nodes, id), NODE_RUNNING);
 }
