@@ -288,6 +288,14 @@ static void test_recovery(void **state)
     expect_with(check_recovery, &options, CHECK_INVALID, "member-grow ended at 20.0 s",
                 FAULT("start-member-grow", 1) FAULT("stop-member-grow", 6)
                     FAULT("finish-member-grow", 20) ANSWERED(21, 31));
+    expect_with(check_recovery, &options, CHECK_INVALID, "finish-member-grow was on at 7.0 s",
+                FAULT("start-member-grow", 1) FAULT("stop-member-grow", 6)
+                    FAULT("finish-member-grow", 7) FAULT("finish-member-grow", 20)
+                        ANSWERED(21, 22));
+    /* nobody asks any more but for reads, which take their time */
+    expect_with(check_recovery, &options, CHECK_VALID, NULL,
+                FAULT("start-kill", 1) FAULT("stop-kill", 2) ANSWERED(3, 4) FAULT("start-kill", 5)
+                    FAULT("stop-kill", 6) FAULT("digests", 40));
     /* answered, but not well */
     expect_with(check_recovery, &options, CHECK_INVALID, "at 8.0 s the cluster was not healthy",
                 FAULT("start-kill", 1) FAULT("stop-kill", 2) ANSWERED(2, 3)
