@@ -310,6 +310,7 @@ const struct nemesis nemesis_disk_error = {
     .name = "disk-error",
     .kind = KIND,
     .help = "syncs, writes or allocations fail on one to all nodes",
+    .ends_nodes = true,
     .needs_disk_faults = true,
     .start = start_error,
     .stop = stop_error,
@@ -326,6 +327,7 @@ const struct nemesis nemesis_disk_full = {
     .name = "disk-full",
     .kind = KIND,
     .help = "the disks of one to all nodes are full, or all but full",
+    .ends_nodes = true,
     .start = start_full,
     .stop = stop_filled,
 };
@@ -333,6 +335,7 @@ const struct nemesis nemesis_disk_low = {
     .name = "disk-low",
     .kind = KIND,
     .help = "the disks of one to all nodes have less free than their reserve",
+    .ends_nodes = true,
     .start = start_low,
     .stop = stop_filled,
     .turn = turn_filled,
@@ -341,6 +344,7 @@ const struct nemesis nemesis_power_cut_one = {
     .name = "power-cut-one",
     .kind = KIND,
     .help = "the power of a node goes: what was not synced is gone",
+    .ends_nodes = true,
     .start = start_cut_one,
     .stop = stop_cut,
 };
@@ -348,6 +352,7 @@ const struct nemesis nemesis_power_cut_majority = {
     .name = "power-cut-majority",
     .kind = KIND,
     .help = "the power of a majority goes, at one moment",
+    .ends_nodes = true,
     .start = start_cut_majority,
     .stop = stop_cut,
 };
@@ -355,6 +360,7 @@ const struct nemesis nemesis_power_cut_all = {
     .name = "power-cut-all",
     .kind = KIND,
     .help = "the power of all nodes goes, at one moment",
+    .ends_nodes = true,
     .start = start_cut_all,
     .stop = stop_cut,
 };

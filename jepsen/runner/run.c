@@ -203,7 +203,8 @@ static bool finish(struct run *run, struct error *error)
     case STORM_NOT_HEALTHY:
         return true; /* it is in the history */
     case STORM_OVER:
-        return load_end(run->testbed.load, error) && read_digests(run, error);
+        return load_end(run->testbed.load, error) && read_digests(run, error) &&
+               storm_end_nodes(&run->storm, error);
     default:
         return false;
     }

@@ -54,6 +54,8 @@ uint32_t nodes_last(const struct nodes *nodes); /* ids that have been given are 
 uint32_t nodes_most(const struct nodes *nodes);
 enum node_life nodes_life(struct nodes *nodes, uint32_t id);   /* notices who has ended by itself */
 int nodes_exit_status(const struct nodes *nodes, uint32_t id); /* of the last end; 128 + signal */
+/* It is DOWN, and was not killed or told to end. */
+bool nodes_ended_by_itself(struct nodes *nodes, uint32_t id);
 const char *nodes_data(const struct nodes *nodes, uint32_t id);
 const char *nodes_log(const struct nodes *nodes, uint32_t id);      /* the path of its log */
 const char *nodes_endpoint(const struct nodes *nodes, uint32_t id); /* "10.77.0.1:7070" */
