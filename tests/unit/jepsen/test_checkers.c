@@ -316,6 +316,11 @@ static void test_enough(void **state)
         check_enough, &options, CHECK_UNKNOWN, "less than 600",
         ANSWERED(1, 2) "{:type :invoke, :process 2, :f :release, :value {:order 'o'}, :time "
                        "3000000000}\n");
+    options = (struct check_options){.least_operations = 1, .least_faults = 1};
+    expect_with(check_enough, &options, CHECK_VALID, NULL,
+                FAULT("start-kill", 1) FAULT("stop-kill", 2) ANSWERED(3, 4));
+    expect_with(check_enough, &options, CHECK_UNKNOWN, "0 faults, of 1",
+                FAULT("not-healthy", 1) ANSWERED(3, 4));
 }
 
 /* ---- logs ---- */
