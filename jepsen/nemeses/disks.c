@@ -53,19 +53,25 @@ static void keep_hits(struct nemesis_ground *ground, const struct ground_ids *hi
     *state = memory_copy(hits, sizeof *hits);
 }
 
-/* Those of them that do not run, and are not gone. */
+/* Those of them that do not run, and are not gone. The value tells who had ended by itself. */
 static bool start_ended(struct nemesis_ground *ground, const struct ground_ids *hits,
                         struct buffer *value, struct error *error)
 {
     struct ground_ids started = {.count = 0};
+    struct ground_ids ended = {.count = 0};
     bool fine = true;
     for (uint32_t i = 0; fine && i < hits->count; i++) {
         if (nodes_life(ground->nodes, hits->ids[i]) == NODE_DOWN) {
+            if (nodes_ended_by_itself(ground->nodes, hits->ids[i])) {
+                ended.ids[ended.count++] = hits->ids[i];
+            }
             fine = nodes_start(ground->nodes, hits->ids[i], error);
             started.ids[started.count++] = hits->ids[i];
         }
     }
-    buffer_printf(value, "{:started ");
+    buffer_printf(value, "{:ended ");
+    ground_write_hosts(value, ground, &ended);
+    buffer_printf(value, " :started ");
     ground_write_hosts(value, ground, &started);
     buffer_printf(value, "}");
     return fine;
