@@ -5,7 +5,7 @@
  * Only a minority's: ledger time goes by what a majority's clocks show (docs/replication.md), and
  * what holds is promised against that. A node that is replaced, or restarted, keeps its number's
  * clock until the fault is over. Behind it all clocks are right again. The value of `stop` tells
- * how far off the leader has found them, before.
+ * how far off one of the others has found them, before.
  *
  * Fails: the control file of a clock can't be written; the run ends.
  */
@@ -88,23 +88,38 @@ static const hf_member *find_member(const hf_status *status, uint32_t id)
     return NULL;
 }
 
-/* {:seen {"n1" 19987 "n3" nil}}, in ms; nil: the leader does not know, or is this one. */
+/* One that runs, and whose clock is right; 0: there is none. */
+static uint32_t find_asked(struct nemesis_ground *ground, const struct ground_ids *wrong)
+{
+    struct ground_ids running = ground_living(ground, NODE_RUNNING);
+    for (uint32_t i = 0; i < running.count; i++) {
+        uint32_t k = 0;
+        while (k < wrong->count && wrong->ids[k] != running.ids[i]) {
+            k++;
+        }
+        if (k == wrong->count) {
+            return running.ids[i];
+        }
+    }
+    return 0;
+}
+
+/* {:seen {"n1" 19987 "n3" nil}}, in ms; nil: nobody knows. */
 static void write_seen(struct nemesis_ground *ground, const struct ground_ids *nodes,
                        struct buffer *value)
 {
     static const hf_call_options options = {.timeout_ms = ASK_MS};
     struct error error;
     hf_status *status = NULL;
-    uint32_t leader = nodes_leader(ground->nodes);
-    hf_client *client = leader != 0 ? nodes_operator(ground->nodes, &error) : NULL;
-    bool told = client != NULL && hf_get_status(client, nodes_endpoint(ground->nodes, leader),
+    uint32_t asked = find_asked(ground, nodes);
+    hf_client *client = asked != 0 ? nodes_operator(ground->nodes, &error) : NULL;
+    bool told = client != NULL && hf_get_status(client, nodes_endpoint(ground->nodes, asked),
                                                 &options, &status) == HF_OK;
     buffer_printf(value, "{:seen {");
     for (uint32_t i = 0; i < nodes->count; i++) {
-        uint32_t id = nodes->ids[i];
-        const hf_member *member = told && id != leader ? find_member(status, id) : NULL;
+        const hf_member *member = told ? find_member(status, nodes->ids[i]) : NULL;
         buffer_printf(value, "%s", i > 0 ? " " : "");
-        ground_write_host(value, ground, id);
+        ground_write_host(value, ground, nodes->ids[i]);
         if (member != NULL) {
             buffer_printf(value, " %" PRId64, member->clock_offset_ms);
         } else {
