@@ -13,7 +13,8 @@
 
 #include "interrupt.h"
 
-#define LOOK_MS 1000 /* a wait for health is cut into pieces, to notice an interrupt */
+#define LOOK_MS  1000 /* a wait for health is cut into pieces, to notice an interrupt */
+#define ENDED_MS 5000 /* clients see what it comes to, before the run ends */
 
 static int64_t now_ms(void)
 {
@@ -120,21 +121,29 @@ static bool may_end(const struct storm *storm)
     return may;
 }
 
-/* Other faults are no reason for a node to end by itself. Whoever does is not started again by
- * them, but might be by the next one that is: so this can't wait. */
+static enum storm_end tell_ended(struct storm *storm, struct error *error)
+{
+    error_set(error, "node %u has ended by itself, with status %d: its log tells more",
+              storm->ended_id, storm->ended_status);
+    return not_healthy(storm, error);
+}
+
+/* Other faults are no reason for a node to end by itself. Who has done it stays noted: the next
+ * fault may start it again. */
 static enum storm_end look_for_ended(struct storm *storm, struct error *error)
 {
     struct nodes *nodes = storm->ground.nodes;
-    uint32_t id = may_end(storm) ? 0 : nodes_last(nodes);
+    uint32_t id = storm->ended_id != 0 || may_end(storm) ? 0 : nodes_last(nodes);
     while (id > 0 && !nodes_ended_by_itself(nodes, id)) {
         id--;
     }
-    if (id == 0) {
-        return STORM_OVER;
+    if (id != 0) {
+        storm->ended_id = id;
+        storm->ended_status = nodes_exit_status(nodes, id);
+        storm->ended_ms = now_ms();
     }
-    error_set(error, "node %u has ended by itself, with status %d: its log tells more", id,
-              nodes_exit_status(nodes, id));
-    return not_healthy(storm, error);
+    return storm->ended_id == 0 || now_ms() - storm->ended_ms < ENDED_MS ? STORM_OVER
+                                                                         : tell_ended(storm, error);
 }
 
 bool storm_end_nodes(struct storm *storm, struct error *error)
@@ -208,7 +217,7 @@ enum storm_end storm_wait_healthy(struct storm *storm, bool patient, struct erro
             return STORM_NOT_HEALTHY;
         }
     }
-    return STORM_OVER;
+    return storm->ended_id == 0 ? STORM_OVER : tell_ended(storm, error);
 }
 
 static enum storm_end perform(struct storm *storm, const struct act *act, struct error *error)
