@@ -65,6 +65,7 @@ static const struct {
 } option_keys[] = {
     {"least-operations", offsetof(struct check_options, least_operations)},
     {"least-answered-permille", offsetof(struct check_options, least_answered_permille)},
+    {"least-faults", offsetof(struct check_options, least_faults)},
     {"search-limit-ms", offsetof(struct check_options, search_limit_ms)},
     {"recovery-limit-ms", offsetof(struct check_options, recovery_limit_ms)},
     {"expiry-slack-ms", offsetof(struct check_options, expiry_slack_ms)},

@@ -74,6 +74,7 @@ void check_free(struct check *check);
 struct check_options {
     uint64_t least_operations;       /* that must have been answered */
     int64_t least_answered_permille; /* of all operations */
+    uint64_t least_faults;           /* that must have been there */
     int64_t search_limit_ms;         /* of the linearizability search, altogether */
     int64_t recovery_limit_ms;       /* from the end of a fault to the first answered command */
     int64_t expiry_slack_ms;         /* ledger time may run ahead of the clients' by so much */

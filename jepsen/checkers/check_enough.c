@@ -1,10 +1,25 @@
 /*
- * check_enough.c - a run that hardly did anything proves nothing: too few operations, or too few of
- * them answered, is unknown. Tells what the run was made of.
+ * check_enough.c - a run that hardly did anything proves nothing: too few operations, too few of
+ * them answered, or not one fault where there were to be some, is unknown. Tells what the run was
+ * made of.
  */
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "check.h"
+#include "faults.h"
+
+static int64_t count_faults(const struct history *history)
+{
+    uint32_t count;
+    int64_t faults = 0;
+    struct fault_window *windows = fault_windows(history, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        faults += !windows[i].moment;
+    }
+    free(windows);
+    return faults;
+}
 
 void check_enough(struct check *check, const struct history *history,
                   const struct check_options *options)
@@ -27,6 +42,12 @@ void check_enough(struct check *check, const struct history *history,
                       "%" PRId64 " of %" PRId64 " operations were answered, less than %" PRId64
                       " in a thousand",
                       answered, all, options->least_answered_permille);
+    }
+    int64_t faults = count_faults(history);
+    if ((uint64_t)faults < options->least_faults) {
+        check_unknown(check, CHECK_NAMES_NONE,
+                      "%" PRId64 " faults, of %" PRIu64 " that a run needs", faults,
+                      options->least_faults);
     }
     if (history->torn) {
         check_unknown(check, CHECK_NAMES_NONE,

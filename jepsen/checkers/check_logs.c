@@ -1,9 +1,11 @@
 /*
  * check_logs.c - what nodes have written while they ran: no assertion, no crash, no sanitizer's
- * report. Reads every file NAME.log of the directory; what lies deeper are the nodes' disks, where
- * databases have files of that name.
+ * report, no state that is not that of the others. Reads every file NAME.log of the directory; what
+ * lies deeper are the nodes' disks, where databases have files of that name.
  *
- * A node that stops by its own decision (a disk that fails) writes none of these marks.
+ * A node that stops by its own decision because its disk fails writes none of these marks. One that
+ * stops because its state is wrong does, and by the time digests are compared it may have been
+ * replaced: so that counts, unless the run has flipped bits of it.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -39,20 +41,44 @@ static const char *const marks[] = {
     "pure virtual method called",
 };
 
+/* node/core/digests.c */
+static const char *const marks_of_states[] = {
+    "that of a majority of the voters is",
+    "and none has a majority of the voters",
+};
+
 struct scan {
     struct check *check;
     int64_t files;
     int64_t lines;
+    bool flipped; /* states may have gone wrong on their disks */
 };
 
-static const char *mark_in(const char *line)
+static bool has_mark(const struct scan *scan, const char *line)
 {
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
         if (strstr(line, marks[i]) != NULL) {
-            return marks[i];
+            return true;
         }
     }
-    return NULL;
+    for (size_t i = 0; i < sizeof marks_of_states / sizeof *marks_of_states; i++) {
+        if (!scan->flipped && strstr(line, marks_of_states[i]) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_flips(const struct history *history)
+{
+    static const char prefix[] = "start-flip-";
+    for (uint32_t i = 0; i < history->faults.count; i++) {
+        struct bytes word = names_text(&history->texts, history->faults.items[i].fault);
+        if (word.len >= sizeof prefix - 1 && memcmp(word.data, prefix, sizeof prefix - 1) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void scan_file(struct scan *scan, const char *path)
@@ -71,8 +97,7 @@ static void scan_file(struct scan *scan, const char *path)
         for (ssize_t i = 0; i < len; i++) {
             line[i] = line[i] == '\0' ? ' ' : line[i]; /* a torn log must not hide its rest */
         }
-        const char *mark = mark_in(line);
-        if (mark != NULL) {
+        if (has_mark(scan, line)) {
             line[strcspn(line, "\n")] = '\0';
             check_invalid(scan->check, CHECK_NAMES_NONE, "%s, line %" PRId64 ": %.200s", path,
                           number + 1, line);
@@ -118,8 +143,7 @@ static void scan_directory(struct scan *scan, const char *directory)
 
 void check_logs(struct check *check, const struct history *history, const char *directory)
 {
-    struct scan scan = {check, 0, 0};
-    (void)history;
+    struct scan scan = {.check = check, .flipped = has_flips(history)};
     if (directory == NULL) {
         return;
     }

@@ -2,8 +2,10 @@
  * check_recovery.c - how long it takes, after a fault, until commands are answered again.
  *
  * For each fault that has ended and while no other is there: from its end to the first answer of a
- * command that was invoked behind it. Longer than the limit is invalid. Where the run, or the
- * quiet, ends earlier than the limit, nothing is said.
+ * command that was invoked behind it. Longer than the limit is invalid. Where the commands, or the
+ * quiet, end earlier than the limit, nothing is said: at a run's end there are reads alone. What
+ * faults have left to be done
+ * ("finish-X") is done while none is on: from its beginning on commands must be answered as well.
  *
  * The nemesis itself may have seen that the cluster was not well again in time, whatever it
  * answered: a node that does not run, has no vote, or lags behind. The moment :not-healthy is
@@ -14,6 +16,13 @@
 
 #include "check.h"
 #include "faults.h"
+
+struct recovery {
+    const struct history *history;
+    const struct fault_window *windows;
+    uint32_t window_count;
+    int64_t asked_ns; /* the commands' end */
+};
 
 static bool is_quiet(const struct fault_window *windows, uint32_t count, uint32_t but,
                      int64_t time_ns)
@@ -26,11 +35,26 @@ static bool is_quiet(const struct fault_window *windows, uint32_t count, uint32_
     return true;
 }
 
-/* When the next fault begins, or the history ends. */
-static int64_t quiet_until(const struct history *history, const struct fault_window *windows,
-                           uint32_t count, int64_t time_ns)
+/* When the last command was invoked, or answered: nobody waits for one later. */
+static int64_t asked_until(const struct history *history)
 {
-    int64_t until_ns = history->end_ns;
+    int64_t until_ns = 0;
+    for (uint32_t i = 0; i < history->operations.count; i++) {
+        const struct operation *operation = &history->operations.items[i];
+        if (operation_is_command(operation)) {
+            int64_t last_ns = operation->completed != HISTORY_NEVER ? operation->completed_ns
+                                                                    : operation->invoked_ns;
+            until_ns = last_ns > until_ns ? last_ns : until_ns;
+        }
+    }
+    return until_ns;
+}
+
+/* When the next fault begins, or the commands end. */
+static int64_t quiet_until(const struct fault_window *windows, uint32_t count, int64_t time_ns,
+                           int64_t asked_ns)
+{
+    int64_t until_ns = asked_ns;
     for (uint32_t i = 0; i < count; i++) {
         if (windows[i].from_ns > time_ns && windows[i].from_ns < until_ns) {
             until_ns = windows[i].from_ns;
@@ -80,6 +104,42 @@ static void take_nemesis_word(struct check *check, const struct fault_window *wi
     }
 }
 
+/* The limit has passed, and nobody was answered: `found` behind it, if ever. */
+static void tell(struct check *check, struct bytes name, const char *what, int64_t end_ns,
+                 int64_t limit_ns, uint32_t found)
+{
+    check_invalid(check, CHECK_NAMES(found),
+                  "%.*s %s at %.1f s, and no command was answered within %.1f s", (int)name.len,
+                  (const char *)name.data, what, (double)end_ns / 1e9, (double)limit_ns / 1e9);
+}
+
+/* How long from this moment until a command was answered, or, if none was, until the quiet ended.
+ */
+static int64_t measure(const struct recovery *recovery, int64_t end_ns, uint32_t *found)
+{
+    int64_t quiet_ns =
+        quiet_until(recovery->windows, recovery->window_count, end_ns, recovery->asked_ns);
+    *found = first_answered(recovery->history, end_ns, quiet_ns);
+    return (*found != NAME_NONE ? recovery->history->operations.items[*found].completed_ns
+                                : quiet_ns) -
+           end_ns;
+}
+
+static void check_finishes(struct check *check, const struct recovery *recovery, int64_t limit_ns)
+{
+    const struct bytes prefix = BYTES_LITERAL("finish-");
+    const struct history *history = recovery->history;
+    for (uint32_t i = 0; i < history->faults.count; i++) {
+        const struct fault_event *event = &history->faults.items[i];
+        struct bytes word = names_text(&history->texts, event->fault);
+        uint32_t found;
+        if (word.len > prefix.len && memcmp(word.data, prefix.data, prefix.len) == 0 &&
+            measure(recovery, event->time_ns, &found) > limit_ns) {
+            tell(check, word, "was on", event->time_ns, limit_ns, found);
+        }
+    }
+}
+
 static int by_size(const void *left, const void *right)
 {
     const int64_t *a = left;
@@ -93,6 +153,7 @@ void check_recovery(struct check *check, const struct history *history,
     uint32_t count;
     struct fault_window *windows = fault_windows(history, &count);
     int64_t *times_ns = memory_alloc((count + 1u) * sizeof *times_ns);
+    const struct recovery recovery = {history, windows, count, asked_until(history)};
     uint32_t measured = 0;
     int64_t limit_ns = options->recovery_limit_ms * INT64_C(1000000);
     for (uint32_t i = 0; i < count; i++) {
@@ -101,22 +162,17 @@ void check_recovery(struct check *check, const struct history *history,
         if (!windows[i].ended || !is_quiet(windows, count, i, end_ns)) {
             continue;
         }
-        int64_t quiet_ns = quiet_until(history, windows, count, end_ns);
-        uint32_t first = first_answered(history, end_ns, quiet_ns);
-        int64_t took_ns = first != NAME_NONE
-                              ? history->operations.items[first].completed_ns - end_ns
-                              : quiet_ns - end_ns;
+        uint32_t first;
+        int64_t took_ns = measure(&recovery, end_ns, &first);
         if (took_ns > limit_ns) {
-            check_invalid(check, CHECK_NAMES(first),
-                          "%.*s ended at %.1f s, and no command was answered within %.1f s",
-                          (int)windows[i].name.len, (const char *)windows[i].name.data,
-                          (double)end_ns / 1e9, (double)limit_ns / 1e9);
+            tell(check, windows[i].name, "ended", end_ns, limit_ns, first);
         }
         if (first != NAME_NONE) {
             times_ns[measured++] = took_ns;
             check_looked(check);
         }
     }
+    check_finishes(check, &recovery, limit_ns);
     qsort(times_ns, measured, sizeof *times_ns, by_size);
     check_add_fact(check, "faults", count);
     check_add_fact(check, "recoveries", measured);

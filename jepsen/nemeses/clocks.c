@@ -4,14 +4,18 @@
  *
  * Only a minority's: ledger time goes by what a majority's clocks show (docs/replication.md), and
  * what holds is promised against that. A node that is replaced, or restarted, keeps its number's
- * clock until the fault is over. Behind it all clocks are right again.
+ * clock until the fault is over. Behind it all clocks are right again. The value of `stop` tells
+ * how far off one of the others has found them, before.
  *
  * Fails: the control file of a clock can't be written; the run ends.
  */
 #include "ground.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#define ASK_MS 1000
 
 static struct ground_ids a_minority(struct nemesis_ground *ground)
 {
@@ -73,12 +77,65 @@ static bool start_skew(struct nemesis_ground *ground, void **state, struct buffe
     return start(ground, true, state, value, error);
 }
 
+/* NULL: it is not among them, or nobody has heard of its clock. */
+static const hf_member *find_member(const hf_status *status, uint32_t id)
+{
+    for (size_t i = 0; i < status->member_count; i++) {
+        if (status->members[i].node_id == id && status->members[i].clock_is_known) {
+            return &status->members[i];
+        }
+    }
+    return NULL;
+}
+
+/* One that runs, and whose clock is right; 0: there is none. */
+static uint32_t find_asked(struct nemesis_ground *ground, const struct ground_ids *wrong)
+{
+    struct ground_ids running = ground_living(ground, NODE_RUNNING);
+    for (uint32_t i = 0; i < running.count; i++) {
+        uint32_t k = 0;
+        while (k < wrong->count && wrong->ids[k] != running.ids[i]) {
+            k++;
+        }
+        if (k == wrong->count) {
+            return running.ids[i];
+        }
+    }
+    return 0;
+}
+
+/* {:seen {"n1" 19987 "n3" nil}}, in ms; nil: nobody knows. */
+static void write_seen(struct nemesis_ground *ground, const struct ground_ids *nodes,
+                       struct buffer *value)
+{
+    static const hf_call_options options = {.timeout_ms = ASK_MS};
+    struct error error;
+    hf_status *status = NULL;
+    uint32_t asked = find_asked(ground, nodes);
+    hf_client *client = asked != 0 ? nodes_operator(ground->nodes, &error) : NULL;
+    bool told = client != NULL && hf_get_status(client, nodes_endpoint(ground->nodes, asked),
+                                                &options, &status) == HF_OK;
+    buffer_printf(value, "{:seen {");
+    for (uint32_t i = 0; i < nodes->count; i++) {
+        const hf_member *member = told ? find_member(status, nodes->ids[i]) : NULL;
+        buffer_printf(value, "%s", i > 0 ? " " : "");
+        ground_write_host(value, ground, nodes->ids[i]);
+        if (member != NULL) {
+            buffer_printf(value, " %" PRId64, member->clock_offset_ms);
+        } else {
+            buffer_printf(value, " nil");
+        }
+    }
+    buffer_printf(value, "}}");
+    hf_free(status);
+}
+
 static bool stop(struct nemesis_ground *ground, void *state, struct buffer *value,
                  struct error *error)
 {
     struct ground_ids *nodes = state;
     bool fine = true;
-    (void)value;
+    write_seen(ground, nodes, value);
     for (uint32_t i = 0; fine && i < nodes->count; i++) {
         fine = set_clock(ground, nodes->ids[i], NULL, error);
     }

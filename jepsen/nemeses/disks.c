@@ -53,19 +53,25 @@ static void keep_hits(struct nemesis_ground *ground, const struct ground_ids *hi
     *state = memory_copy(hits, sizeof *hits);
 }
 
-/* Those of them that do not run, and are not gone. */
+/* Those of them that do not run, and are not gone. The value tells who had ended by itself. */
 static bool start_ended(struct nemesis_ground *ground, const struct ground_ids *hits,
                         struct buffer *value, struct error *error)
 {
     struct ground_ids started = {.count = 0};
+    struct ground_ids ended = {.count = 0};
     bool fine = true;
     for (uint32_t i = 0; fine && i < hits->count; i++) {
         if (nodes_life(ground->nodes, hits->ids[i]) == NODE_DOWN) {
+            if (nodes_ended_by_itself(ground->nodes, hits->ids[i])) {
+                ended.ids[ended.count++] = hits->ids[i];
+            }
             fine = nodes_start(ground->nodes, hits->ids[i], error);
             started.ids[started.count++] = hits->ids[i];
         }
     }
-    buffer_printf(value, "{:started ");
+    buffer_printf(value, "{:ended ");
+    ground_write_hosts(value, ground, &ended);
+    buffer_printf(value, " :started ");
     ground_write_hosts(value, ground, &started);
     buffer_printf(value, "}");
     return fine;
@@ -310,6 +316,7 @@ const struct nemesis nemesis_disk_error = {
     .name = "disk-error",
     .kind = KIND,
     .help = "syncs, writes or allocations fail on one to all nodes",
+    .ends_nodes = true,
     .needs_disk_faults = true,
     .start = start_error,
     .stop = stop_error,
@@ -326,6 +333,7 @@ const struct nemesis nemesis_disk_full = {
     .name = "disk-full",
     .kind = KIND,
     .help = "the disks of one to all nodes are full, or all but full",
+    .ends_nodes = true,
     .start = start_full,
     .stop = stop_filled,
 };
@@ -333,6 +341,7 @@ const struct nemesis nemesis_disk_low = {
     .name = "disk-low",
     .kind = KIND,
     .help = "the disks of one to all nodes have less free than their reserve",
+    .ends_nodes = true,
     .start = start_low,
     .stop = stop_filled,
     .turn = turn_filled,
@@ -341,6 +350,7 @@ const struct nemesis nemesis_power_cut_one = {
     .name = "power-cut-one",
     .kind = KIND,
     .help = "the power of a node goes: what was not synced is gone",
+    .ends_nodes = true,
     .start = start_cut_one,
     .stop = stop_cut,
 };
@@ -348,6 +358,7 @@ const struct nemesis nemesis_power_cut_majority = {
     .name = "power-cut-majority",
     .kind = KIND,
     .help = "the power of a majority goes, at one moment",
+    .ends_nodes = true,
     .start = start_cut_majority,
     .stop = stop_cut,
 };
@@ -355,6 +366,7 @@ const struct nemesis nemesis_power_cut_all = {
     .name = "power-cut-all",
     .kind = KIND,
     .help = "the power of all nodes goes, at one moment",
+    .ends_nodes = true,
     .start = start_cut_all,
     .stop = stop_cut,
 };

@@ -4,7 +4,7 @@
  *
  * Either all links are as bad, or those of some nodes, each way; clients' links too. Cuts are
  * another matter (partitions.c) and are left as they are. Behind the fault links are as new, but
- * for cuts.
+ * for cuts. The value of `stop` tells what befell how many packets meanwhile.
  *
  * Nothing can fail: the switch does as it is told.
  */
@@ -17,6 +17,7 @@
 struct bad_links {
     bool concerned[NETWORK_HOSTS + 1];
     struct network_fault fault;
+    struct network_counts before;
 };
 
 static void set_link(struct nemesis_ground *ground, uint32_t from, uint32_t to,
@@ -57,6 +58,7 @@ static bool start(struct nemesis_ground *ground, struct network_fault fault, voi
         links->concerned[nodes.ids[i]] = true;
     }
     links->fault = fault;
+    links->before = network_count(ground->network);
     set_links(ground, links, fault);
     buffer_printf(value, "{:links-of ");
     ground_write_hosts(value, ground, &nodes);
@@ -72,10 +74,16 @@ static bool start(struct nemesis_ground *ground, struct network_fault fault, voi
 static bool stop(struct nemesis_ground *ground, void *state, struct buffer *value,
                  struct error *error)
 {
-    (void)value;
+    struct bad_links *links = state;
+    struct network_counts now = network_count(ground->network);
     (void)error;
-    set_links(ground, state, (struct network_fault){.cut = false});
-    free(state);
+    buffer_printf(
+        value,
+        "{:delayed %" PRIu64 " :lost %" PRIu64 " :duplicated %" PRIu64 " :overflowed %" PRIu64 "}",
+        now.delayed - links->before.delayed, now.lost - links->before.lost,
+        now.duplicated - links->before.duplicated, now.overflowed - links->before.overflowed);
+    set_links(ground, links, (struct network_fault){.cut = false});
+    free(links);
     return true;
 }
 

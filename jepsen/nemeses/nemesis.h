@@ -36,6 +36,7 @@ struct nemesis {
     const char *kind; /* "partition": two of a kind are never on at once */
     const char *help; /* one line */
     bool destroys;
+    bool ends_nodes; /* those that it hits may end by themselves: a disk that fails; no member */
     bool needs_disk_faults; /* the preloaded libraries */
     bool needs_clock_faults;
     uint32_t least_nodes; /* of the cluster; with fewer it would be nothing */

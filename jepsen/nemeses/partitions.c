@@ -8,16 +8,31 @@
  * A cut is one property of a link among others (links.c has the rest): only that is changed, and
  * only what was cut here is mended. Nodes that join meanwhile are cut off from nobody.
  *
- * Nothing can fail: the switch does as it is told.
+ * The value of `stop` tells how many packets met a cut. Nothing can fail: the switch does as it is
+ * told.
  */
 #include "ground.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 struct partition {
     bool cut[NETWORK_HOSTS + 1][NETWORK_HOSTS + 1]; /* from, to */
     uint32_t count;
+    uint64_t packets; /* that the switch had cut before: only partitions cut, one at a time */
 };
+
+static struct partition *partition_new(struct nemesis_ground *ground)
+{
+    struct partition *partition = memory_zalloc(sizeof *partition);
+    partition->packets = network_count(ground->network).cut;
+    return partition;
+}
+
+static uint64_t packets_cut(struct nemesis_ground *ground, const struct partition *partition)
+{
+    return network_count(ground->network).cut - partition->packets;
+}
 
 static void set_cut(struct nemesis_ground *ground, uint32_t from, uint32_t to, bool cut)
 {
@@ -85,7 +100,7 @@ static void write_side(struct buffer *value, struct nemesis_ground *ground,
 static void *cut_sides(struct nemesis_ground *ground, const struct sides *sides, bool both,
                        struct buffer *value)
 {
-    struct partition *partition = memory_zalloc(sizeof *partition);
+    struct partition *partition = partition_new(ground);
     for (uint32_t from = 1; from <= NETWORK_HOSTS; from++) {
         for (uint32_t to = 1; to <= NETWORK_HOSTS; to++) {
             bool clients = from >= ground->first_client_host && to >= ground->first_client_host;
@@ -193,7 +208,7 @@ static bool start_ring(struct nemesis_ground *ground, void **state, struct buffe
                        struct error *error)
 {
     struct ground_ids nodes = shuffled_members(ground);
-    struct partition *partition = memory_zalloc(sizeof *partition);
+    struct partition *partition = partition_new(ground);
     uint32_t reach = (nodes.count / 2 + 1) / 2; /* to each side */
     (void)error;
     if (2 * reach + 1 >= nodes.count && nodes.count > 1) {
@@ -217,7 +232,8 @@ static bool stop(struct nemesis_ground *ground, void *state, struct buffer *valu
 {
     struct partition *partition = state;
     (void)error;
-    buffer_printf(value, "{:mended %u}", partition->count);
+    buffer_printf(value, "{:mended %u :packets %" PRIu64 "}", partition->count,
+                  packets_cut(ground, partition));
     mend_all(ground, partition);
     free(partition);
     return true;
@@ -253,6 +269,7 @@ static bool start_flapping(struct nemesis_ground *ground, void **state, struct b
                            struct error *error)
 {
     struct flapping *flapping = memory_zalloc(sizeof *flapping);
+    flapping->partition.packets = network_count(ground->network).cut;
     buffer_printf(value, "{:every-ms %u}", NEMESIS_TURN_MS);
     *state = flapping;
     return flap(ground, flapping, error);
@@ -263,7 +280,8 @@ static bool stop_flapping(struct nemesis_ground *ground, void *state, struct buf
 {
     struct flapping *flapping = state;
     (void)error;
-    buffer_printf(value, "{:flaps %u}", flapping->flaps);
+    buffer_printf(value, "{:flaps %u :packets %" PRIu64 "}", flapping->flaps,
+                  packets_cut(ground, &flapping->partition));
     mend_all(ground, &flapping->partition);
     free(flapping);
     return true;

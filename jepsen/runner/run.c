@@ -98,11 +98,13 @@ static bool write_test(struct run *run, struct error *error)
     return fine;
 }
 
-/* A run that did a fifth of what it was told to is worth its name; the search has a minute. */
+/* A run that did a fifth of what it was told to is worth its name, and one that was to have faults
+ * and had none is not; the search has a minute. */
 static void choose_measure(struct run *run)
 {
     run->check = check_options_default();
     run->check.least_operations = (uint64_t)(run->chaos.time_ms / 1000) * run->chaos.rate / 5 + 100;
+    run->check.least_faults = run->chaos.nemesis_count > 0;
     if (run->options->workload->judge != NULL) {
         run->options->workload->judge(&run->check);
     }
@@ -203,7 +205,8 @@ static bool finish(struct run *run, struct error *error)
     case STORM_NOT_HEALTHY:
         return true; /* it is in the history */
     case STORM_OVER:
-        return load_end(run->testbed.load, error) && read_digests(run, error);
+        return load_end(run->testbed.load, error) && read_digests(run, error) &&
+               storm_end_nodes(&run->storm, error);
     default:
         return false;
     }

@@ -14,7 +14,7 @@
 #include "interrupt.h"
 
 #define LOOK_MS  1000 /* a wait for health is cut into pieces, to notice an interrupt */
-#define ENDED_MS 5000 /* who is down so long, and nobody has killed it, stays down */
+#define ENDED_MS 5000 /* clients see what it comes to, before the run ends */
 
 static int64_t now_ms(void)
 {
@@ -108,27 +108,64 @@ static enum storm_end not_healthy(struct storm *storm, const struct error *error
     return STORM_NOT_HEALTHY;
 }
 
-/* Behind a fault its nemesis has started everybody again: who is down has ended by itself. */
+/* A fault that makes nodes end is on, or was, and what it left to be done is not done. */
+static bool may_end(const struct storm *storm)
+{
+    bool may = false;
+    for (uint32_t i = 0; i < storm->on_count; i++) {
+        may = may || storm->on[i].nemesis->ends_nodes;
+    }
+    for (uint32_t i = 0; i < storm->unfinished_count; i++) {
+        may = may || storm->unfinished[i].nemesis->ends_nodes;
+    }
+    return may;
+}
+
+static enum storm_end tell_ended(struct storm *storm, struct error *error)
+{
+    error_set(error, "node %u has ended by itself, with status %d: its log tells more",
+              storm->ended_id, storm->ended_status);
+    return not_healthy(storm, error);
+}
+
+/* Other faults are no reason for a node to end by itself. Who has done it stays noted: the next
+ * fault may start it again. */
 static enum storm_end look_for_ended(struct storm *storm, struct error *error)
 {
     struct nodes *nodes = storm->ground.nodes;
-    uint32_t id = storm->on_count > 0 ? 0 : nodes_last(nodes);
-    while (id > 0 && nodes_life(nodes, id) != NODE_DOWN) {
+    uint32_t id = storm->ended_id != 0 || may_end(storm) ? 0 : nodes_last(nodes);
+    while (id > 0 && !nodes_ended_by_itself(nodes, id)) {
         id--;
     }
-    if (id == 0) {
-        storm->ended_ms = 0;
-        return STORM_OVER;
-    }
-    if (storm->ended_ms == 0) {
+    if (id != 0) {
+        storm->ended_id = id;
+        storm->ended_status = nodes_exit_status(nodes, id);
         storm->ended_ms = now_ms();
     }
-    if (now_ms() - storm->ended_ms < ENDED_MS) {
-        return STORM_OVER;
+    return storm->ended_id == 0 || now_ms() - storm->ended_ms < ENDED_MS ? STORM_OVER
+                                                                         : tell_ended(storm, error);
+}
+
+bool storm_end_nodes(struct storm *storm, struct error *error)
+{
+    struct nodes *nodes = storm->ground.nodes;
+    for (uint32_t id = 1; id <= nodes_last(nodes); id++) {
+        enum node_life life = nodes_life(nodes, id);
+        if (life == NODE_GONE || life == NODE_ABSENT) {
+            continue;
+        }
+        if (!nodes_terminate(nodes, id, error)) {
+            return false;
+        }
+        if (life == NODE_DOWN || nodes_exit_status(nodes, id) != 0) {
+            struct error why;
+            error_set(&why, "node %u has ended %s, with status %d: its log tells more", id,
+                      life == NODE_DOWN ? "by itself" : "as it was told to",
+                      nodes_exit_status(nodes, id));
+            (void)not_healthy(storm, &why);
+        }
     }
-    error_set(error, "node %u has ended by itself, with status %d: its log tells more", id,
-              nodes_exit_status(nodes, id));
-    return not_healthy(storm, error);
+    return true;
 }
 
 /* The first error counts; the others are tried all the same. */
@@ -180,7 +217,7 @@ enum storm_end storm_wait_healthy(struct storm *storm, bool patient, struct erro
             return STORM_NOT_HEALTHY;
         }
     }
-    return STORM_OVER;
+    return storm->ended_id == 0 ? STORM_OVER : tell_ended(storm, error);
 }
 
 static enum storm_end perform(struct storm *storm, const struct act *act, struct error *error)

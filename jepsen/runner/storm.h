@@ -5,7 +5,7 @@
  * Events: :start-X and :stop-X, each twice, about to be and done, the second with what was done.
  * What the cluster does wrong to the nemesis' eyes is a moment: :not-healthy, with why; the run has
  * to end then, and the checker `recovery` calls it invalid. That is a cluster that is not well in
- * time behind all faults, and a node that has ended by itself while nothing was on.
+ * time behind all faults, and a node that has ended by itself while nothing was on that ends nodes.
  *
  * However it ends, storm_run leaves no fault behind that could be stopped.
  */
@@ -36,8 +36,10 @@ struct storm {
     struct on unfinished[8]; /* stopped, and to be finished before the cluster is looked at */
     uint32_t unfinished_count;
     uint64_t seed;
-    uint32_t started; /* faults, so far */
-    int64_t ended_ms; /* a node was seen that has ended by itself, since then; 0: none */
+    uint32_t started;  /* faults, so far */
+    uint32_t ended_id; /* a node that has ended by itself, without a reason; 0: none */
+    int ended_status;
+    int64_t ended_ms; /* when that was seen */
 };
 
 /* Until the time is up, from now on. */
@@ -47,5 +49,8 @@ enum storm_end storm_run(struct storm *storm, const struct schedule *schedule, i
  * come.
  */
 enum storm_end storm_wait_healthy(struct storm *storm, bool patient, struct error *error);
+/* The run is over and the cluster is well: ends all nodes. Who had ended before, or does not end in
+ * order, is recorded as :not-healthy, too. */
+bool storm_end_nodes(struct storm *storm, struct error *error);
 
 #endif

@@ -96,19 +96,28 @@ static bool replace_file(const char *path, const char *text, struct error *error
 
 /* ---- ends ---- */
 
-/* It was waited for: what it left as a status is this. */
-static void ended(struct nodes *nodes, struct node *node, int status, bool expected)
+/* Whom we kill dies of that signal and no other; who is told to end does so in order, or, if it had
+ * just been started, of the signal. A crash meanwhile is a crash. */
+static bool is_as_told(int status, int signal)
+{
+    return WIFSIGNALED(status) ? WTERMSIG(status) == signal
+                               : signal == SIGTERM && WEXITSTATUS(status) == 0;
+}
+
+/* It was waited for: what it left as a status is this. `signal` is what we had sent; 0: nothing. */
+static void ended(struct nodes *nodes, struct node *node, int status, int signal)
 {
     node->exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    node->by_itself = signal == 0;
     set_life(nodes, node, NODE_DOWN);
-    if (expected && !(WIFSIGNALED(status) && WCOREDUMP(status))) {
+    if (is_as_told(status, signal)) {
         return;
     }
     char line[128];
     struct error error;
     if (WIFEXITED(status)) {
-        snprintf(line, sizeof line, "(the node has ended by itself, with status %d)\n",
-                 node->exit_status);
+        snprintf(line, sizeof line, "(the node has ended %s, with status %d)\n",
+                 signal == 0 ? "by itself" : "as it was told to", node->exit_status);
     } else {
         const char *name = sigabbrev_np(WTERMSIG(status));
         snprintf(line, sizeof line, "(the node was ended by a signal: SIG%s%s)\n",
@@ -124,12 +133,12 @@ static void notice_end(struct nodes *nodes, struct node *node)
     int status;
     if ((node->life == NODE_RUNNING || node->life == NODE_PAUSED) &&
         waitpid(node->pid, &status, WNOHANG) == node->pid) {
-        ended(nodes, node, status, false);
+        ended(nodes, node, status, 0);
     }
 }
 
 /* False: it has not ended within the time. */
-static bool wait_end(struct nodes *nodes, struct node *node, int timeout_ms, bool expected)
+static bool wait_end(struct nodes *nodes, struct node *node, int timeout_ms, int signal)
 {
     struct pollfd process = {.fd = pidfd_open(node->pid, 0), .events = POLLIN};
     int status;
@@ -140,7 +149,7 @@ static bool wait_end(struct nodes *nodes, struct node *node, int timeout_ms, boo
     }
     pid_t got = waitpid(node->pid, &status, WNOHANG);
     if (got == node->pid) {
-        ended(nodes, node, status, expected);
+        ended(nodes, node, status, signal);
     }
     return got == node->pid;
 }
@@ -156,11 +165,11 @@ static bool end(struct nodes *nodes, uint32_t id, int signal, struct error *erro
     if (node->life == NODE_PAUSED) {
         (void)kill(node->pid, SIGCONT);
     }
-    if (wait_end(nodes, node, END_MS, true)) {
+    if (wait_end(nodes, node, END_MS, signal)) {
         return true;
     }
     (void)kill(node->pid, SIGKILL);
-    bool ended_now = wait_end(nodes, node, END_MS, true);
+    bool ended_now = wait_end(nodes, node, END_MS, SIGKILL);
     return error_set(error, "node %u has not ended within %d s of SIG%s%s", id, END_MS / 1000,
                      sigabbrev_np(signal), ended_now ? "" : ", and SIGKILL does not end it");
 }
@@ -180,7 +189,7 @@ bool nodes_wait_end(struct nodes *nodes, uint32_t id, uint32_t timeout_ms, struc
     struct node *node = nodes_of(nodes, id);
     notice_end(nodes, node);
     return (node->life != NODE_RUNNING && node->life != NODE_PAUSED) ||
-           wait_end(nodes, node, (int)timeout_ms, false) ||
+           wait_end(nodes, node, (int)timeout_ms, 0) ||
            error_set(error, "node %u still runs after %u ms", id, timeout_ms);
 }
 
@@ -189,6 +198,11 @@ enum node_life nodes_life(struct nodes *nodes, uint32_t id)
     struct node *node = nodes_of(nodes, id);
     notice_end(nodes, node);
     return node->life;
+}
+
+bool nodes_ended_by_itself(struct nodes *nodes, uint32_t id)
+{
+    return nodes_life(nodes, id) == NODE_DOWN && nodes_of(nodes, id)->by_itself;
 }
 
 static bool signal_and_set(struct nodes *nodes, uint32_t id, enum node_life from, int signal,
@@ -364,6 +378,7 @@ bool nodes_start(struct nodes *nodes, uint32_t id, struct error *error)
         error_set(error, "can't make a process for node %u: %s", id, strerror(errno));
     } else {
         node->pid = pid;
+        node->by_itself = false;
         set_life(nodes, node, NODE_RUNNING);
     }
     if (log >= 0) {
@@ -437,9 +452,13 @@ bool nodes_set_disk_faults(struct nodes *nodes, uint32_t id, const char *rules, 
 bool nodes_set_clock(struct nodes *nodes, uint32_t id, const char *offset, struct error *error)
 {
     bool none = offset == NULL || offset[0] == '\0';
+    char text[64];
+    /* libfaketime keeps a rate until it reads another one: so there always is one. */
+    snprintf(text, sizeof text, "%s%s", none ? "+0" : offset,
+             none || strchr(offset, 'x') == NULL ? " x1" : "");
     return nodes->faketime_library == NULL
                ? error_set(error, "clocks can't be changed: libfaketime is not preloaded")
-               : replace_file(nodes_of(nodes, id)->clock, none ? "+0" : offset, error);
+               : replace_file(nodes_of(nodes, id)->clock, text, error);
 }
 
 /* ---- all of them ---- */

@@ -54,6 +54,8 @@ uint32_t nodes_last(const struct nodes *nodes); /* ids that have been given are 
 uint32_t nodes_most(const struct nodes *nodes);
 enum node_life nodes_life(struct nodes *nodes, uint32_t id);   /* notices who has ended by itself */
 int nodes_exit_status(const struct nodes *nodes, uint32_t id); /* of the last end; 128 + signal */
+/* It is DOWN, and was not killed or told to end. */
+bool nodes_ended_by_itself(struct nodes *nodes, uint32_t id);
 const char *nodes_data(const struct nodes *nodes, uint32_t id);
 const char *nodes_log(const struct nodes *nodes, uint32_t id);      /* the path of its log */
 const char *nodes_endpoint(const struct nodes *nodes, uint32_t id); /* "10.77.0.1:7070" */
@@ -81,8 +83,8 @@ bool nodes_cut_power(struct nodes *nodes, uint32_t id, struct error *error);
 /* The same, of several at one moment. */
 bool nodes_cut_power_of(struct nodes *nodes, const uint32_t *ids, uint32_t count,
                         struct error *error);
-/* Writes the control files: rules of disk_faults.c; libfaketime's offset ("+2.5" or "+0 x1.02");
- * NULL or "": none. The clock is looked at once a second. */
+/* Writes the control files: rules of disk_faults.c; libfaketime's offset ("+2.5" or "+0 x1.02", a
+ * rate since the process' start); NULL or "": none. The clock is looked at once a second. */
 bool nodes_set_disk_faults(struct nodes *nodes, uint32_t id, const char *rules,
                            struct error *error);
 bool nodes_set_clock(struct nodes *nodes, uint32_t id, const char *offset, struct error *error);

@@ -14,6 +14,7 @@ struct node {
     bool joins;        /* it did not found the cluster */
     pid_t pid;         /* RUNNING, PAUSED */
     int exit_status;   /* of its last end; 0: none yet */
+    bool by_itself;    /* ... which nobody had told it to */
     struct disk disk;  /* path NULL: none of its own */
     char *directory;   /* the disk's mount, or a plain directory */
     char *data;        /* in it */

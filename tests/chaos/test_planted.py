@@ -44,8 +44,8 @@ CAUGHT = {
     "hold-leak-on-replay": Planted("idempotency", "none", 8, ("conservation", "oversell", "witness")),
     # Half an order.
     "skipped-line": Planted("torn", "none", 8, ("witness", "conservation")),
-    # Replicas that go by their own clocks.
-    "local-clock-expiry": Planted("expiry", "clock-jump", 15, ("digests",)),
+    # Replicas that go by their own clocks: whoever compares their states sees it, the run or they themselves, who stop.
+    "local-clock-expiry": Planted("expiry", "clock-jump", 15, ("digests", "logs")),
     # The power goes, and what was acknowledged goes with it; or a node finds that its state is ahead of its log, and does not start.
     "log-not-synced": Planted("orders", "power-cut-all", 15, ("acknowledged", "witness", "recovery")),
     # A digest that does not fit the records.

@@ -288,6 +288,14 @@ static void test_recovery(void **state)
     expect_with(check_recovery, &options, CHECK_INVALID, "member-grow ended at 20.0 s",
                 FAULT("start-member-grow", 1) FAULT("stop-member-grow", 6)
                     FAULT("finish-member-grow", 20) ANSWERED(21, 31));
+    expect_with(check_recovery, &options, CHECK_INVALID, "finish-member-grow was on at 7.0 s",
+                FAULT("start-member-grow", 1) FAULT("stop-member-grow", 6)
+                    FAULT("finish-member-grow", 7) FAULT("finish-member-grow", 20)
+                        ANSWERED(21, 22));
+    /* nobody asks any more but for reads, which take their time */
+    expect_with(check_recovery, &options, CHECK_VALID, NULL,
+                FAULT("start-kill", 1) FAULT("stop-kill", 2) ANSWERED(3, 4) FAULT("start-kill", 5)
+                    FAULT("stop-kill", 6) FAULT("digests", 40));
     /* answered, but not well */
     expect_with(check_recovery, &options, CHECK_INVALID, "at 8.0 s the cluster was not healthy",
                 FAULT("start-kill", 1) FAULT("stop-kill", 2) ANSWERED(2, 3)
@@ -308,6 +316,11 @@ static void test_enough(void **state)
         check_enough, &options, CHECK_UNKNOWN, "less than 600",
         ANSWERED(1, 2) "{:type :invoke, :process 2, :f :release, :value {:order 'o'}, :time "
                        "3000000000}\n");
+    options = (struct check_options){.least_operations = 1, .least_faults = 1};
+    expect_with(check_enough, &options, CHECK_VALID, NULL,
+                FAULT("start-kill", 1) FAULT("stop-kill", 2) ANSWERED(3, 4));
+    expect_with(check_enough, &options, CHECK_UNKNOWN, "0 faults, of 1",
+                FAULT("not-healthy", 1) ANSWERED(3, 4));
 }
 
 /* ---- logs ---- */
@@ -342,6 +355,9 @@ static void test_logs(void **state)
         "==17==ERROR: AddressSanitizer: heap-use-after-free on address\n",
         "raft/replica.c:9:3: runtime error: signed integer overflow\n",
         "Segmentation fault (core dumped)\n",
+        "(the node was ended by a signal: SIGBUS)\n",
+        "its digest is 00, that of a majority of the voters is 11; it stops, the others go on\n",
+        "the states differ at log index 9 and none has a majority of the voters, nobody knows\n",
     };
     char directory[] = "/tmp/holdfast-logs-XXXXXX";
     char inner[64];

@@ -143,6 +143,7 @@ static void test_kill_and_pause(void **state)
     must(nodes_kill(nodes, killed, &error));
     assert_int_equal(nodes_exit_status(nodes, killed), 128 + 9);
     assert_false(log_has(killed, "SIGKILL")); /* it was us */
+    assert_false(nodes_ended_by_itself(nodes, killed));
     set_stock(12);
     assert_false(nodes_wait_healthy(nodes, 10, &error));
     must(nodes_start(nodes, killed, &error));
@@ -200,6 +201,7 @@ static void test_disk_faults(void **state)
     must(nodes_wait_end(nodes, id, PATIENCE_MS, &error));
     assert_int_equal(nodes_exit_status(nodes, id), 1);
     assert_true(log_has(id, "ended by itself, with status 1"));
+    assert_true(nodes_ended_by_itself(nodes, id));
     must(nodes_set_disk_faults(nodes, id, NULL, &error));
     must(nodes_start(nodes, id, &error));
     must(nodes_wait_healthy(nodes, PATIENCE_MS, &error));
@@ -240,6 +242,11 @@ static void test_clock(void **state)
     wait_offset(id, 19000, 21000);
     must(nodes_set_clock(nodes, id, "-20", &error));
     wait_offset(id, -21000, -19000);
+    must(nodes_set_clock(nodes, id, "", &error));
+    wait_offset(id, -1000, 1000);
+    must(nodes_set_clock(nodes, id, "+0 x1.5", &error));
+    wait_offset(id, 2000, INT64_MAX);
+    wait_offset(id, offset_of(id) + 1000, INT64_MAX); /* it runs fast, and does not stand apart */
     must(nodes_set_clock(nodes, id, "", &error));
     wait_offset(id, -1000, 1000);
     set_stock(40);
@@ -305,6 +312,13 @@ static void test_keep_data(void **state)
     assert_int_equal(remove_directory(), 0);
 }
 
+static void write_empty(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    assert_true(fd >= 0);
+    (void)close(fd);
+}
+
 /* Who crashes without a word has one in its log all the same: check_logs looks for it. */
 static void test_crash(void **state)
 {
@@ -315,7 +329,8 @@ static void test_crash(void **state)
     snprintf(path, sizeof path, "%s/crashes", directory);
     FILE *program = fopen(path, "we");
     assert_non_null(program);
-    fprintf(program, "#!/bin/sh\nulimit -c 0\necho here\nkill -SEGV $$\n");
+    fprintf(program, "#!/bin/sh\nulimit -c 0\ntrap 'kill -SEGV $$' TERM\necho here\n"
+                     "[ -e stays ] || kill -SEGV $$\nwhile :; do sleep 0.1; done\n");
     fclose(program);
     assert_int_equal(chmod(path, 0755), 0);
     network = network_open(2, 7, &error);
@@ -330,6 +345,17 @@ static void test_crash(void **state)
     must(nodes_wait_end(nodes, 1, PATIENCE_MS, &error));
     assert_int_equal(nodes_exit_status(nodes, 1), 128 + 11);
     assert_true(log_has(1, "here\n(the node was ended by a signal: SIGSEGV)\n"));
+    assert_true(nodes_ended_by_itself(nodes, 1));
+    /* also while it is told to end */
+    snprintf(path, sizeof path, "%s/stays", directory);
+    write_empty(path);
+    must(nodes_start(nodes, 1, &error));
+    for (int left = PATIENCE_MS / 50; left > 0 && !log_has(1, "SIGSEGV)\nhere\n"); left--) {
+        (void)poll(NULL, 0, 50);
+    }
+    must(nodes_terminate(nodes, 1, &error));
+    assert_true(log_has(1, "SIGSEGV)\nhere\n(the node was ended by a signal: SIGSEGV)\n"));
+    assert_false(nodes_ended_by_itself(nodes, 1));
     assert_int_equal(close_nodes(state), 0);
 }
 
