@@ -14,9 +14,9 @@
  * - What a follower is told counts only from its current leader, in its current term, and only if
  *   its own note says that it is so: a frame that is late, or made up, stops nobody.
  *
- * Where no digest has such a majority, and not all are equal, nobody knows who is right: an alarm (env.warn, and the status)
- * until a later index has one. Reports may be lost: later ones come, and each new leader is told
- * all that is still noted.
+ * Where no digest has such a majority, and not all are equal, nobody knows who is right: an alarm
+ * (env.warn, and the status) until a later index has one. Reports may be lost: later ones come, and
+ * each new leader is told all that is still noted.
  *
  *   digests_applied -> notes -> digests_upkeep -> the leader: a report, for its own too -> judged
  *   -> DIGEST_DIFFERS to whoever differs -> digests_receive -> env.stop
@@ -75,8 +75,8 @@ void digests_role(struct digests *digests, uint64_t leader_id, uint64_t term);
 /* The connection to the peer was made anew: it may have been started again, from an older state,
  * and what it has reported is not what it has. */
 void digests_peer_connected(struct digests *digests, uint64_t peer_id);
-/* A DIGEST_REPORT, DIGEST_DIFFERS or DIGEST_BORNE_OUT. last_index: where this node's log ends, beyond which a leader
- * knows of no entry that anybody could have applied. */
+/* A DIGEST_REPORT, DIGEST_DIFFERS or DIGEST_BORNE_OUT. last_index: where this node's log ends,
+ * beyond which a leader knows of no entry that anybody could have applied. */
 void digests_receive(struct digests *digests, uint64_t peer_id, const struct peer_message *message,
                      uint64_t last_index);
 /* Reports, and judges what has waited long: core_upkeep. */
