@@ -169,8 +169,7 @@ static void name_lanes(struct plot *plot)
         buffer_printf(plot->out,
                       "<text x=\"%d\" y=\"%d\" text-anchor=\"end\" font-size=\"11\" "
                       "fill=\"%s\">",
-                      LEFT - 6, TOP + HEIGHT + AXIS + (int)lane * LANE + 13,
-                      lane_colour(lane));
+                      LEFT - 6, TOP + HEIGHT + AXIS + (int)lane * LANE + 13, lane_colour(lane));
         plot_escape(plot->out, bytes_of(kind.data, kind.len > 16 ? 16 : kind.len));
         buffer_printf(plot->out, "</text>\n");
     }
