@@ -88,8 +88,8 @@ struct replica *replica_open(const struct replica_config *config, const struct r
     raft_set_pre_vote(&replica->raft, true);
     replica->limits = replica_limits_complete(&config->limits);
     raft_set_max_inflight_entries(&replica->raft, (unsigned)replica->limits.raft_inflight_entries);
-    raft_set_install_snapshot_timeout(&replica->raft,
-                                      replica->election_timeout_ms * REPLICA_OFFER_ELECTION_TIMEOUTS);
+    raft_set_install_snapshot_timeout(&replica->raft, replica->election_timeout_ms *
+                                                          REPLICA_OFFER_ELECTION_TIMEOUTS);
     replica->state = REPLICA_FOLLOWER;
     replica->generation = 1;
     replica->offer.type = PEER_INSTALL_SNAPSHOT;

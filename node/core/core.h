@@ -62,8 +62,8 @@ struct core_env {
     /* Opens the state's database at this path, which data_directory named: in core_open, and in the
      * pool. False with the reason, and whether the disk is not to blame: it was read, and is
      * nothing that this release can open. */
-    bool (*open_state)(void *context, const char *path, struct state_store *state,
-                       bool *is_foreign, struct error *error);
+    bool (*open_state)(void *context, const char *path, struct state_store *state, bool *is_foreign,
+                       struct error *error);
 
     /* Runs work->run in the pool, then work->done on the loop's thread; several at a time. False:
      * it can't. */
