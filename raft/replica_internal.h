@@ -135,8 +135,7 @@ struct replica {
 
     /* The log: last >= durable, last >= commit >= applied; ours is libraft's commit index. */
     struct tail tail;
-    uint64_t
-        first_index; /* where libraft's log begins: what lies before is trimmed, or never was */
+    uint64_t first_index; /* of libraft's log: what lies before is trimmed, or never was */
     uint64_t last_index;
     uint64_t durable_index;
     uint64_t commit_index;

@@ -25,13 +25,10 @@
 #include <stdlib.h>
 
 #include "base/planted.h"
+#include "directory_contents.h"
 #include "manifest.h"
 
-#define FIRST_GENERATION  1
-#define STATE_PREFIX      "state."
-#define CHECKPOINT_PREFIX "checkpoint."
-/* What RocksDB calls a checkpoint that it has not finished. */
-#define UNFINISHED_SUFFIX ".tmp"
+#define FIRST_GENERATION 1
 
 struct data_directory {
     struct file_system files;
@@ -50,95 +47,14 @@ struct data_directory {
     bool failed;
 };
 
-/* What stands in the directory. */
-struct contents {
-    bool manifest;
-    bool log;
-    uint64_t *generations;
-    size_t generation_count;
-    char **checkpoints; /* names */
-    size_t checkpoint_count;
-    char *foreign; /* a name that no node writes; NULL: none */
-};
-
-static char *join(const char *directory, const char *name)
-{
-    struct buffer path = {0};
-    buffer_printf(&path, "%s/%s", directory, name);
-    buffer_append(&path, "", 1);
-    return (char *)path.data;
-}
-
-static char *numbered_path(const char *directory, const char *prefix, uint64_t number)
-{
-    struct buffer path = {0};
-    buffer_printf(&path, "%s/%s%" PRIu64, directory, prefix, number);
-    buffer_append(&path, "", 1);
-    return (char *)path.data;
-}
-
-/* Only names that we would write ourselves count: digits, no leading zero. What follows them is
- * left in *rest. */
-static bool number_of_name(const char *name, const char *prefix, uint64_t *number,
-                           const char **rest)
-{
-    size_t len = strlen(prefix);
-    if (strncmp(name, prefix, len) != 0) {
-        return false;
-    }
-    const char *digit = name + len;
-    *number = 0;
-    while (*digit >= '0' && *digit <= '9' && digit - (name + len) < 19) {
-        *number = *number * 10 + (uint64_t)(*digit++ - '0');
-    }
-    *rest = digit;
-    return digit > name + len && name[len] != '0';
-}
-
-static bool note_name(void *context, const char *name)
-{
-    struct contents *contents = context;
-    uint64_t number;
-    const char *rest;
-    if (strcmp(name, "manifest") == 0) {
-        contents->manifest = true;
-    } else if (strcmp(name, "log") == 0) {
-        contents->log = true;
-    } else if (number_of_name(name, STATE_PREFIX, &number, &rest) && *rest == '\0') {
-        size_t count = contents->generation_count++;
-        contents->generations =
-            memory_realloc(contents->generations, (count + 1) * sizeof *contents->generations);
-        contents->generations[count] = number;
-    } else if (number_of_name(name, CHECKPOINT_PREFIX, &number, &rest) &&
-               (*rest == '\0' || strcmp(rest, UNFINISHED_SUFFIX) == 0)) {
-        size_t count = contents->checkpoint_count++;
-        contents->checkpoints = memory_realloc((void *)contents->checkpoints,
-                                               (count + 1) * sizeof *contents->checkpoints);
-        contents->checkpoints[count] = memory_strdup(name);
-    } else if (contents->foreign == NULL && strcmp(name, "lock") != 0 &&
-               strcmp(name, "manifest.new") != 0 && strcmp(name, "lost+found") != 0) {
-        contents->foreign = memory_strdup(name);
-    }
-    return true;
-}
-
-static void free_contents(struct contents *contents)
-{
-    for (size_t i = 0; i < contents->checkpoint_count; i++) {
-        free(contents->checkpoints[i]);
-    }
-    free((void *)contents->checkpoints);
-    free(contents->generations);
-    free(contents->foreign);
-}
-
 /* Somebody's files, and no node's: not a place to begin in. Looked at before the lock is made, so
  * that nothing is. A file system's own lost+found is nobody's. */
 static bool refuse_foreign(const struct data_directory *directory, struct error *error)
 {
     const struct file_system *files = &directory->files;
-    struct contents contents = {0};
-    bool listed = files->list(files->context, directory->path, note_name, &contents, error);
+    struct directory_contents contents = {0};
+    bool listed =
+        files->list(files->context, directory->path, directory_contents_note, &contents, error);
     if (listed && contents.foreign != NULL && !contents.manifest && !contents.log &&
         contents.generation_count == 0) {
         listed = error_set(error,
@@ -146,7 +62,7 @@ static bool refuse_foreign(const struct data_directory *directory, struct error 
                            "empty directory, or one that a node has made",
                            directory->path, contents.foreign);
     }
-    free_contents(&contents);
+    directory_contents_free(&contents);
     return listed;
 }
 
@@ -157,7 +73,7 @@ static bool take_lock(struct data_directory *directory, struct error *error)
         !refuse_foreign(directory, error)) {
         return false;
     }
-    char *path = join(directory->path, "lock");
+    char *path = directory_join(directory->path, "lock");
     directory->lock = files->open(files->context, path, true, error);
     free(path);
     if (directory->lock == NULL) {
@@ -221,7 +137,7 @@ static bool create_manifest(struct data_directory *directory,
         .incarnation = options->new_incarnation,
         .state_generation = FIRST_GENERATION,
     };
-    char *temporary = join(directory->path, "manifest.new");
+    char *temporary = directory_join(directory->path, "manifest.new");
     struct file *file = files->open(files->context, temporary, true, error);
     bool created = file != NULL && write_slots(directory, file, &directory->manifest, error);
     if (file != NULL) {
@@ -272,7 +188,7 @@ bool data_directory_owner(const struct file_system *files, const char *path,
                           struct data_owner *owner, struct error *error)
 {
     struct manifest manifest;
-    char *name = join(path, "manifest");
+    char *name = directory_join(path, "manifest");
     struct file *file = files->open(files->context, name, false, error);
     bool read = file != NULL && read_manifest_file(files, file, name, &manifest, error);
     if (file != NULL) {
@@ -293,10 +209,10 @@ static bool read_manifest(struct data_directory *directory, const char *path, st
 
 static bool load_manifest(struct data_directory *directory,
                           const struct data_directory_options *options,
-                          const struct contents *contents, struct error *error)
+                          const struct directory_contents *contents, struct error *error)
 {
     const struct file_system *files = &directory->files;
-    char *path = join(directory->path, "manifest");
+    char *path = directory_join(directory->path, "manifest");
     bool loaded;
     if (!contents->manifest && (contents->log || contents->generation_count > 0)) {
         loaded = error_set(error,
@@ -321,16 +237,6 @@ static bool load_manifest(struct data_directory *directory,
     return loaded;
 }
 
-static bool has_generation(const struct contents *contents, uint64_t generation)
-{
-    for (size_t i = 0; i < contents->generation_count; i++) {
-        if (contents->generations[i] == generation) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Removes a directory in ours, and its path's memory. */
 static bool remove_and_free(const struct data_directory *directory, char *path, struct error *error)
 {
@@ -341,14 +247,13 @@ static bool remove_and_free(const struct data_directory *directory, char *path, 
 }
 
 static bool remove_generations(const struct data_directory *directory,
-                               const struct contents *contents, uint64_t from, uint64_t to,
-                               struct error *error)
+                               const struct directory_contents *contents, uint64_t from,
+                               uint64_t to, struct error *error)
 {
     for (size_t i = 0; i < contents->generation_count; i++) {
         uint64_t generation = contents->generations[i];
         if (generation >= from && generation < to &&
-            !remove_and_free(directory, numbered_path(directory->path, STATE_PREFIX, generation),
-                             error)) {
+            !remove_and_free(directory, directory_state_path(directory->path, generation), error)) {
             return false;
         }
     }
@@ -357,11 +262,12 @@ static bool remove_generations(const struct data_directory *directory,
 
 /* What no manifest names any more, or has named yet. */
 static bool remove_leftovers(const struct data_directory *directory,
-                             const struct contents *contents, struct error *error)
+                             const struct directory_contents *contents, struct error *error)
 {
     uint64_t generation = directory->manifest.state_generation;
     for (size_t i = 0; i < contents->checkpoint_count; i++) {
-        if (!remove_and_free(directory, join(directory->path, contents->checkpoints[i]), error)) {
+        if (!remove_and_free(directory, directory_join(directory->path, contents->checkpoints[i]),
+                             error)) {
             return false;
         }
     }
@@ -374,8 +280,8 @@ static void set_paths(struct data_directory *directory)
     uint64_t generation = directory->manifest.state_generation;
     free(directory->state_path);
     free(directory->staging_path);
-    directory->state_path = numbered_path(directory->path, STATE_PREFIX, generation);
-    directory->staging_path = numbered_path(directory->path, STATE_PREFIX, generation + 1);
+    directory->state_path = directory_state_path(directory->path, generation);
+    directory->staging_path = directory_state_path(directory->path, generation + 1);
 }
 
 struct data_directory *data_directory_open(const struct data_directory_options *options,
@@ -383,22 +289,23 @@ struct data_directory *data_directory_open(const struct data_directory_options *
 {
     struct data_directory *directory = memory_zalloc(sizeof *directory);
     struct file_system *files = &directory->files;
-    struct contents contents = {0};
+    struct directory_contents contents = {0};
     *files = *options->files;
     directory->path = memory_strdup(options->path);
-    directory->log_path = join(options->path, "log");
+    directory->log_path = directory_join(options->path, "log");
     directory->mutex = memory_alloc(sizeof *directory->mutex);
     int result = pthread_mutex_init(directory->mutex, NULL);
     assert(result == 0);
-    bool opened = take_lock(directory, error) &&
-                  files->list(files->context, directory->path, note_name, &contents, error) &&
-                  load_manifest(directory, options, &contents, error) &&
-                  files->make_directory(files->context, directory->log_path, error) &&
-                  remove_leftovers(directory, &contents, error) &&
-                  files->sync_directory(files->context, directory->path, error);
+    bool opened =
+        take_lock(directory, error) &&
+        files->list(files->context, directory->path, directory_contents_note, &contents, error) &&
+        load_manifest(directory, options, &contents, error) &&
+        files->make_directory(files->context, directory->log_path, error) &&
+        remove_leftovers(directory, &contents, error) &&
+        files->sync_directory(files->context, directory->path, error);
     directory->has_state =
-        opened && has_generation(&contents, directory->manifest.state_generation);
-    free_contents(&contents);
+        opened && directory_contents_has(&contents, directory->manifest.state_generation);
+    directory_contents_free(&contents);
     if (!opened) {
         data_directory_close(directory);
         return NULL;
@@ -517,7 +424,7 @@ const char *data_directory_staging_path(const struct data_directory *directory)
 
 char *data_directory_checkpoint_path(const struct data_directory *directory, uint64_t index)
 {
-    return numbered_path(directory->path, CHECKPOINT_PREFIX, index);
+    return directory_checkpoint_path(directory->path, index);
 }
 
 /* ---- storing ---- */
@@ -636,11 +543,12 @@ bool data_directory_install(struct data_directory *directory, const struct snaps
 bool data_directory_remove_old(struct data_directory *directory, struct error *error)
 {
     const struct file_system *files = &directory->files;
-    struct contents contents = {0};
+    struct directory_contents contents = {0};
     uint64_t generation = data_directory_generation(directory);
-    bool removed = files->list(files->context, directory->path, note_name, &contents, error) &&
-                   remove_generations(directory, &contents, 0, generation, error) &&
-                   files->sync_directory(files->context, directory->path, error);
-    free_contents(&contents);
+    bool removed =
+        files->list(files->context, directory->path, directory_contents_note, &contents, error) &&
+        remove_generations(directory, &contents, 0, generation, error) &&
+        files->sync_directory(files->context, directory->path, error);
+    directory_contents_free(&contents);
     return removed;
 }

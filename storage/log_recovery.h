@@ -19,8 +19,7 @@ struct log_tail {
 struct log_recovered {
     struct log_index index; /* the caller frees it, also after a failure */
     struct log_tail tail;
-    uint64_t
-        first_segment; /* number of the first one there is; of an empty log: tail.segment + 1 */
+    uint64_t first_segment; /* the first number there is; of an empty log: tail.segment + 1 */
     uint64_t disk_bytes;
 };
 

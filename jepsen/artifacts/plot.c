@@ -39,7 +39,7 @@ const char *plot_outcome_name(enum outcome outcome)
     return names[outcome];
 }
 
-const char *plot_lane_colour(uint32_t lane)
+static const char *lane_colour(uint32_t lane)
 {
     static const char *const colours[PLOT_LANES] = {"#7b5ea7", "#3b8f6b", "#b5602c", "#5a7aa8",
                                                     "#a8485e", "#7d7a2e", "#4a8f98", "#8a6d5a",
@@ -142,7 +142,7 @@ static void draw_faults(struct plot *plot)
         uint32_t lane = lane_of(plot, window);
         double from = plot_x(plot, (double)window->from_ns / 1e9);
         double width = plot_x(plot, (double)window->until_ns / 1e9) - from;
-        const char *colour = plot_lane_colour(lane);
+        const char *colour = lane_colour(lane);
         int top = TOP + HEIGHT + AXIS + (int)lane * LANE;
         width = width < 1.5 ? 1.5 : width;
         buffer_printf(plot->out, "<g><title>");
@@ -169,8 +169,7 @@ static void name_lanes(struct plot *plot)
         buffer_printf(plot->out,
                       "<text x=\"%d\" y=\"%d\" text-anchor=\"end\" font-size=\"11\" "
                       "fill=\"%s\">",
-                      LEFT - 6, TOP + HEIGHT + AXIS + (int)lane * LANE + 13,
-                      plot_lane_colour(lane));
+                      LEFT - 6, TOP + HEIGHT + AXIS + (int)lane * LANE + 13, lane_colour(lane));
         plot_escape(plot->out, bytes_of(kind.data, kind.len > 16 ? 16 : kind.len));
         buffer_printf(plot->out, "</text>\n");
     }

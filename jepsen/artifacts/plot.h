@@ -38,10 +38,8 @@ double plot_y(const struct plot *plot, double value);
 void plot_legend(struct plot *plot, const char *colour, const char *text);
 /* Text with what HTML and SVG would take for markup written out. */
 void plot_escape(struct buffer *out, struct bytes text);
-/* The colour of outcomes, and of the fault kinds' lanes. */
 const char *plot_outcome_colour(enum outcome outcome);
 const char *plot_outcome_name(enum outcome outcome);
-const char *plot_lane_colour(uint32_t lane);
 
 /* Each operation a point: when it was invoked, how long it took, what became of it. */
 void plot_latency_raw(struct buffer *out, const struct history *history);

@@ -254,8 +254,8 @@ static void format_check(struct buffer *out, const struct history *history,
     buffer_printf(out, "}\n");
 }
 
-void store_format_results(struct buffer *out, const struct history *history,
-                          const struct analysis *analysis)
+static void format_results(struct buffer *out, const struct history *history,
+                           const struct analysis *analysis)
 {
     buffer_printf(out, "{:valid? %s\n", valid_word(analysis->verdict));
     for (uint32_t i = 0; i < analysis->count; i++) {
@@ -276,7 +276,7 @@ bool store_write_results(const char *directory, const char *name, const struct h
                          const struct analysis *analysis, struct error *error)
 {
     struct buffer out = {0};
-    store_format_results(&out, history, analysis);
+    format_results(&out, history, analysis);
     bool fine = write_picture(directory, "results.edn", &out, error);
     if (fine) {
         timeline_write(&out, history, analysis, name);

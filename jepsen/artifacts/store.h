@@ -29,8 +29,6 @@ bool store_write_test(const char *directory, const struct store_note *notes, uin
 bool store_read_test(const char *directory, struct check_options *options, char **name,
                      struct error *error);
 
-void store_format_results(struct buffer *out, const struct history *history,
-                          const struct analysis *analysis);
 /* results.edn, and the pictures too. */
 bool store_write_results(const char *directory, const char *name, const struct history *history,
                          const struct analysis *analysis, struct error *error);

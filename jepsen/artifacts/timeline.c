@@ -51,7 +51,7 @@ static void show_around(struct timeline *timeline, uint32_t operation, uint32_t 
 static void show_faults(struct timeline *timeline, uint32_t *left)
 {
     const struct history *history = timeline->history;
-    for (uint32_t i = 0; i<history->faults.count && * left> 0; i++) {
+    for (uint32_t i = 0; *left > 0 && i < history->faults.count; i++) {
         uint32_t event = history->faults.items[i].event;
         while (event < history->events && history->event_operations.items[event] == NAME_NONE) {
             event++;

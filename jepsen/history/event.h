@@ -12,7 +12,7 @@
  *
  * Faults are events of the process :nemesis, always of type info: one when the fault is about to be
  * made, another when it has been. Their functions are free words; "start-X" and "stop-X" bound the
- * window of fault X, any other word is a moment.
+ * window of fault X, "finish-X" moves its end (faults.h), any other word is a moment.
  *
  * The text is one EDN map a line, keys as in Jepsen (:type :f :value :process :time :index, and
  * :error), written in event_write.c and read in event_read.c:

@@ -18,6 +18,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -167,9 +168,12 @@ struct filled {
     uint64_t left_bytes;
 };
 
+/* Beside the node's data: one that has never been started has none yet. */
 static char *filler_of(struct nemesis_ground *ground, uint32_t id, char path[PATH_MAX])
 {
-    int len = snprintf(path, PATH_MAX, "%s/../filler", nodes_data(ground->nodes, id));
+    const char *data = nodes_data(ground->nodes, id);
+    int disk_len = (int)(strrchr(data, '/') - data);
+    int len = snprintf(path, PATH_MAX, "%.*s/filler", disk_len, data);
     return len > 0 && len < PATH_MAX ? path : NULL;
 }
 

@@ -140,13 +140,16 @@ static bool flip(struct nemesis_ground *ground, uint32_t id, const char *part, s
 
 struct flipped {
     struct membership_plan plan;
-    uint32_t id;
+    uint32_t id; /* 0: none, for there would be none to replace it */
 };
 
-static struct flipped *draw_node(struct nemesis_ground *ground)
+static struct flipped *draw_node(struct nemesis_ground *ground, struct buffer *value)
 {
     struct ground_ids nodes = ground_members(ground);
     struct flipped *flipped = memory_zalloc(sizeof *flipped);
+    if (!membership_has_room(ground, 1, value)) {
+        return flipped;
+    }
     flipped->id = nodes.ids[ground_draw(ground, nodes.count)];
     membership_plan_leave(&flipped->plan, flipped->id);
     membership_plan_join(&flipped->plan);
@@ -158,8 +161,11 @@ static struct flipped *draw_node(struct nemesis_ground *ground)
 static bool start_down(struct nemesis_ground *ground, const char *part, void **state,
                        struct buffer *value, struct error *error)
 {
-    struct flipped *flipped = draw_node(ground);
+    struct flipped *flipped = draw_node(ground, value);
     *state = flipped;
+    if (flipped->id == 0) {
+        return true;
+    }
     bool fine = ground_draw(ground, 2) == 0 ? nodes_kill(ground->nodes, flipped->id, error)
                                             : nodes_terminate(ground->nodes, flipped->id, error);
     for (int left = LEADER_MS / LOOK_MS; fine && left > 0 && nodes_leader(ground->nodes) == 0;
@@ -175,8 +181,11 @@ static bool start_tables(struct nemesis_ground *ground, void **state, struct buf
                          struct error *error)
 {
     const hf_call_options options = {.timeout_ms = SNAPSHOT_MS};
-    struct flipped *flipped = draw_node(ground);
+    struct flipped *flipped = draw_node(ground, value);
     *state = flipped;
+    if (flipped->id == 0) {
+        return true;
+    }
     hf_client *client = nodes_operator(ground->nodes, error);
     if (client == NULL) {
         return false;
@@ -209,6 +218,9 @@ static bool stop(struct nemesis_ground *ground, void *state, struct buffer *valu
 {
     struct flipped *flipped = state;
     (void)error;
+    if (flipped->id == 0) {
+        return true;
+    }
     buffer_printf(value, "{");
     if (nodes_life(ground->nodes, flipped->id) == NODE_RUNNING) {
         write_verification(ground, flipped->id, value);

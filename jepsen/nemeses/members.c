@@ -19,8 +19,7 @@
 
 struct members {
     struct membership_plan plan;
-    uint32_t
-        meanwhile; /* so many of its steps are done while the fault is on, the rest behind it */
+    uint32_t meanwhile; /* steps that are done while the fault is on; the rest behind it */
 };
 
 static struct members *members_new(void)
@@ -64,6 +63,10 @@ static bool start_replace(struct nemesis_ground *ground, void **state, struct bu
     uint32_t id = nodes.ids[ground_draw(ground, nodes.count)];
     bool joins_first = ground_draw(ground, 2) == 0;
     (void)error;
+    *state = members;
+    if (!membership_has_room(ground, 1, value)) {
+        return true;
+    }
     if (joins_first) {
         membership_plan_join(&members->plan);
     }
@@ -73,7 +76,6 @@ static bool start_replace(struct nemesis_ground *ground, void **state, struct bu
     }
     members->meanwhile = members->plan.count;
     buffer_printf(value, "{:leaves \"n%u\" :first %s}", id, joins_first ? ":join" : ":leave");
-    *state = members;
     return true;
 }
 
@@ -83,11 +85,14 @@ static bool start_lost(struct nemesis_ground *ground, void **state, struct buffe
     struct members *members = members_new();
     struct ground_ids nodes = ground_members(ground);
     uint32_t id = nodes.ids[ground_draw(ground, nodes.count)];
+    *state = members;
+    if (!membership_has_room(ground, 1, value)) {
+        return true;
+    }
     membership_plan_leave(&members->plan, id);
     membership_plan_join(&members->plan);
     members->meanwhile = members->plan.count;
     buffer_printf(value, "{:lost \"n%u\"}", id);
-    *state = members;
     return nodes_wipe(ground->nodes, id, error);
 }
 
@@ -103,6 +108,10 @@ static bool start_grow(struct nemesis_ground *ground, void **state, struct buffe
     (void)error;
     ground_shuffle(ground, &leaving);
     leaving.count = leaving.count < GROWTH ? leaving.count : GROWTH;
+    *state = members;
+    if (!membership_has_room(ground, leaving.count, value)) {
+        return true;
+    }
     for (uint32_t i = 0; i < leaving.count; i++) {
         membership_plan_join(&members->plan);
     }
@@ -113,7 +122,6 @@ static bool start_grow(struct nemesis_ground *ground, void **state, struct buffe
     buffer_printf(value, "{:join %u :will-leave ", leaving.count);
     ground_write_hosts(value, ground, &leaving);
     buffer_printf(value, "}");
-    *state = members;
     return true;
 }
 

@@ -27,6 +27,15 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+bool membership_has_room(struct nemesis_ground *ground, uint32_t joins, struct buffer *value)
+{
+    bool room = nodes_last(ground->nodes) + joins <= nodes_most(ground->nodes);
+    if (!room) {
+        buffer_printf(value, "{:left-out \"there is no host for another node\"}");
+    }
+    return room;
+}
+
 static void plan_step(struct membership_plan *plan, bool joins, uint32_t id)
 {
     assert(plan->count < MEMBERSHIP_STEPS);

@@ -28,6 +28,9 @@ struct membership_plan {
     char refusal[256]; /* why the present step was not taken last time */
 };
 
+/* Are there hosts for so many more nodes? If not, the value says that the fault is left out: no
+ * node's number is used again, and a long run has had them all in the end (nodes_most). */
+bool membership_has_room(struct nemesis_ground *ground, uint32_t joins, struct buffer *value);
 void membership_plan_join(struct membership_plan *plan);
 void membership_plan_leave(struct membership_plan *plan, uint32_t id);
 /* Tries until `until` steps of the plan are done, for about that long. */

@@ -13,7 +13,6 @@ extern const struct nemesis nemesis_kill_one, nemesis_kill_leader, nemesis_kill_
     nemesis_pause_leader, nemesis_pause_majority; /* processes.c */
 extern const struct nemesis nemesis_clock_jump, nemesis_clock_skew,
     nemesis_clock_strobe; /* clocks.c */
-
 extern const struct nemesis nemesis_disk_error, nemesis_disk_slow, nemesis_disk_full,
     nemesis_disk_low, nemesis_power_cut_one, nemesis_power_cut_majority,
     nemesis_power_cut_all; /* disks.c */
@@ -64,13 +63,3 @@ const struct nemesis *const nemeses[] = {
     &nemesis_snapshots,
     NULL,
 };
-
-const struct nemesis *nemesis_find(const char *name)
-{
-    for (uint32_t i = 0; nemeses[i] != NULL; i++) {
-        if (strcmp(nemeses[i]->name, name) == 0) {
-            return nemeses[i];
-        }
-    }
-    return NULL;
-}

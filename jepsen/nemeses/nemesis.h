@@ -55,6 +55,5 @@ struct nemesis {
 };
 
 extern const struct nemesis *const nemeses[]; /* up to a NULL */
-const struct nemesis *nemesis_find(const char *name);
 
 #endif

@@ -270,11 +270,9 @@ static void note_result(struct run *run, const struct analysis *analysis)
             result->unknown = (uint64_t)check_fact(check, "unknown");
         } else if (strcmp(check->name, "recovery") == 0) {
             result->faults = (uint32_t)check_fact(check, "faults");
-            result->median_ms = check_fact(check, "median-ms");
             result->longest_ms = check_fact(check, "longest-ms");
         }
     }
-    result->analysed = true;
 }
 
 static enum run_status status_of(enum check_verdict verdict)
@@ -337,7 +335,7 @@ enum run_status run_execute(const struct run_options *options, struct run_result
     struct run *run = memory_zalloc(sizeof *run);
     struct error error;
     enum run_status status = RUN_FAILED;
-    *result = (struct run_result){.analysed = false};
+    *result = (struct run_result){.operations = 0};
     run->options = options;
     run->result = result;
     atomic_init(&run->processes, DIGEST_PROCESSES);

@@ -23,14 +23,12 @@ enum run_status { RUN_VALID = 0, RUN_INVALID = 1, RUN_FAILED = 2, RUN_UNKNOWN = 
 /* Shared with the process that has started the run. */
 struct run_result {
     char directory[PATH_MAX]; /* "": not made yet */
-    bool analysed;
     bool interrupted;
     uint64_t operations;
     uint64_t answered; /* ok and refused */
     uint64_t unknown;
     uint32_t faults;
-    int64_t median_ms; /* of recoveries */
-    int64_t longest_ms;
+    int64_t longest_ms; /* of recoveries */
 };
 
 struct run_options {

@@ -1,16 +1,15 @@
 /*
- * nodes.c - processes and disks of the nodes under test.
+ * nodes.c - lives and disks of the nodes under test.
  *
- * A node is a child process: forked, moved to its host's network, its output appended to its log,
- * its libraries preloaded. What ends it is noticed by waitpid alone; whoever ended without having
- * been told to leaves a line in its log, which names the signal, so that check_logs sees a crash
- * that said nothing itself.
+ * A node is a child process (nodes_spawn.c). What ends it is noticed by waitpid alone; whoever
+ * ended without having been told to leaves a line in its log, which names the signal, so that
+ * check_logs sees a crash that said nothing itself.
  *
  * Invariants: a pid is signalled only while it is not reaped, so it is ours. An id is given once.
  * Lives change under the mutex.
  *
- * What can fail: disks (disk.c), fork, the control files. A node that does not end by SIGTERM
- * within END_MS is killed and named: that is a finding.
+ * What can fail: disks (disk.c), a new process, the control files. A node that does not end by
+ * SIGTERM within END_MS is killed and named: that is a finding.
  */
 #include "nodes.h"
 
@@ -25,7 +24,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -53,9 +51,7 @@ static void set_life(struct nodes *nodes, struct node *node, enum node_life life
     pthread_mutex_unlock(&nodes->mutex);
 }
 
-static char *format(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static char *format(const char *format, ...)
+char *nodes_format(const char *format, ...)
 {
     char *text;
     va_list arguments;
@@ -85,7 +81,7 @@ static bool write_file(const char *path, int flags, const char *text, struct err
 /* Whoever reads it finds the old or the new text. */
 static bool replace_file(const char *path, const char *text, struct error *error)
 {
-    char *beside = format("%s.new", path);
+    char *beside = nodes_format("%s.new", path);
     bool ok = write_file(beside, O_TRUNC, text, error);
     if (ok && rename(beside, path) != 0) {
         ok = error_set(error, "can't write %s: %s", path, strerror(errno));
@@ -233,123 +229,6 @@ bool nodes_resume(struct nodes *nodes, uint32_t id, struct error *error)
 
 /* ---- starts ---- */
 
-#define WORDS_MOST 128
-
-/* A list of strings up to a NULL; owns them. */
-struct words {
-    char *items[WORDS_MOST + 1];
-    size_t count;
-};
-
-static void words_add(struct words *words, char *word)
-{
-    assert(words->count < WORDS_MOST);
-    words->items[words->count++] = word;
-}
-
-static void words_free(struct words *words)
-{
-    for (size_t i = 0; i < words->count; i++) {
-        free(words->items[i]);
-    }
-}
-
-static void flags_of(struct nodes *nodes, uint32_t id, struct words *words)
-{
-    const struct node *node = nodes_of(nodes, id);
-    words_add(words, memory_strdup(nodes->program));
-    words_add(words, format("--id=%u", id));
-    words_add(words, format("--data=%s", node->data));
-    words_add(words, format("--client-address=%s", node->endpoint));
-    words_add(words, format("--peer-address=%s", node->peer_address));
-    if (nodes->election_timeout_ms > 0) {
-        words_add(words, format("--election-timeout-ms=%u", nodes->election_timeout_ms));
-    }
-    words_add(words, format("--disk-reserve=%llu", (unsigned long long)nodes->disk_bytes / 4));
-    for (char **flag = nodes->flags; *flag != NULL; flag++) {
-        words_add(words, memory_strdup(*flag));
-    }
-    if (node->joins) {
-        words_add(words, format("--cluster-id=%s", nodes->cluster_id));
-        return;
-    }
-    struct buffer founders = {0};
-    for (uint32_t i = 1; i <= nodes->founders; i++) {
-        buffer_printf(&founders, "%s%u=%s", i > 1 ? "," : "", i, nodes_of(nodes, i)->peer_address);
-    }
-    words_add(words, format("--initial-cluster=%.*s", (int)founders.len, (char *)founders.data));
-    buffer_free(&founders);
-}
-
-static bool is_set_here(const char *variable)
-{
-    static const char *const ours[] = {
-        "LD_PRELOAD=",   "DISK_FAULTS=",         "ASAN_OPTIONS=", "FAKETIME",
-        "NO_FAKE_STAT=", "DONT_FAKE_MONOTONIC=", "HOLDFAST_"};
-    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
-        if (strncmp(variable, ours[i], strlen(ours[i])) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void environment_of(const struct nodes *nodes, const struct node *node, struct words *words)
-{
-    const char *disk_faults = nodes->disk_faults_library;
-    const char *faketime = nodes->faketime_library;
-    const char *sanitizer = getenv("ASAN_OPTIONS");
-    for (char **variable = environ; *variable != NULL && words->count < WORDS_MOST - 16;
-         variable++) {
-        if (!is_set_here(*variable)) {
-            words_add(words, memory_strdup(*variable));
-        }
-    }
-    if (disk_faults != NULL || faketime != NULL) {
-        words_add(words, format("LD_PRELOAD=%s%s%s", disk_faults != NULL ? disk_faults : "",
-                                disk_faults != NULL && faketime != NULL ? ":" : "",
-                                faketime != NULL ? faketime : ""));
-        /* Its own library has to come first, says the sanitizer; it works behind these too. */
-        words_add(words, format("ASAN_OPTIONS=%s%sverify_asan_link_order=0",
-                                sanitizer != NULL ? sanitizer : "", sanitizer != NULL ? ":" : ""));
-    } else if (sanitizer != NULL) {
-        words_add(words, format("ASAN_OPTIONS=%s", sanitizer));
-    }
-    if (disk_faults != NULL) {
-        words_add(words, format("DISK_FAULTS=%s", node->disk_faults));
-    }
-    if (faketime != NULL) {
-        words_add(words, format("FAKETIME_TIMESTAMP_FILE=%s", node->clock));
-        words_add(words, memory_strdup("FAKETIME_CACHE_DURATION=1"));
-        words_add(words, memory_strdup("FAKETIME_DONT_FAKE_MONOTONIC=1"));
-        words_add(words, memory_strdup("NO_FAKE_STAT=1"));
-    }
-    if (nodes->planted != NULL) {
-        words_add(words, format("HOLDFAST_PLANTED=%s", nodes->planted));
-    }
-}
-
-/* In the child: nothing that takes a lock. */
-static _Noreturn void become(struct nodes *nodes, uint32_t id, int log, int nothing,
-                             const struct words *arguments, const struct words *environment)
-{
-    struct error error = {.text = ""};
-    sigset_t none;
-    const struct rlimit core = {RLIM_INFINITY, RLIM_INFINITY};
-    sigemptyset(&none);
-    if (dup2(log, STDOUT_FILENO) >= 0 && dup2(log, STDERR_FILENO) >= 0 &&
-        dup2(nothing, STDIN_FILENO) >= 0 && network_enter(nodes->network, id, &error)) {
-        (void)sigprocmask(SIG_SETMASK, &none, NULL);
-        (void)setrlimit(RLIMIT_CORE, &core); /* what can't be had is no reason not to run */
-        if (chdir(nodes->directory) == 0) {
-            (void)execve(nodes->program, arguments->items, environment->items);
-        }
-        error_set(&error, "can't run %s: %s", nodes->program, strerror(errno));
-    }
-    dprintf(log, "(%s)\n", error.text);
-    _exit(127);
-}
-
 bool nodes_start(struct nodes *nodes, uint32_t id, struct error *error)
 {
     struct node *node = nodes_of(nodes, id);
@@ -363,32 +242,12 @@ bool nodes_start(struct nodes *nodes, uint32_t id, struct error *error)
     if (node->joins && !nodes_learn_cluster_id(nodes, error)) {
         return error_wrap(error, "node %u can't join", id);
     }
-    struct words arguments = {0};
-    struct words environment = {0};
-    flags_of(nodes, id, &arguments);
-    environment_of(nodes, node, &environment);
-    int log = open(node->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-    int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    pid_t pid = -1;
-    if (log < 0 || nothing < 0) {
-        error_set(error, "can't open %s: %s", node->log, strerror(errno));
-    } else if ((pid = fork()) == 0) {
-        become(nodes, id, log, nothing, &arguments, &environment);
-    } else if (pid < 0) {
-        error_set(error, "can't make a process for node %u: %s", id, strerror(errno));
-    } else {
+    pid_t pid = nodes_spawn(nodes, id, error);
+    if (pid > 0) {
         node->pid = pid;
         node->by_itself = false;
         set_life(nodes, node, NODE_RUNNING);
     }
-    if (log >= 0) {
-        (void)close(log);
-    }
-    if (nothing >= 0) {
-        (void)close(nothing);
-    }
-    words_free(&arguments);
-    words_free(&environment);
     return pid > 0;
 }
 
@@ -480,11 +339,11 @@ uint32_t nodes_add(struct nodes *nodes, struct error *error)
     *node = (struct node){.joins = id > nodes->founders, .disk.loop_fd = -1};
     snprintf(node->endpoint, sizeof node->endpoint, "%s:%d", address, CLIENT_PORT);
     snprintf(node->peer_address, sizeof node->peer_address, "%s:%d", address, PEER_PORT);
-    node->directory = format("%s/n%u", nodes->directory, id);
-    node->data = format("%s/data", node->directory);
-    node->log = format("%s/n%u.log", nodes->directory, id);
-    node->disk_faults = format("%s/n%u.faults", nodes->directory, id);
-    node->clock = format("%s/n%u.clock", nodes->directory, id);
+    node->directory = nodes_format("%s/n%u", nodes->directory, id);
+    node->data = nodes_format("%s/data", node->directory);
+    node->log = nodes_format("%s/n%u.log", nodes->directory, id);
+    node->disk_faults = nodes_format("%s/n%u.faults", nodes->directory, id);
+    node->clock = nodes_format("%s/n%u.clock", nodes->directory, id);
     bool ok = true;
     if (nodes->disk_bytes > 0) {
         ok = disk_open(&node->disk, node->directory, nodes->disk_bytes, error);
@@ -550,7 +409,7 @@ struct nodes *nodes_open(const struct nodes_options *options, struct error *erro
 /* The disk's contents, as an ordinary directory in its place. */
 static bool keep_contents(struct node *node, struct error *error)
 {
-    char *kept = format("%s.kept", node->directory);
+    char *kept = nodes_format("%s.kept", node->directory);
     const char *const copy[] = {"cp", "-a", "--sparse=always", "--", node->directory, kept, NULL};
     bool ok = disk_run_program(copy, error);
     if (ok) {

@@ -146,6 +146,14 @@ static uint32_t running_ids(struct nodes *nodes, uint32_t *ids)
     return count;
 }
 
+/* For ever: who joins while nobody answers needs it too. */
+static void keep_cluster_id(struct nodes *nodes, const hf_status *status)
+{
+    if (nodes->cluster_id[0] == '\0') {
+        snprintf(nodes->cluster_id, sizeof nodes->cluster_id, "%s", status->cluster_id);
+    }
+}
+
 bool nodes_learn_cluster_id(struct nodes *nodes, struct error *error)
 {
     uint32_t ids[NODES_MOST];
@@ -153,7 +161,7 @@ bool nodes_learn_cluster_id(struct nodes *nodes, struct error *error)
     for (uint32_t i = 0; i < count && nodes->cluster_id[0] == '\0'; i++) {
         hf_status *status = ask(nodes, ids[i]);
         if (status != NULL) {
-            snprintf(nodes->cluster_id, sizeof nodes->cluster_id, "%s", status->cluster_id);
+            keep_cluster_id(nodes, status);
         }
         hf_free(status);
     }
@@ -234,6 +242,7 @@ static bool is_healthy(struct nodes *nodes, struct error *error)
     if (leader == NULL) {
         return error_set(error, "nobody leads");
     }
+    keep_cluster_id(nodes, leader);
     bool ok = true;
     for (uint32_t id = 1; id <= nodes->last && ok; id++) {
         if (nodes_life(nodes, id) != NODE_GONE) {

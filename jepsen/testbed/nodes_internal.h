@@ -1,4 +1,7 @@
-/* nodes_internal.h - what nodes.c (processes and disks) and nodes_ask.c (questions) share. */
+/*
+ * nodes_internal.h - what nodes.c (lives and disks), nodes_spawn.c (processes) and nodes_ask.c
+ * (questions) share.
+ */
 #ifndef JEPSEN_NODES_INTERNAL_H
 #define JEPSEN_NODES_INTERNAL_H
 
@@ -53,6 +56,10 @@ struct nodes {
 };
 
 struct node *nodes_of(struct nodes *nodes, uint32_t id);
+/* The caller frees it. */
+char *nodes_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* A new process, that is the node; -1: none, and the error tells. */
+pid_t nodes_spawn(struct nodes *nodes, uint32_t id, struct error *error);
 /* A client of the library whose connections begin on the operator's host. */
 hf_client *nodes_open_client(struct nodes *nodes, const char *endpoints, struct error *error);
 /* Sets nodes->cluster_id. */

@@ -2,8 +2,9 @@
  * shop.c - names, draws, commands and doubts of workloads.
  *
  * Happy path: a command is answered, and nothing is kept of it. Fails: a command of unknown outcome
- * becomes a doubt; the beginning and the end, where a cluster that should be healthy gives no
- * answer in ATTEMPTS calls.
+ * becomes a doubt; the beginning, where a stock can't be set, for a SetStock of unknown outcome
+ * would leave much undecided; the end, where a cluster that should be healthy gives no answer in
+ * ATTEMPTS calls.
  */
 #include "shop.h"
 

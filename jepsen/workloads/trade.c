@@ -47,7 +47,7 @@ void trade_finish_order(struct shop *shop, struct client *client, uint32_t clien
 }
 
 /* Parts bring a request id each, and checkers keep few of one order: seldom. */
-void trade_meddle(struct shop *shop, struct client *client, uint32_t client_number, uint32_t parts)
+static void meddle(struct shop *shop, struct client *client, uint32_t client_number, uint32_t parts)
 {
     struct random *random = client_random(client);
     struct shop_order order;
@@ -70,7 +70,7 @@ void trade_meddle(struct shop *shop, struct client *client, uint32_t client_numb
     }
 }
 
-void trade_restock(struct shop *shop, struct client *client, uint32_t client_number)
+static void restock(struct shop *shop, struct client *client, uint32_t client_number)
 {
     struct random *random = client_random(client);
     uint32_t sku = shop_draw_sku(shop, random);
@@ -104,9 +104,9 @@ void trade_turn(struct shop *shop, struct client *client, uint32_t client_number
     } else if (draw < (below += mix->finish)) {
         trade_finish_order(shop, client, client_number, mix->parts);
     } else if (draw < (below += mix->meddle)) {
-        trade_meddle(shop, client, client_number, mix->parts);
+        meddle(shop, client, client_number, mix->parts);
     } else if (draw < below + mix->restock) {
-        trade_restock(shop, client, client_number);
+        restock(shop, client, client_number);
     } else {
         trade_look(shop, client);
     }

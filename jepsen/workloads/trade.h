@@ -27,8 +27,6 @@ void trade_make_order(struct shop *shop, struct client *client, uint32_t client_
 /* Nothing happens where the client has none. */
 void trade_finish_order(struct shop *shop, struct client *client, uint32_t client_number,
                         uint32_t parts);
-void trade_meddle(struct shop *shop, struct client *client, uint32_t client_number, uint32_t parts);
-void trade_restock(struct shop *shop, struct client *client, uint32_t client_number);
 void trade_look(struct shop *shop, struct client *client);
 
 #endif

@@ -1,13 +1,13 @@
 /*
- * fetching.c - the phases of fetching.h, one function for the end of each.
+ * fetching.c - the phases of fetching.h until a state is staged, and behind it, one function for
+ * the end of each; fetching_install.c puts it in place of our own.
  *
  * Invariants: at most one piece of work in the pool, and none in the phases idle, waiting, list,
  * parts and staged; `receiver` exists from opening to checking, `state` from checking to
  * installing. A newer offer waits in `next` until the work under way is done.
  */
-#include "fetching.h"
+#include "fetching_internal.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -18,65 +18,6 @@
 /* Files that come without the sum that was announced, in one fetch. */
 #define MOST_WRONG 3
 
-enum fetching_phase {
-    FETCHING_IDLE,
-    FETCHING_WAITING,
-    FETCHING_LIST,
-    FETCHING_OPENING,
-    FETCHING_PARTS,
-    FETCHING_WRITING,
-    FETCHING_CHECKING,
-    FETCHING_STAGED,
-    FETCHING_INSTALLING,
-    FETCHING_CLEANING,
-};
-
-struct offer {
-    uint64_t peer_id; /* 0: none */
-    struct snapshot snapshot;
-    struct hash128 checkpoint;
-};
-
-struct fetching {
-    struct pool_work work; /* first */
-    struct core *core;
-    enum fetching_phase phase;
-    struct offer offer; /* what is fetched */
-    struct offer next;  /* what is to be fetched instead */
-    uint64_t begun_ms;
-    struct fetching_installed installed;
-
-    /* The question that waits for an answer. */
-    uint32_t file;
-    uint64_t offset;
-    uint64_t asked_ms;
-    unsigned asks;
-    unsigned wrong;
-
-    struct buffer list_bytes;
-    struct checkpoint_list list;
-    struct lineage lineage; /* of the state that is fetched */
-    char *path;             /* where it is staged */
-    bool is_left;           /* something may lie there, since left_ms */
-    uint64_t left_ms;
-    struct checkpoint_receiver *receiver;
-    struct state_store state; /* opened there; ops NULL: not */
-    uint64_t held_until_ms;   /* no other one is fetched before */
-
-    /* In the pool, or on its way there. */
-    bool is_refused;
-    bool ok;
-    bool is_foreign; /* it can't be opened, and our disk is not to blame */
-    struct error error;
-    struct entry *part;
-    enum checkpoint_taken taken;
-    uint64_t missing_bytes; /* which the disk has no room for */
-    uint64_t bytes;         /* as the receiver counted when it was last here */
-    uint64_t total_bytes;
-    struct state_store old_state;
-    char *old_checkpoint;
-};
-
 struct fetching *fetching_new(struct core *core)
 {
     struct fetching *fetching = memory_zalloc(sizeof *fetching);
@@ -84,8 +25,7 @@ struct fetching *fetching_new(struct core *core)
     return fetching;
 }
 
-/* What one fetch holds in memory; the staged files stay. */
-static void forget_fetch(struct fetching *fetching)
+void fetching_forget(struct fetching *fetching)
 {
     if (fetching->receiver != NULL) {
         checkpoint_receiver_close(fetching->receiver);
@@ -97,10 +37,10 @@ static void forget_fetch(struct fetching *fetching)
     fetching->part = NULL;
 }
 
+/* What it could not flush nobody needs: it is replaced, or was never used. */
 static void close_state(struct state_store *state)
 {
-    struct error
-        ignored; /* nobody needs what it could not flush: it is replaced, or was never used */
+    struct error ignored;
     if (state->ops != NULL) {
         (void)state->ops->close(state->state, &ignored);
         *state = (struct state_store){0};
@@ -112,7 +52,7 @@ void fetching_free(struct fetching *fetching)
     if (fetching == NULL) {
         return;
     }
-    forget_fetch(fetching);
+    fetching_forget(fetching);
     close_state(&fetching->state);
     close_state(&fetching->old_state);
     free(fetching->old_checkpoint);
@@ -155,8 +95,8 @@ static void start_step(struct fetching *fetching)
     fetching->is_refused = !core_work_start(fetching->core, &fetching->work, &ignored);
 }
 
-static void run_step(struct fetching *fetching, enum fetching_phase phase,
-                     void (*run)(struct pool_work *work), void (*done)(struct pool_work *work))
+void fetching_run_step(struct fetching *fetching, enum fetching_phase phase,
+                       void (*run)(struct pool_work *work), void (*done)(struct pool_work *work))
 {
     fetching->phase = phase;
     fetching->ok = false;
@@ -174,7 +114,7 @@ static void give_up(struct fetching *fetching, const char *why)
     error_set(&words, "fetching the state at entry %" PRIu64 " from node %" PRIu64 ": %s",
               fetching->offer.snapshot.index, fetching->offer.peer_id, why);
     core->env.warn(core->env.context, "snapshot", words.text);
-    forget_fetch(fetching);
+    fetching_forget(fetching);
     fetching->phase = FETCHING_WAITING;
     fetching->asked_ms = core_now_ms(core);
 }
@@ -216,12 +156,16 @@ static void clean_done(struct pool_work *work)
     core_work_ended(core);
 }
 
-/* What was staged is of no use. */
-static void drop_staged(struct fetching *fetching)
+void fetching_clean(struct fetching *fetching)
+{
+    fetching_run_step(fetching, FETCHING_CLEANING, clean, clean_done);
+}
+
+void fetching_drop_staged(struct fetching *fetching)
 {
     snapshots_release(fetching->core->snapshots);
-    forget_fetch(fetching);
-    run_step(fetching, FETCHING_CLEANING, clean, clean_done);
+    fetching_forget(fetching);
+    fetching_clean(fetching);
 }
 
 /* ---- questions ---- */
@@ -255,7 +199,7 @@ static void ask_anew(struct fetching *fetching, enum fetching_phase phase, uint3
 
 static void begin(struct fetching *fetching)
 {
-    forget_fetch(fetching);
+    fetching_forget(fetching);
     fetching->offer = fetching->next;
     fetching->next.peer_id = 0;
     fetching->begun_ms = core_now_ms(fetching->core);
@@ -284,7 +228,7 @@ void fetching_offer(struct fetching *fetching, uint64_t peer_id,
         begin(fetching);
         break;
     case FETCHING_STAGED:
-        drop_staged(fetching);
+        fetching_drop_staged(fetching);
         break;
     case FETCHING_OPENING:
     case FETCHING_WRITING:
@@ -309,7 +253,7 @@ static bool goes_on(struct fetching *fetching)
         return true;
     }
     if (fetching->state.ops != NULL) {
-        drop_staged(fetching);
+        fetching_drop_staged(fetching);
     } else {
         begin(fetching);
     }
@@ -348,7 +292,7 @@ static void refuse_foreign(struct fetching *fetching)
               fetching->error.text, core->config.staging_kept_ms / 1000);
     core->env.warn(core->env.context, "snapshot", words.text);
     fetching->held_until_ms = core_now_ms(core) + core->config.staging_kept_ms;
-    drop_staged(fetching);
+    fetching_drop_staged(fetching);
 }
 
 static void check_done(struct pool_work *work)
@@ -376,7 +320,7 @@ static void check_done(struct pool_work *work)
                   fetching->offer.peer_id, fetching->offer.snapshot.index, applied);
         core->env.warn(core->env.context, "snapshot", words.text);
         replica_snapshot_forget(core->replica);
-        drop_staged(fetching);
+        fetching_drop_staged(fetching);
     }
     core_work_ended(core);
 }
@@ -392,7 +336,7 @@ static void go_on(struct fetching *fetching)
     if (checkpoint_receiver_wants(fetching->receiver, &range)) {
         ask_anew(fetching, FETCHING_PARTS, (uint32_t)range.file + 1, range.offset);
     } else {
-        run_step(fetching, FETCHING_CHECKING, check, check_done);
+        fetching_run_step(fetching, FETCHING_CHECKING, check, check_done);
     }
 }
 
@@ -486,7 +430,7 @@ static void take_list(struct fetching *fetching, const struct peer_message *part
         fetching->lineage = fetching->list.lineage;
         lineage_add(&fetching->lineage, fetching->offer.peer_id);
         fetching->is_left = true;
-        run_step(fetching, FETCHING_OPENING, look_around, look_around_done);
+        fetching_run_step(fetching, FETCHING_OPENING, look_around, look_around_done);
     }
 }
 
@@ -514,75 +458,7 @@ void fetching_part(struct fetching *fetching, uint64_t peer_id, const struct pee
         return;
     }
     fetching->part = entry_reference(part->checkpoint_part.data);
-    run_step(fetching, FETCHING_WRITING, write_part, write_part_done);
-}
-
-/* ---- installing ---- */
-
-static void make_switch(struct pool_work *work)
-{
-    struct fetching *fetching = (struct fetching *)work;
-    const struct core *core = fetching->core;
-    const struct snapshot *snapshot = &fetching->offer.snapshot;
-    fetching->ok =
-        data_directory_install(core->directory, snapshot, &fetching->lineage, &fetching->error) &&
-        log_store_reset(core->log, snapshot->index, &fetching->error);
-}
-
-static void make_switch_done(struct pool_work *work)
-{
-    struct fetching *fetching = (struct fetching *)work;
-    struct core *core = fetching->core;
-    struct error error;
-    if (!fetching->ok) {
-        core_fail(core, &fetching->error);
-    } else if (core_is_working(core)) {
-        struct state_store old_state = core->state_store;
-        if (!core_replace_state(core, &fetching->state, &error)) {
-            core_fail(core, &error); /* each is still where it was, and closed there */
-            core_work_ended(core);
-            return;
-        }
-        fetching->old_state = old_state;
-        fetching->old_checkpoint = snapshots_replaced(core->snapshots);
-        fetching->state = (struct state_store){0};
-        fetching->installed = (struct fetching_installed){
-            .count = fetching->installed.count + 1,
-            .peer_id = fetching->offer.peer_id,
-            .index = fetching->offer.snapshot.index,
-            .bytes = fetching->total_bytes,
-            .took_ms = core_now_ms(core) - fetching->begun_ms,
-        };
-        if (!replica_snapshot_installed(core->replica, core_now_ms(core), &error)) {
-            core_fail(core, &error);
-        }
-        run_step(fetching, FETCHING_CLEANING, clean, clean_done);
-    }
-    core_work_ended(core);
-}
-
-void fetching_install(struct fetching *fetching)
-{
-    assert(fetching->phase == FETCHING_INSTALLING && fetching->state.ops != NULL);
-    run_step(fetching, FETCHING_INSTALLING, make_switch, make_switch_done);
-}
-
-static void try_install(struct fetching *fetching)
-{
-    struct core *core = fetching->core;
-    struct error error;
-    bool wanted;
-    if (!snapshots_hold(core->snapshots) || core->is_auditing) {
-        return;
-    }
-    forget_fetch(fetching);
-    /* From within: fetching_install, at once or later. */
-    fetching->phase = FETCHING_INSTALLING;
-    if (!replica_snapshot_staged(core->replica, core_now_ms(core), &wanted, &error)) {
-        core_fail(core, &error);
-    } else if (!wanted) {
-        drop_staged(fetching);
-    }
+    fetching_run_step(fetching, FETCHING_WRITING, write_part, write_part_done);
 }
 
 /* ---- now and then ---- */
@@ -597,7 +473,7 @@ static void remove_left(struct pool_work *work)
 static void remove_staged(struct fetching *fetching)
 {
     if (fetching->is_left) {
-        run_step(fetching, FETCHING_CLEANING, remove_left, clean_done);
+        fetching_run_step(fetching, FETCHING_CLEANING, remove_left, clean_done);
     }
 }
 
@@ -608,7 +484,7 @@ static bool is_overtaken(struct fetching *fetching)
     if (core_applied_index(core) < fetching->offer.snapshot.index) {
         return false;
     }
-    forget_fetch(fetching);
+    fetching_forget(fetching);
     fetching->phase = FETCHING_IDLE;
     replica_snapshot_forget(core->replica);
     remove_staged(fetching);
@@ -642,7 +518,7 @@ void fetching_upkeep(struct fetching *fetching)
         }
         break;
     case FETCHING_STAGED:
-        try_install(fetching);
+        fetching_try_install(fetching);
         break;
     case FETCHING_IDLE:
         if (core_now_ms(core) - fetching->left_ms >= core->config.staging_kept_ms) {

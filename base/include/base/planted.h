@@ -1,6 +1,7 @@
 /*
- * planted.h - bugs that are planted into the production code on purpose, to prove that the
- * simulator's checks would find them: a check that nothing has ever turned red proves nothing.
+ * planted.h - bugs that are planted into the production code on purpose, to prove that the checks
+ * of the simulator and of the chaos suite would find them: a check that nothing has ever turned red
+ * proves nothing.
  *
  * In every normal build PLANTED(BUG) is the constant false and leaves nothing in the binary
  * (tests/link looks). In the two programs that are made with -DHOLDFAST_PLANT_BUGS, a simulator

@@ -60,8 +60,7 @@ struct fixture {
     struct replica_snapshot snapshot; /* what START is given */
     struct fixture_write writes[FIXTURE_SENT];
     size_t write_count;
-    uint64_t
-        applied_index; /* where the state machine is; set before the start to restart with it */
+    uint64_t applied_index; /* of the state machine; set before the start to restart with it */
     size_t reads;
 
     /* Snapshots. */
