@@ -184,7 +184,7 @@ struct checks {
     struct program_view programs[LIMIT_NODES];
     struct registered_view registered[LIMIT_NODES];
     bool keeps_ids;
-    unsigned raised_to; /* the highest version that a committed command raises to */
+    unsigned raised_to; /* the highest version that a command raises to */
 
     struct known **known; /* by index: the first of a list */
     uint64_t known_capacity;

@@ -77,4 +77,6 @@ void checks_may_raise(struct checks *checks, size_t node, unsigned version)
             return;
         }
     }
+    /* Who applies it first may be one that was put back since. */
+    checks_version_raised(checks, version);
 }

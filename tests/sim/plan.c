@@ -90,8 +90,11 @@ static void draw_snapshots(struct plan *plan, struct random *random)
     }
     plan->held_log_bytes = plan->log_segment_bytes * sim_random_between(random, 1, 4) *
                            sim_random_between(random, 1, 8);
-    if (plan->held_log_bytes < plan->snapshot_log_bytes) {
-        plan->held_log_bytes = plan->snapshot_log_bytes; /* as holdfastd asks for */
+    /* A log counts by whole segments, and one that is held must be able to grow while a checkpoint
+     * is fetched: else each is withdrawn before it has been. */
+    uint64_t least = 2 * plan->snapshot_log_bytes + 4 * plan->log_segment_bytes;
+    if (plan->held_log_bytes < least) {
+        plan->held_log_bytes = least;
     }
     plan->checkpoint_ask_ms = between_magnitudes(random, 20, 500);
     plan->checkpoint_kept_ms = between_magnitudes(random, 500, 4000);
