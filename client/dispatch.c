@@ -220,6 +220,9 @@ static void on_attempt_done(void *context, const struct rpc_outcome *outcome)
     endpoints_end(&dispatch->endpoints, call->endpoint); /* last: an entry in use is not dropped */
 
     if (last.class == ATTEMPT_ANSWERED) {
+        if (call->may_have_executed && call->shape->set_doubt != NULL) {
+            call->shape->set_doubt(call->object);
+        }
         end(call, verdict);
     } else if (dispatch->closing) {
         dispatch_end_closed(call);

@@ -291,8 +291,11 @@ typedef struct hf_stock {
 /* What became of one command. */
 typedef struct hf_result {
     hf_verdict verdict;
-    bool may_have_executed; /* with a negative verdict: an attempt may have been executed. Always
-                               true with HF_OUTCOME_UNKNOWN, may be with HF_CLOSED, else false */
+    /* With a negative verdict: an attempt may have been executed; always so with
+     * HF_OUTCOME_UNKNOWN, may be with HF_CLOSED, else not. With a refusal of a command that has no
+     * request id: an earlier attempt of this call got no answer, and may be executed behind the
+     * one that was refused. Ask for the order before you tell anybody that nothing is held. */
+    bool may_have_executed;
     const char *message;    /* the verdict in words; with a negative one what went wrong, where, and
                                what to do. Never NULL */
     const char *request_id; /* what the command was sent under; NULL: it needed none and had none */

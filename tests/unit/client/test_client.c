@@ -232,6 +232,36 @@ static void a_refusal_after_an_unknown_attempt_stays_unknown(void **state)
     hf_free(result);
 }
 
+/* The ledger keeps nothing of a refused Reserve: an attempt that comes late may be granted. Of a
+ * request id it does. */
+static void a_refusal_by_the_ledger_after_an_unknown_attempt_leaves_a_doubt(void **state)
+{
+    struct client_fixture *fixture = *state;
+    const struct fake_step refused = {.what = FAKE_ANSWER, .verdict = HF_INSUFFICIENT_STOCK};
+    hf_result *result = NULL;
+    fake_cluster_next(fixture->nodes, 0, refused);
+    assert_int_equal(reserve(fixture, &result), HF_INSUFFICIENT_STOCK);
+    assert_false(result->may_have_executed);
+    hf_free(result);
+    fake_cluster_next(fixture->nodes, 0, UNKNOWN);
+    fake_cluster_next(fixture->nodes, 0, refused);
+    assert_int_equal(reserve(fixture, &result), HF_INSUFFICIENT_STOCK);
+    assert_true(result->may_have_executed);
+    assert_int_equal(result->attempts, 2);
+    hf_free(result);
+    const hf_line line = {"A", 1, 1};
+    const hf_command command = {.kind = HF_RESERVE,
+                                .order_id = "o-1",
+                                .lines = &line,
+                                .line_count = 1,
+                                .request_id = "r-1"};
+    fake_cluster_next(fixture->nodes, 0, UNKNOWN);
+    fake_cluster_next(fixture->nodes, 0, refused);
+    assert_int_equal(hf_call(fixture->client, &command, NULL, &result), HF_INSUFFICIENT_STOCK);
+    assert_false(result->may_have_executed);
+    hf_free(result);
+}
+
 /* ---- deadlines ---- */
 
 static void unavailable_to_the_end_is_surely_not_executed(void **state)
@@ -682,6 +712,7 @@ int main(void)
         TEST(a_given_identity_is_kept),
         TEST(a_refusal_of_the_arguments_is_final),
         TEST(a_refusal_after_an_unknown_attempt_stays_unknown),
+        TEST(a_refusal_by_the_ledger_after_an_unknown_attempt_leaves_a_doubt),
         TEST(unavailable_to_the_end_is_surely_not_executed),
         TEST(one_unknown_attempt_makes_the_outcome_unknown),
         TEST(a_lost_connection_makes_the_outcome_unknown),
