@@ -245,7 +245,10 @@ typedef struct hf_command {
     bool has_expected_version; /* refuse with VERSION_MISMATCH unless the stock has this version */
     uint64_t expected_version; /* 0: it must not exist yet, else ALREADY_EXISTS */
     /* every kind; NULL: none */
-    const char *request_id; /* NULL: made by the library where the kind needs one */
+    /* One request, one id: whoever gives it again, with the same fields and requested_at_ms, in a
+     * later call too, gets the first answer again, a refusal as well. NULL: made by the library for
+     * this call alone; then another call for the same order is a new request. */
+    const char *request_id;
     int64_t
         requested_at_ms; /* when the command was first made; 0: now. The ledger refuses as
                             REQUEST_EXPIRED what it can no longer tell from a repetition (24 h) */
@@ -291,14 +294,13 @@ typedef struct hf_stock {
 /* What became of one command. */
 typedef struct hf_result {
     hf_verdict verdict;
-    /* With a negative verdict: an attempt may have been executed; always so with
-     * HF_OUTCOME_UNKNOWN, may be with HF_CLOSED, else not. With a refusal of a command that has no
-     * request id: an earlier attempt of this call got no answer, and may be executed behind the
-     * one that was refused. Ask for the order before you tell anybody that nothing is held. */
-    bool may_have_executed;
+    bool may_have_executed; /* with a negative verdict: an attempt may have been executed. Always
+                               true with HF_OUTCOME_UNKNOWN, may be with HF_CLOSED, else false. A
+                               positive verdict is final: no attempt changes anything behind it */
     const char *message;    /* the verdict in words; with a negative one what went wrong, where, and
                                what to do. Never NULL */
-    const char *request_id; /* what the command was sent under; NULL: it needed none and had none */
+    const char *request_id; /* what the command was sent under; NULL: it was not, as its form was
+                               wrong */
     int64_t requested_at_ms; /* as sent */
     uint32_t attempts;       /* how often the command was sent, or tried to be */
 
