@@ -2,7 +2,8 @@
  * links.c - networks that carry everything, but badly: late, in another order, twice, slowly, or
  * not all of it.
  *
- * Either all links are as bad, or those of some nodes, each way; clients' links too. Cuts are
+ * Either all links are as bad, or those of some nodes, each way; clients' links too; or only what
+ * clients send to some. Cuts are
  * another matter (partitions.c) and are left as they are. Behind the fault links are as new, but
  * for cuts. The value of `stop` tells what befell how many packets meanwhile.
  *
@@ -16,6 +17,7 @@
 /* Hosts whose links are bad. */
 struct bad_links {
     bool concerned[NETWORK_HOSTS + 1];
+    bool is_from_clients; /* of these, only what clients send them */
     struct network_fault fault;
     struct network_counts before;
 };
@@ -27,10 +29,19 @@ static void set_link(struct nemesis_ground *ground, uint32_t from, uint32_t to,
     network_set_fault(ground->network, from, to, fault);
 }
 
+static bool is_bad(const struct bad_links *links, uint32_t from, uint32_t to, bool is_client)
+{
+    if (links->is_from_clients) {
+        return is_client && links->concerned[to];
+    }
+    return from != to && (links->concerned[from] || links->concerned[to]);
+}
+
 static void set_links(struct nemesis_ground *ground, const struct bad_links *links,
                       struct network_fault fault)
 {
     struct ground_ids hosts = ground_clients(ground);
+    uint32_t client_count = hosts.count;
     for (uint32_t id = 1; id <= nodes_last(ground->nodes); id++) {
         hosts.ids[hosts.count++] = id;
     }
@@ -38,22 +49,18 @@ static void set_links(struct nemesis_ground *ground, const struct bad_links *lin
         for (uint32_t k = 0; k < hosts.count; k++) {
             uint32_t from = hosts.ids[i];
             uint32_t to = hosts.ids[k];
-            if (from != to && (links->concerned[from] || links->concerned[to])) {
+            if (is_bad(links, from, to, i < client_count)) {
                 set_link(ground, from, to, fault);
             }
         }
     }
 }
 
-static bool start(struct nemesis_ground *ground, struct network_fault fault, void **state,
-                  struct buffer *value)
+static bool begin(struct nemesis_ground *ground, struct ground_ids nodes, bool is_from_clients,
+                  struct network_fault fault, void **state, struct buffer *value)
 {
     struct bad_links *links = memory_zalloc(sizeof *links);
-    struct ground_ids nodes = ground_members(ground);
-    ground_shuffle(ground, &nodes);
-    if (ground_draw(ground, 2) == 0) {
-        nodes.count = 1 + ground_draw(ground, nodes.count);
-    }
+    links->is_from_clients = is_from_clients;
     for (uint32_t i = 0; i < nodes.count; i++) {
         links->concerned[nodes.ids[i]] = true;
     }
@@ -69,6 +76,17 @@ static bool start(struct nemesis_ground *ground, struct network_fault fault, voi
                   fault.bytes_per_second);
     *state = links;
     return true;
+}
+
+static bool start(struct nemesis_ground *ground, struct network_fault fault, void **state,
+                  struct buffer *value)
+{
+    struct ground_ids nodes = ground_members(ground);
+    ground_shuffle(ground, &nodes);
+    if (ground_draw(ground, 2) == 0) {
+        nodes.count = 1 + ground_draw(ground, nodes.count);
+    }
+    return begin(ground, nodes, false, fault, state, value);
 }
 
 static bool stop(struct nemesis_ground *ground, void *state, struct buffer *value,
@@ -124,6 +142,19 @@ static bool start_narrow(struct nemesis_ground *ground, void **state, struct buf
         state, value);
 }
 
+/* Some nodes, at most half, hear what clients ask when these have asked others and have an answer:
+ * longer than an attempt of the library waits. Whatever it was, it is not new any more. */
+static bool start_late(struct nemesis_ground *ground, void **state, struct buffer *value,
+                       struct error *error)
+{
+    (void)error;
+    struct ground_ids nodes = ground_members(ground);
+    ground_shuffle(ground, &nodes);
+    nodes.count = 1 + ground_draw(ground, (nodes.count + 1) / 2);
+    return begin(ground, nodes, true,
+                 (struct network_fault){.delay_ms = 600 + ground_draw(ground, 2400)}, state, value);
+}
+
 #define KIND "links"
 
 const struct nemesis nemesis_links_slow = {
@@ -145,6 +176,13 @@ const struct nemesis nemesis_links_untidy = {
     .kind = KIND,
     .help = "packets overtake each other, and up to a third arrives twice",
     .start = start_untidy,
+    .stop = stop,
+};
+const struct nemesis nemesis_links_late = {
+    .name = "links-late",
+    .kind = KIND,
+    .help = "what clients send to some nodes takes 0.6 to 3 s, longer than they wait for it",
+    .start = start_late,
     .stop = stop,
 };
 const struct nemesis nemesis_links_narrow = {
