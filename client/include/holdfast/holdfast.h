@@ -15,11 +15,13 @@
  * of the ledger, of which only HF_OK is a success; negative numbers say that there is no answer,
  * and whether the command may have been executed all the same. 0 is never returned.
  *
- * Exactly once. A command that is sent twice is executed once, because it has an identity: the
- * order id (hf_reserve; deduct and release of a whole order), or the request id (everything else;
- * the library makes one of 128 random bits where none is given). After HF_OUTCOME_UNKNOWN, give the
- * same command with the same order id, request id and requested_at_ms again to learn what became of
- * it; never under a new request id. hf_result has the ids that were used.
+ * Exactly once. A command that is sent twice is executed once, because it has an identity: its
+ * request id, which the library makes where none is given, and the order id (hf_reserve; deduct and
+ * release of a whole order). The answer is final: no attempt that the network has held up changes
+ * anything behind a refusal. After HF_OUTCOME_UNKNOWN, give the same command with the same order
+ * id, request id and requested_at_ms again to learn what became of it; hf_result has those that
+ * were used. Under a new request id it is another request: a command on a stock is done twice, one
+ * on an order is not, but the first one's attempts may still come.
  *
  * Strings are UTF-8 with a closing NUL. Ids (SKU, order, request) are 1 to 255 bytes, compared byte
  * for byte; actor, reason, remark and trace id at most 255. Quantities are 1 to 2^53-1. Warehouse 0
