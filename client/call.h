@@ -39,6 +39,7 @@ struct call {
     bool is_asked_once;    /* not given again after an attempt that may have been executed */
     struct buffer request; /* the same bytes for every attempt: the same identity; and `resent` */
     bool is_resent;        /* they say so */
+    size_t held_bytes;     /* of it, in the client's count of all: what it had at first */
     uint64_t deadline_ms;
     uint32_t attempt_timeout_ms;
 

@@ -262,6 +262,18 @@ static void a_refusal_by_the_ledger_is_final(void **state)
     hf_free(result);
 }
 
+/* A request that says more in its second attempt than in its first gives back what it took. */
+static void what_is_resent_holds_no_bytes_behind_its_end(void **state)
+{
+    struct client_fixture *fixture = *state;
+    for (int i = 0; i < 40; i++) {
+        fake_cluster_next(fixture->nodes, 0, UNKNOWN);
+        assert_int_equal(reserve(fixture, NULL), HF_OK);
+    }
+    assert_int_equal(fake_cluster_count(fixture->nodes), 80);
+    assert_int_equal(hf_get_stock(fixture->client, "A", 1, NULL, NULL), HF_OK);
+}
+
 static void a_batch_is_resent_as_a_whole(void **state)
 {
     struct client_fixture *fixture = *state;
@@ -741,6 +753,7 @@ int main(void)
         TEST(a_refusal_of_the_arguments_is_final),
         TEST(a_refusal_after_an_unknown_attempt_stays_unknown),
         TEST(a_refusal_by_the_ledger_is_final),
+        TEST(what_is_resent_holds_no_bytes_behind_its_end),
         TEST(a_batch_is_resent_as_a_whole),
         TEST(unavailable_to_the_end_is_surely_not_executed),
         TEST(one_unknown_attempt_makes_the_outcome_unknown),
