@@ -28,6 +28,9 @@
 #define LOOK_TIMEOUT_MS 1000
 /* Half of what is allowed: it still holds when the leader judges. */
 #define CLOSE_ENTRIES (LIMIT_PROMOTION_LAG / 2)
+/* A standby that looks ready may be refused for a moment: the leader is about to register its data
+ * directory, or another change is on its way. So often it is asked again. */
+#define PROMOTION_REFUSALS 25
 /* The leader may change between the look and the request. */
 #define REMOVAL_ATTEMPTS 3
 
@@ -164,9 +167,9 @@ static void end_progress(void)
     }
 }
 
-enum standby { STANDBY_READY, STANDBY_BEHIND, STANDBY_SILENT, STANDBY_UNKNOWN };
+enum standby { STANDBY_READY, STANDBY_BEHIND, STANDBY_SILENT, STANDBY_UNKNOWN, STANDBY_NONE };
 
-/* As the leader sees it. READY too for who is no member or has its vote: the leader says so. */
+/* As the leader sees it. NONE: no member, or one that has its vote; the leader says so. */
 static enum standby look_at_standby(const struct nodes *nodes, uint64_t id, uint64_t *lacks)
 {
     const hf_status *leader = nodes_leader(nodes);
@@ -175,7 +178,7 @@ static enum standby look_at_standby(const struct nodes *nodes, uint64_t id, uint
     }
     const hf_member *member = member_of(leader, id);
     if (member == NULL || member->role == HF_ROLE_VOTER) {
-        return STANDBY_READY;
+        return STANDBY_NONE;
     }
     *lacks =
         leader->last_index > member->match_index ? leader->last_index - member->match_index : 0;
@@ -205,6 +208,7 @@ static void tell_not_ready(struct verb *verb, uint64_t id, enum standby standby,
         break;
     case STANDBY_UNKNOWN:
     case STANDBY_READY:
+    case STANDBY_NONE:
         verb_fail(verb, EXIT_CODE_UNREACHED,
                   "no node that answered leads; see: holdfast cluster "
                   "status");
@@ -227,10 +231,15 @@ static void tell_waiting(uint64_t id, enum standby standby)
     }
 }
 
-/* False: it did not come close within the verb's time, and that has been said. */
-static bool wait_until_close(struct verb *verb, uint64_t id)
+static void pause_between_looks(void)
 {
-    uint64_t end_ms = now_ms() + (uint64_t)verb->timeout_ms;
+    const struct timespec pause = {.tv_nsec = LOOK_EVERY_MS * 1000000L};
+    nanosleep(&pause, NULL);
+}
+
+/* False: it did not come close in time, and that has been said. */
+static bool wait_until_close(struct verb *verb, uint64_t id, uint64_t end_ms, bool *is_standby)
+{
     uint64_t lacks = 0;
     for (unsigned looks = 1;; looks++) {
         struct nodes nodes;
@@ -239,8 +248,9 @@ static bool wait_until_close(struct verb *verb, uint64_t id)
         }
         enum standby standby = look_at_standby(&nodes, id, &lacks);
         nodes_free(&nodes);
-        if (standby == STANDBY_READY) {
+        if (standby == STANDBY_READY || standby == STANDBY_NONE) {
             end_progress();
+            *is_standby = standby == STANDBY_READY;
             return true;
         }
         if (now_ms() + LOOK_EVERY_MS > end_ms) {
@@ -253,15 +263,19 @@ static bool wait_until_close(struct verb *verb, uint64_t id)
         } else if (looks == LOOKS_IN_SILENCE) {
             tell_waiting(id, standby);
         }
-        const struct timespec pause = {.tv_nsec = LOOK_EVERY_MS * 1000000L};
-        nanosleep(&pause, NULL);
+        pause_between_looks();
     }
 }
 
-static void promote(struct verb *verb, uint64_t id)
+/* False: it was refused, which changes nothing, and may be asked again. */
+static bool promote(struct verb *verb, uint64_t id, bool may_ask_again)
 {
     hf_membership *membership;
     hf_verdict verdict = hf_promote_server(verb->client, id, NULL, &membership);
+    if (verdict == HF_REFUSED && may_ask_again) {
+        hf_free(membership);
+        return false;
+    }
     if (verdict != HF_OK) {
         tell_failure(verb, verdict, membership->message);
     } else if (verb->output == OUTPUT_JSON) {
@@ -271,6 +285,21 @@ static void promote(struct verb *verb, uint64_t id)
                membership->unchanged ? " already" : "", voters_of(membership));
     }
     hf_free(membership);
+    return true;
+}
+
+static void promote_when_ready(struct verb *verb, uint64_t id)
+{
+    uint64_t end_ms = now_ms() + (uint64_t)verb->timeout_ms;
+    bool is_standby;
+    for (unsigned refusals = 0; wait_until_close(verb, id, end_ms, &is_standby); refusals++) {
+        bool may_ask_again =
+            is_standby && refusals < PROMOTION_REFUSALS && now_ms() + LOOK_EVERY_MS <= end_ms;
+        if (promote(verb, id, may_ask_again)) {
+            return;
+        }
+        pause_between_looks();
+    }
 }
 
 int verb_cluster_promote(int argc, char **argv)
@@ -297,8 +326,12 @@ int verb_cluster_promote(int argc, char **argv)
     if (!verb_begin(&verb, &syntax, argc, argv)) {
         return verb.exit_code;
     }
-    if (read_id(&verb, &id) && verb_connect(&verb) && (no_wait || wait_until_close(&verb, id))) {
-        promote(&verb, id);
+    if (read_id(&verb, &id) && verb_connect(&verb)) {
+        if (no_wait) {
+            promote(&verb, id, false);
+        } else {
+            promote_when_ready(&verb, id);
+        }
     }
     return verb_end(&verb);
 }

@@ -3,7 +3,8 @@
  * stand_in_client.c is the ledger.
  *
  * A cluster: ports 101, 102, ... are nodes 1, 2, ...; 1 leads, 4 is a standby that lacks much of
- * the log, less each time that somebody looks (never with STAND_IN_STUCK); 3 is not there.
+ * the log, less each time that somebody looks (never with STAND_IN_STUCK), and is refused its vote
+ * so often besides (STAND_IN_REFUSALS); 3 is not there.
  *
  * Nodes: those with an odd port answer, and those of the cluster above; port 5 has another digest,
  * port 7 a violation, port 15 another digest than it keeps; port 11 stands at another index than
@@ -31,6 +32,7 @@ static struct {
     size_t count;
     uint64_t leader_id;
     uint64_t term;
+    int refusals; /* of a standby that is near enough */
 } stand_in_cluster = {
     .lock = PTHREAD_MUTEX_INITIALIZER,
     .members = {{1, HF_ROLE_VOTER, "h:1", "127.0.0.1:101", true, LAST_INDEX, true, 0},
@@ -131,6 +133,9 @@ hf_verdict hf_promote_server(hf_client *client, uint64_t node_id, const hf_call_
         *out = membership(HF_OK, "done", true);
     } else if (LAST_INDEX - member->match_index > LIMIT_PROMOTION_LAG) {
         *out = membership(HF_REFUSED, "lacks too much", false);
+    } else if (getenv("STAND_IN_REFUSALS") != NULL &&
+               stand_in_cluster.refusals++ < atoi(getenv("STAND_IN_REFUSALS"))) {
+        *out = membership(HF_REFUSED, "has not registered its data directory", false);
     } else {
         member->role = HF_ROLE_VOTER;
         *out = membership(HF_OK, "done", false);
