@@ -27,8 +27,8 @@ def skip_unless_possible():
 
 
 def fresh_store(name):
-    """An empty directory; what an earlier test left there is gone."""
-    store = STORE / name
+    """An empty directory of this program's own, for they run beside each other; what an earlier test left there is gone."""
+    store = STORE / pathlib.Path(sys.argv[0]).stem / name
     shutil.rmtree(store, ignore_errors=True)
     store.mkdir(parents=True)
     return store
