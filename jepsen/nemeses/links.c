@@ -2,10 +2,10 @@
  * links.c - networks that carry everything, but badly: late, in another order, twice, slowly, or
  * not all of it.
  *
- * Either all links are as bad, or those of some nodes, each way; clients' links too; or only what
- * clients send to some. Cuts are
- * another matter (partitions.c) and are left as they are. Behind the fault links are as new, but
- * for cuts. The value of `stop` tells what befell how many packets meanwhile.
+ * Either all links are as bad, or those of some nodes, each way, clients' links too; or only what
+ * clients send to some. Cuts are another matter (partitions.c) and are left as they are. Behind the
+ * fault links are as new, but for cuts. The value of `stop` tells what befell how many packets
+ * meanwhile.
  *
  * Nothing can fail: the switch does as it is told.
  */
@@ -142,17 +142,17 @@ static bool start_narrow(struct nemesis_ground *ground, void **state, struct buf
         state, value);
 }
 
-/* Some nodes, at most half, hear what clients ask when these have asked others and have an answer:
- * longer than an attempt of the library waits. Whatever it was, it is not new any more. */
+/* Some nodes, about half at most, hear what clients ask when these have asked others and have an
+ * answer: longer than an attempt of the library waits. Whatever it was, it is not new any more. The
+ * leader is one of them: clients that know the leader send to no other. */
 static bool start_late(struct nemesis_ground *ground, void **state, struct buffer *value,
                        struct error *error)
 {
     (void)error;
-    struct ground_ids nodes = ground_members(ground);
-    ground_shuffle(ground, &nodes);
+    struct ground_ids nodes = ground_leader_first(ground);
     nodes.count = 1 + ground_draw(ground, (nodes.count + 1) / 2);
     return begin(ground, nodes, true,
-                 (struct network_fault){.delay_ms = 600 + ground_draw(ground, 2400)}, state, value);
+                 (struct network_fault){.delay_ms = 800 + ground_draw(ground, 2200)}, state, value);
 }
 
 #define KIND "links"
@@ -181,7 +181,7 @@ const struct nemesis nemesis_links_untidy = {
 const struct nemesis nemesis_links_late = {
     .name = "links-late",
     .kind = KIND,
-    .help = "what clients send to some nodes takes 0.6 to 3 s, longer than they wait for it",
+    .help = "what clients send to some nodes takes 0.8 to 3 s, longer than they wait for it",
     .start = start_late,
     .stop = stop,
 };
