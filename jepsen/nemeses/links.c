@@ -18,6 +18,7 @@
 struct bad_links {
     bool concerned[NETWORK_HOSTS + 1];
     bool is_from_clients; /* of these, only what clients send them */
+    uint32_t turns;       /* of a fault that comes and goes */
     struct network_fault fault;
     struct network_counts before;
 };
@@ -142,9 +143,12 @@ static bool start_narrow(struct nemesis_ground *ground, void **state, struct buf
         state, value);
 }
 
-/* Some nodes, about half at most, hear what clients ask when these have asked others and have an
- * answer: longer than an attempt of the library waits. Whatever it was, it is not new any more. The
- * leader is one of them: clients that know the leader send to no other. */
+/* Late: some nodes, about half at most, hear what clients ask when these have asked others and have
+ * an answer; it takes longer than an attempt of the library waits. The leader is one of them, for
+ * clients that know the leader send to no other. It comes and goes: what goes into a connection
+ * that waits already comes out together with the word that nobody wants it any more. */
+#define LATE_TURNS 6 /* so many it is on, and so many off */
+
 static bool start_late(struct nemesis_ground *ground, void **state, struct buffer *value,
                        struct error *error)
 {
@@ -152,7 +156,19 @@ static bool start_late(struct nemesis_ground *ground, void **state, struct buffe
     struct ground_ids nodes = ground_leader_first(ground);
     nodes.count = 1 + ground_draw(ground, (nodes.count + 1) / 2);
     return begin(ground, nodes, true,
-                 (struct network_fault){.delay_ms = 800 + ground_draw(ground, 2200)}, state, value);
+                 (struct network_fault){.delay_ms = 1000 + ground_draw(ground, 2000)}, state,
+                 value);
+}
+
+static bool turn_late(struct nemesis_ground *ground, void *state, struct error *error)
+{
+    struct bad_links *links = state;
+    (void)error;
+    if (++links->turns % LATE_TURNS == 0) {
+        bool is_late = links->turns / LATE_TURNS % 2 == 0;
+        set_links(ground, links, is_late ? links->fault : (struct network_fault){.cut = false});
+    }
+    return true;
 }
 
 #define KIND "links"
@@ -181,9 +197,10 @@ const struct nemesis nemesis_links_untidy = {
 const struct nemesis nemesis_links_late = {
     .name = "links-late",
     .kind = KIND,
-    .help = "what clients send to some nodes takes 0.8 to 3 s, longer than they wait for it",
+    .help = "what clients send to some nodes takes 1 to 3 s, on and off: they don't wait for it",
     .start = start_late,
     .stop = stop,
+    .turn = turn_late,
 };
 const struct nemesis nemesis_links_narrow = {
     .name = "links-narrow",
