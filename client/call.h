@@ -37,7 +37,9 @@ struct call {
     char *only_endpoint;   /* asked of this one, once; NULL: of any, until there is an answer */
     bool is_spread;        /* any node will do as well as the leader */
     bool is_asked_once;    /* not given again after an attempt that may have been executed */
-    struct buffer request; /* the same bytes for every attempt: the same identity */
+    struct buffer request; /* the same bytes for every attempt: the same identity; and `resent` */
+    bool is_resent;        /* they say so */
+    size_t held_bytes;     /* of it, in the client's count of all: what it had at first */
     uint64_t deadline_ms;
     uint32_t attempt_timeout_ms;
 

@@ -108,7 +108,7 @@ static void wake_waiter(struct waiter *waiter, hf_verdict verdict)
 static void on_call_ended(struct call *call)
 {
     hf_client *client = call->owner;
-    atomic_fetch_sub(&client->request_bytes, call->request.len);
+    atomic_fetch_sub(&client->request_bytes, call->held_bytes);
     atomic_fetch_sub(&client->calls, 1);
     if (call->waiter != NULL) {
         wake_waiter(call->waiter, call->verdict);
@@ -234,6 +234,7 @@ static bool take_place(struct request *request)
         return error_set(&request->error, "%u calls are under way already (max_waiting)",
                          client->max_waiting);
     }
+    request->call->held_bytes = len;
     if (atomic_fetch_add(&client->request_bytes, len) + len > LIMIT_CLIENT_CALL_BYTES) {
         atomic_fetch_sub(&client->request_bytes, len);
         atomic_fetch_sub(&client->calls, 1);
@@ -245,7 +246,7 @@ static bool take_place(struct request *request)
 
 static void give_place_back(struct request *request)
 {
-    atomic_fetch_sub(&request->client->request_bytes, request->call->request.len);
+    atomic_fetch_sub(&request->client->request_bytes, request->call->held_bytes);
     atomic_fetch_sub(&request->client->calls, 1);
 }
 

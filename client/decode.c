@@ -163,20 +163,8 @@ static void fail_result(void *object, const struct reply_failure *failure)
     fail_one(object, failure, arena_copy_string(object_arena(object), failure->message));
 }
 
-/* A refusal under a request id is the answer to every attempt. Under an order id it is not: a
- * refused command leaves nothing behind that a late attempt could be told by. */
-static void doubt_one(hf_result *result)
-{
-    result->may_have_executed = result->verdict != HF_OK && result->request_id == NULL;
-}
-
-static void doubt_result(void *object)
-{
-    doubt_one(object);
-}
-
 const struct reply_shape REPLY_RESULT = {sizeof(hf_result), false, decode_result, fail_result,
-                                         doubt_result};
+                                         .says_resent = true};
 
 hf_result *decode_prepare_results(hf_results *results, size_t count)
 {
@@ -249,18 +237,10 @@ static void fail_results(void *object, const struct reply_failure *failure)
     }
 }
 
-static void doubt_results(void *object)
-{
-    hf_results *results = object;
-    for (size_t i = 0; i < results->count; i++) {
-        doubt_one((hf_result *)&results->items[i]);
-    }
-}
-
 const struct reply_shape REPLY_RESULTS_OF_ONE = {sizeof(hf_results), false, decode_results_of_one,
-                                                 fail_results, doubt_results};
+                                                 fail_results, .says_resent = true};
 const struct reply_shape REPLY_RESULTS = {sizeof(hf_results), false, decode_results, fail_results,
-                                          doubt_results};
+                                          .says_resent = true};
 
 /* ---- stocks ---- */
 
@@ -416,13 +396,13 @@ static void fail_stock_list(void *object, const struct reply_failure *failure)
 }
 
 const struct reply_shape REPLY_STOCK = {sizeof(hf_stock_list), true, decode_stock, fail_stock_list,
-                                        NULL};
+                                        .says_resent = false};
 const struct reply_shape REPLY_STOCKS_OF_ONE = {sizeof(hf_stock_list), true, decode_stocks_of_one,
-                                                fail_stock_list, NULL};
+                                                fail_stock_list, .says_resent = false};
 const struct reply_shape REPLY_STOCKS = {sizeof(hf_stock_list), true, decode_stocks,
-                                         fail_stock_list, NULL};
+                                         fail_stock_list, .says_resent = false};
 const struct reply_shape REPLY_STOCK_PAGE = {sizeof(hf_stock_list), true, decode_stock_page,
-                                             fail_stock_list, NULL};
+                                             fail_stock_list, .says_resent = false};
 
 /* ---- availability ---- */
 
@@ -476,7 +456,7 @@ static void fail_availability(void *object, const struct reply_failure *failure)
 }
 
 const struct reply_shape REPLY_AVAILABILITY = {sizeof(hf_availability), true, decode_availability,
-                                               fail_availability, NULL};
+                                               fail_availability, .says_resent = false};
 
 /* ---- orders ---- */
 
@@ -542,7 +522,8 @@ static void fail_order(void *object, const struct reply_failure *failure)
     order->attempts = failure->attempts;
 }
 
-const struct reply_shape REPLY_ORDER = {sizeof(hf_order), true, decode_order, fail_order, NULL};
+const struct reply_shape REPLY_ORDER = {sizeof(hf_order), true, decode_order, fail_order,
+                                        .says_resent = false};
 
 /* ---- history ---- */
 
@@ -608,4 +589,4 @@ static void fail_history(void *object, const struct reply_failure *failure)
 }
 
 const struct reply_shape REPLY_HISTORY = {sizeof(hf_history), true, decode_history, fail_history,
-                                          NULL};
+                                          .says_resent = false};

@@ -30,9 +30,9 @@ struct reply_shape {
      * `set_failure`, comes after it. */
     hf_verdict (*decode)(void *object, struct bytes reply, uint32_t attempts, struct error *error);
     void (*set_failure)(void *object, const struct reply_failure *failure);
-    /* What was decoded is the answer to an attempt behind one that may still be executed. NULL:
-     * that makes no difference. */
-    void (*set_doubt)(void *object);
+    /* Commands of the ledger: an attempt behind one that may have been executed says that it is
+     * `resent` (encode_resent). */
+    bool says_resent;
 };
 
 extern const struct reply_shape REPLY_RESULT;         /* hf_result: one command */

@@ -108,7 +108,8 @@ static void fail_status(void *object, const struct reply_failure *failure)
     status->attempts = failure->attempts;
 }
 
-const struct reply_shape REPLY_STATUS = {sizeof(hf_status), true, decode_status, fail_status, NULL};
+const struct reply_shape REPLY_STATUS = {sizeof(hf_status), true, decode_status, fail_status,
+                                         .says_resent = false};
 
 static void fill_verification(hf_verification *verification, struct arena *arena,
                               const Holdfast__V1__VerifyResponse *reply)
@@ -160,7 +161,7 @@ static void fail_verification(void *object, const struct reply_failure *failure)
 }
 
 const struct reply_shape REPLY_VERIFICATION = {sizeof(hf_verification), true, decode_verification,
-                                               fail_verification, NULL};
+                                               fail_verification, .says_resent = false};
 
 static hf_verdict decode_snapshot(void *object, struct bytes reply, uint32_t attempts,
                                   struct error *error)
@@ -194,7 +195,7 @@ static void fail_snapshot(void *object, const struct reply_failure *failure)
 
 /* Another one harms nobody. */
 const struct reply_shape REPLY_SNAPSHOT = {sizeof(hf_snapshot), true, decode_snapshot,
-                                           fail_snapshot, NULL};
+                                           fail_snapshot, .says_resent = false};
 
 /* ---- changes ---- */
 
@@ -235,7 +236,7 @@ static void fail_membership(void *object, const struct reply_failure *failure)
 }
 
 const struct reply_shape REPLY_MEMBERSHIP = {sizeof(hf_membership), false, decode_membership,
-                                             fail_membership, NULL};
+                                             fail_membership, .says_resent = false};
 
 static hf_verdict decode_leadership(void *object, struct bytes reply, uint32_t attempts,
                                     struct error *error)
@@ -273,7 +274,7 @@ static void fail_leadership(void *object, const struct reply_failure *failure)
 }
 
 const struct reply_shape REPLY_LEADERSHIP = {sizeof(hf_leadership), false, decode_leadership,
-                                             fail_leadership, NULL};
+                                             fail_leadership, .says_resent = false};
 
 static hf_verdict decode_upgrade(void *object, struct bytes reply, uint32_t attempts,
                                  struct error *error)
@@ -308,4 +309,4 @@ static void fail_upgrade(void *object, const struct reply_failure *failure)
 }
 
 const struct reply_shape REPLY_UPGRADE = {sizeof(hf_upgrade), false, decode_upgrade, fail_upgrade,
-                                          NULL};
+                                          .says_resent = false};

@@ -6,7 +6,8 @@
  *
  * What can fail, and what then: no connection, a lost one, time that passes, a node that can't
  * serve or lost its leadership: the endpoint is suspect for a while, and the call goes to another
- * one after a pause, with the same bytes. Overload: the same endpoint again after a pause. A
+ * one after a pause, with the same bytes, and says `resent` if it may have been executed: then a
+ * refusal is the answer to every attempt. Overload: the same endpoint again after a pause. A
  * refusal that would only be repeated ends the call at once. `may_have_executed` is true from the
  * first attempt on whose outcome is not known, and never false again.
  */
@@ -14,6 +15,7 @@
 
 #include <assert.h>
 
+#include "encode.h"
 #include "rpc/client.h"
 
 #define LEADER_METADATA "holdfast-leader"
@@ -220,9 +222,6 @@ static void on_attempt_done(void *context, const struct rpc_outcome *outcome)
     endpoints_end(&dispatch->endpoints, call->endpoint); /* last: an entry in use is not dropped */
 
     if (last.class == ATTEMPT_ANSWERED) {
-        if (call->may_have_executed && call->shape->set_doubt != NULL) {
-            call->shape->set_doubt(call->object);
-        }
         end(call, verdict);
     } else if (dispatch->closing) {
         dispatch_end_closed(call);
@@ -237,6 +236,10 @@ static void send_to(struct call *call, size_t index, uint64_t now_ms)
     uint64_t until_ms = now_ms + call->attempt_timeout_ms;
     if (until_ms > call->deadline_ms) {
         until_ms = call->deadline_ms;
+    }
+    if (call->may_have_executed && call->shape->says_resent && !call->is_resent) {
+        encode_resent(&call->request);
+        call->is_resent = true;
     }
     call->endpoint = index;
     call->attempt_began_ms = now_ms;

@@ -21,6 +21,7 @@
 #include "holdfast/v1/ledger.pb-c.h"
 
 #define SCRATCH_BYTES 2048
+#define RESENT_BYTES  3
 
 struct scratch {
     alignas(max_align_t) uint8_t room[SCRATCH_BYTES];
@@ -35,15 +36,26 @@ static void scratch_init(struct scratch *scratch)
 static bool pack(struct buffer *out, const ProtobufCMessage *message, struct error *error)
 {
     size_t size = protobuf_c_message_get_packed_size(message);
-    if (size > LIMIT_MESSAGE_BYTES) {
+    if (size > LIMIT_MESSAGE_BYTES - RESENT_BYTES) {
         return error_set(error, "the request has %zu bytes; at most %u: give it in parts", size,
-                         LIMIT_MESSAGE_BYTES);
+                         LIMIT_MESSAGE_BYTES - RESENT_BYTES);
     }
     uint8_t *end = buffer_reserve(out, size);
     size_t packed = protobuf_c_message_pack(message, end);
     assert(packed == size);
     out->len += packed;
     return true;
+}
+
+/* The field `resent`, the same in all that carry commands, as it stands on the wire: its number and
+ * the type of its value, a varint; true. */
+#define RESENT_FIELD 17
+
+void encode_resent(struct buffer *out)
+{
+    static const uint8_t resent[RESENT_BYTES] = {(RESENT_FIELD << 3 & 0x7f) | 0x80,
+                                                 RESENT_FIELD << 3 >> 7, 1};
+    buffer_append(out, resent, sizeof(resent));
 }
 
 /* ---- the form of a command ---- */
@@ -167,47 +179,31 @@ static bool check_command(const hf_command *command, struct error *error)
     return check_lines(command->lines, command->line_count, error);
 }
 
-/* Reserve, and Deduct and Release of a whole order, are told from their repetition by the order's
- * state; everything else by its request id (domain: exactly once). */
-static bool needs_request_id(const hf_command *command)
-{
-    switch (command->kind) {
-    case HF_SET_STOCK:
-    case HF_ADJUST_STOCK:
-        return true;
-    case HF_RESERVE:
-        return false;
-    case HF_DEDUCT:
-    case HF_RELEASE:
-        return command->line_count > 0;
-    }
-    return true;
-}
+#define ID_LETTERS 20
 
-/* 128 random bits, so that no two commands of all clients ever share an id. */
+/* 100 random bits: among the 10^12 commands of a busy day no two share an id, but for a chance of
+ * one in a million. */
 static char *make_request_id(struct arena *kept)
 {
-    static const char digits[] = "0123456789abcdef";
-    uint8_t random[16];
+    static const char letters[] = "0123456789abcdefghjkmnpqrstvwxyz";
+    uint8_t random[ID_LETTERS];
     ssize_t filled = getrandom(random, sizeof(random), 0);
     assert(filled == (ssize_t)sizeof(random)); /* up to 256 bytes it can't fail or fall short */
-    char *id = arena_alloc(kept, 2 * sizeof(random) + 1);
-    for (size_t i = 0; i < sizeof(random); i++) {
-        id[2 * i] = digits[random[i] >> 4];
-        id[2 * i + 1] = digits[random[i] & 15];
+    char *id = arena_alloc(kept, ID_LETTERS + 1);
+    for (size_t i = 0; i < ID_LETTERS; i++) {
+        id[i] = letters[random[i] & 31];
     }
-    id[2 * sizeof(random)] = '\0';
+    id[ID_LETTERS] = '\0';
     return id;
 }
 
+/* Every command has a request id. Those that their order tells from their repetition have it so
+ * that a refusal can be kept under it: a call's answer is final. */
 static void give_identity(const hf_command *command, const struct encode_defaults *defaults,
                           hf_result *result, struct arena *kept)
 {
-    if (command->request_id != NULL) {
-        result->request_id = arena_copy_string(kept, command->request_id);
-    } else if (needs_request_id(command)) {
-        result->request_id = make_request_id(kept);
-    }
+    result->request_id = command->request_id != NULL ? arena_copy_string(kept, command->request_id)
+                                                     : make_request_id(kept);
     result->requested_at_ms =
         command->requested_at_ms != 0 ? command->requested_at_ms : defaults->now_ms;
 }
@@ -263,6 +259,8 @@ static Holdfast__V1__Line **new_lines(struct arena *arena, const hf_line *lines,
         (message)->reason = (char *)command->reason;                                               \
         (message)->remark = (char *)command->remark;                                               \
         (message)->trace_id = (char *)command->trace_id;                                           \
+        /* An id that the program has given may have been sent by an earlier call. */              \
+        (message)->resent = command->request_id != NULL;                                           \
     } while (0)
 
 static ProtobufCMessage *fill_set_stock(struct arena *arena, const hf_command *command,

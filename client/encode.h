@@ -1,6 +1,7 @@
 /*
  * encode.h - from the public structs to the bytes of a request, in the caller's thread, once per
- * call: every attempt sends the same bytes, and so the same identity.
+ * call: every attempt sends the same bytes, and so the same identity; one behind an attempt that
+ * may have been executed says so at their end.
  *
  * Ownership: the buffer and what is put into the arena belong to the caller. Errors: false, and the
  * reason names the field.
@@ -21,8 +22,12 @@ struct encode_defaults {
 /* The method of a single command of a kind that encode_command has accepted. */
 const char *encode_command_path(hf_command_kind kind);
 
+/* Says of a request with commands, whose bytes these are, that it is sent again. Nothing else
+ * changes: an encoded message may be followed by further fields. */
+void encode_resent(struct buffer *out);
+
 /* One command as the request of its own method; `result` gets the request id (copied into `kept`,
- * made where one is needed and none was given) and the time it is sent under. */
+ * made where none was given) and the time it is sent under. */
 bool encode_command(struct buffer *out, const hf_command *command,
                     const struct encode_defaults *defaults, hf_result *result, struct arena *kept,
                     struct error *error);

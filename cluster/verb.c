@@ -256,11 +256,6 @@ void verb_fail_unanswered(struct verb *verb, hf_verdict verdict, const char *mes
                   "%s; to learn what became of it, run the same command again within a day with "
                   "--request-id %s",
                   message, result->request_id);
-    } else if (code == EXIT_CODE_OUTCOME_UNKNOWN && result != NULL) {
-        verb_fail(verb, code,
-                  "%s; run the same command again to learn what became of it: the order's id is "
-                  "its identity",
-                  message);
     } else {
         verb_fail(verb, code, "%s", message);
     }

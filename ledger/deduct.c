@@ -8,7 +8,8 @@
  * A late payment: the hold has expired and the command says `reacquire`. Then the units are those
  * that expired; they must be available, and leave on_hand at once. Refusals, in this order: the
  * order is not known; it is closed (a whole Deduct of what was deducted is a repetition: OK,
- * replayed); a line asks for more than there is to deduct; the stock does not suffice.
+ * replayed); the request is too old for its refusal to be known (REQUEST_EXPIRED); a line asks for
+ * more than there is to deduct; the stock does not suffice.
  */
 #include "machine.h"
 
@@ -126,6 +127,10 @@ bool ledger_deduct(struct ledger *ledger, const struct ledger_command *command,
     bool reacquire = may_reacquire(order, command);
     if (order->state != ORDER_ACTIVE && !reacquire) {
         judge_closed_order(order, command, result);
+        return true;
+    }
+    if (!ledger_order_request_may_act(ledger, command)) {
+        result->verdict = LEDGER_REQUEST_EXPIRED;
         return true;
     }
     if (command->line_count == 0) {

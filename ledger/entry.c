@@ -24,6 +24,7 @@
 
 #include "base/codec.h"
 #include "base/limits.h"
+#include "base/planted.h"
 #include "lines.h"
 
 enum {
@@ -37,6 +38,7 @@ enum {
     FLAG_TTL = 2,
     FLAG_FINAL = 4,
     FLAG_REACQUIRE = 8,
+    FLAG_RESENT = 16,
 };
 
 void ledger_entry_begin(struct buffer *out, const struct ledger_entry_header *header)
@@ -67,7 +69,7 @@ static uint8_t command_flags(const struct ledger_command *command)
 {
     int flags = (command->has_expected_version ? FLAG_EXPECTED_VERSION : 0) |
                 (command->has_ttl ? FLAG_TTL : 0) | (command->final ? FLAG_FINAL : 0) |
-                (command->reacquire ? FLAG_REACQUIRE : 0);
+                (command->reacquire ? FLAG_REACQUIRE : 0) | (command->resent ? FLAG_RESENT : 0);
     return (uint8_t)flags;
 }
 
@@ -76,12 +78,13 @@ static int allowed_flags(enum ledger_command_kind kind)
     switch (kind) {
     case LEDGER_SET_STOCK:
     case LEDGER_ADJUST_STOCK:
-        return FLAG_EXPECTED_VERSION;
+        return FLAG_RESENT | FLAG_EXPECTED_VERSION;
     case LEDGER_RESERVE:
-        return FLAG_TTL;
+        return FLAG_RESENT | FLAG_TTL;
     case LEDGER_DEDUCT:
-        return FLAG_FINAL | FLAG_REACQUIRE;
+        return FLAG_RESENT | FLAG_FINAL | FLAG_REACQUIRE;
     case LEDGER_RELEASE:
+        return FLAG_RESENT;
     case LEDGER_REGISTER_NODE:
     case LEDGER_RAISE_VERSION:
         return 0;
@@ -259,6 +262,7 @@ bool ledger_entry_next(struct ledger_entry_reader *reader, struct ledger_command
     command->has_ttl = (flags & FLAG_TTL) != 0;
     command->final = (flags & FLAG_FINAL) != 0;
     command->reacquire = (flags & FLAG_REACQUIRE) != 0;
+    command->resent = (flags & FLAG_RESENT) != 0 && !PLANTED(RESENT_FORGOTTEN);
     bool known = decode_fields(&in, command, lines);
     if (in.failed) {
         return error_set(

@@ -151,16 +151,23 @@ static bool judge(struct ledger *ledger, const struct ledger_command *command,
     if (result->verdict != LEDGER_VERDICT_UNSPECIFIED) {
         return true;
     }
-    if (!ledger_command_needs_request_id(command)) {
+    if (command->request_id.len == 0) {
         return execute(ledger, command, result, error);
     }
-    struct hash128 fields = ledger_request_fields(ledger, command);
-    bool is_new;
-    if (!ledger_begin_request(ledger, command, fields, result, &is_new, error)) {
+    bool is_known;
+    if (!ledger_repeat_request(ledger, command, result, &is_known, error)) {
         return false;
     }
-    return !is_new || (execute(ledger, command, result, error) &&
-                       ledger_finish_request(ledger, command, fields, result, error));
+    if (is_known) {
+        return true;
+    }
+    if (ledger_command_needs_request_id(command) && !ledger_request_is_timely(ledger, command)) {
+        result->verdict = LEDGER_REQUEST_EXPIRED;
+    } else if (!execute(ledger, command, result, error)) {
+        return false;
+    }
+    return !ledger_request_is_kept(command, result) ||
+           ledger_keep_request(ledger, command, result, error);
 }
 
 /* ---- one entry ---- */

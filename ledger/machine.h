@@ -192,15 +192,19 @@ bool ledger_begin_version(struct ledger *ledger, const struct ledger_entry_heade
 
 /* Could the request still be told from a repetition of one that was applied? */
 bool ledger_request_is_timely(const struct ledger *ledger, const struct ledger_command *command);
-/* The hash of the decoded, normalised fields that count. Uses ledger->lines and ->value. */
-struct hash128 ledger_request_fields(struct ledger *ledger, const struct ledger_command *command);
-/* *is_new: nothing is known of this request and it may be executed; else the result is there. */
-bool ledger_begin_request(struct ledger *ledger, const struct ledger_command *command,
-                          struct hash128 fields, struct ledger_result *result, bool *is_new,
-                          struct error *error);
-bool ledger_finish_request(struct ledger *ledger, const struct ledger_command *command,
-                           struct hash128 fields, const struct ledger_result *result,
-                           struct error *error);
+/* Of a command that is told by its order: may it still change something? Not if it is an attempt of
+ * a request that may have been refused, so long ago that nothing tells. */
+bool ledger_order_request_may_act(const struct ledger *ledger,
+                                  const struct ledger_command *command);
+/* *is_known: there is a record of the request, and the result is there. Uses ledger->lines. */
+bool ledger_repeat_request(struct ledger *ledger, const struct ledger_command *command,
+                           struct ledger_result *result, bool *is_known, struct error *error);
+/* Must the verdict of a request that was not known be kept? */
+bool ledger_request_is_kept(const struct ledger_command *command,
+                            const struct ledger_result *result);
+/* Uses ledger->lines. */
+bool ledger_keep_request(struct ledger *ledger, const struct ledger_command *command,
+                         const struct ledger_result *result, struct error *error);
 
 /* ---- due.c ---- */
 

@@ -5,7 +5,8 @@
  * reserved; the order is closed as RELEASED when nothing is left open. Without lines the command is
  * idempotent: what was released or has expired stays so (OK, replayed), and an order never seen
  * gets a tombstone, so that its Reserve, should it arrive late, can't leak a hold. Refusals: the
- * order was deducted or returned; lines of an order that is not known, or is closed, or holds less.
+ * order was deducted or returned; the request is too old for its refusal to be known
+ * (REQUEST_EXPIRED); lines of an order that is not known, or is closed, or holds less.
  */
 #include "machine.h"
 
@@ -115,6 +116,10 @@ bool ledger_release(struct ledger *ledger, const struct ledger_command *command,
             result->verdict = LEDGER_ORDER_NOT_FOUND;
             return true;
         }
+        if (!ledger_order_request_may_act(ledger, command)) {
+            result->verdict = LEDGER_REQUEST_EXPIRED;
+            return true;
+        }
         result->verdict = LEDGER_OK;
         result->order_state = ORDER_RELEASED;
         return leave_tombstone(ledger, command, error);
@@ -122,6 +127,10 @@ bool ledger_release(struct ledger *ledger, const struct ledger_command *command,
     result->existed = !order->tombstone;
     result->order_state = order->state;
     if (order->state == ORDER_ACTIVE) {
+        if (!ledger_order_request_may_act(ledger, command)) {
+            result->verdict = LEDGER_REQUEST_EXPIRED;
+            return true;
+        }
         return release_open(ledger, command, result, error);
     }
     judge_closed_order(order, command, result);

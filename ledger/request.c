@@ -1,17 +1,31 @@
 /*
- * request.c - telling a repetition by its request id, for the commands whose repetition can't be
- * told by an order's state.
+ * request.c - telling a repetition by its request id, and keeping an answer final.
  *
- * The happy path: the id is not known, the command is judged, and its verdict - a refusal too - is
- * kept with a hash of what was asked. The same id with the same fields gets that verdict again;
- * with other fields IDEMPOTENCY_MISMATCH. Fields are hashed decoded and normalised, so that a
- * repetition may come over another face of the API; who asked and remarks don't count.
+ * Two kinds of command come here. Those that only their request id tells from their repetition: the
+ * id is not known, the command is judged, and its verdict - a refusal too - is kept with a hash of
+ * what was asked. And those that their order tells: what was granted stands in the order, so that a
+ * repetition finds it there, and mostly nothing is kept. But a refusal leaves nothing in the order:
+ * when one attempt of a request is refused, another one, sent earlier and held up on its way, would
+ * be judged as new, and perhaps be granted, when its caller has long been told otherwise. Who sends
+ * an attempt behind another one says so (`resent`), and then a refusal is kept under the request's
+ * id as above. The first attempt's refusal need not be: it is told only if there was no other.
+ *
+ * The same id with the same fields gets the kept verdict again; with other fields
+ * IDEMPOTENCY_MISMATCH. Fields are hashed decoded and normalised, so that a repetition may come
+ * over another face of the API; who asked and remarks don't count.
+ *
+ * Invariant: of the attempts of one request none changes anything behind the first one whose
+ * refusal was told. Either that one was resent, and its refusal is kept; or it was the only one
+ * until it was answered.
  *
  * Why it is exactly once: a record lives for the retention from the ledger time at which the
  * request was judged, and a request is judged as new only while requested_at - margin <= ledger
- * time <= requested_at + retention - margin. So the first try was judged at requested_at - margin
- * or later, and whenever a repetition (which keeps its requested_at) would be judged as new, the
- * record of the first try, if there was one, is still there. That is what the margin ahead is for.
+ * time <= requested_at + retention - margin (a command that is told by its order: may change
+ * something only then). So the first try was judged at requested_at - margin or later, and whenever
+ * a repetition (which keeps its requested_at) would be judged as new, the record of the first try,
+ * if there was one, is still there. That is what the margin ahead is for. What is refused because
+ * its requested_at lies further ahead than that is kept too where it was resent, for the same
+ * retention: not for ever, since it may lie ahead of that as well.
  */
 #include "machine.h"
 
@@ -29,7 +43,13 @@ bool ledger_request_is_timely(const struct ledger *ledger, const struct ledger_c
            age_ms >= -settings->request_margin_ms;
 }
 
-struct hash128 ledger_request_fields(struct ledger *ledger, const struct ledger_command *command)
+bool ledger_order_request_may_act(const struct ledger *ledger, const struct ledger_command *command)
+{
+    return command->request_id.len == 0 || ledger_request_is_timely(ledger, command);
+}
+
+/* The hash of the decoded, normalised fields that count. Uses ledger->lines and ->value. */
+static struct hash128 request_fields(struct ledger *ledger, const struct ledger_command *command)
 {
     struct buffer *fields = ledger_value(ledger);
     write_u8(fields, (uint8_t)command->kind);
@@ -41,6 +61,7 @@ struct hash128 ledger_request_fields(struct ledger *ledger, const struct ledger_
     write_bytes16(fields, command->order_id);
     write_u8(fields, command->final);
     write_u8(fields, command->reacquire);
+    write_u8(fields, (uint8_t)command->mode);
     write_bytes16(fields, command->reason);
     line_set_sum(&ledger->lines, command->lines, command->line_count);
     write_u32(fields, ledger->lines.count);
@@ -67,27 +88,23 @@ static void repeat_result(const struct request_record *record, const struct ledg
     }
 }
 
-bool ledger_begin_request(struct ledger *ledger, const struct ledger_command *command,
-                          struct hash128 fields, struct ledger_result *result, bool *is_new,
-                          struct error *error)
+bool ledger_repeat_request(struct ledger *ledger, const struct ledger_command *command,
+                           struct ledger_result *result, bool *is_known, struct error *error)
 {
     struct ledger_key key = ledger_key_request(command->request_id);
     struct bytes value;
-    bool found;
-    *is_new = false;
-    if (!ledger_load(ledger, &key, &value, &found, error)) {
+    if (!ledger_load(ledger, &key, &value, is_known, error)) {
         return false;
     }
-    if (!found || PLANTED(NO_DEDUPLICATION)) {
-        *is_new = ledger_request_is_timely(ledger, command);
-        result->verdict = *is_new ? LEDGER_VERDICT_UNSPECIFIED : LEDGER_REQUEST_EXPIRED;
+    *is_known = *is_known && !PLANTED(NO_DEDUPLICATION);
+    if (!*is_known) {
         return true;
     }
     struct request_record record;
     if (!request_record_decode(value, &record, &ledger->failed, error)) {
         return false;
     }
-    if (hash128_equal(record.fields, fields)) {
+    if (hash128_equal(record.fields, request_fields(ledger, command))) {
         repeat_result(&record, command, result);
     } else {
         result->verdict = LEDGER_IDEMPOTENCY_MISMATCH;
@@ -95,12 +112,20 @@ bool ledger_begin_request(struct ledger *ledger, const struct ledger_command *co
     return true;
 }
 
-bool ledger_finish_request(struct ledger *ledger, const struct ledger_command *command,
-                           struct hash128 fields, const struct ledger_result *result,
-                           struct error *error)
+bool ledger_request_is_kept(const struct ledger_command *command,
+                            const struct ledger_result *result)
+{
+    if (command->resent && result->verdict != LEDGER_OK) {
+        return true;
+    }
+    return ledger_command_needs_request_id(command) && result->verdict != LEDGER_REQUEST_EXPIRED;
+}
+
+bool ledger_keep_request(struct ledger *ledger, const struct ledger_command *command,
+                         const struct ledger_result *result, struct error *error)
 {
     struct request_record record = {
-        .fields = fields,
+        .fields = request_fields(ledger, command),
         .purge_ms = ledger_now_ms(ledger) + ledger->settings.request_retention_ms,
         .verdict = result->verdict,
         .order_state = result->order_state,

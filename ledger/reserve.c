@@ -6,7 +6,8 @@
  * order is known and the command repeats it (OK, replayed), contradicts it (ORDER_CONFLICT) or
  * comes after its end (ORDER_DEDUCTED, ...); the request is too old to be told from one whose
  * traces are trimmed (REQUEST_EXPIRED); a line is not available (the refusal lists all such lines).
- * A refusal writes nothing and does not burn the order id.
+ * A refusal leaves the order as it was and does not burn its id; under the request's id it is kept
+ * if the attempt was a later one (request.c).
  */
 #include "machine.h"
 

@@ -69,7 +69,9 @@ bool ledger_change_stock(struct ledger *ledger, struct bytes sku, uint32_t wareh
         .order_id = change->order_id,
     };
     if (change->command != NULL) {
-        row.request_id = change->command->request_id;
+        if (ledger_command_needs_request_id(change->command)) {
+            row.request_id = change->command->request_id; /* else the order id tells */
+        }
         row.actor = change->command->actor;
         row.reason = change->command->reason;
         row.remark = change->command->remark;

@@ -59,6 +59,7 @@ static bool fill_lines(struct admission *admission, size_t count, Holdfast__V1__
 /* The fields that all commands share. */
 #define FILL_COMMON(command, request, error)                                                       \
     ((command)->request_id = bytes_of_string((request)->request_id),                               \
+     (command)->resent = (request)->resent != 0,                                                   \
      (command)->actor = bytes_of_string((request)->actor),                                         \
      (command)->reason = bytes_of_string((request)->reason),                                       \
      (command)->remark = bytes_of_string((request)->remark),                                       \
@@ -236,8 +237,11 @@ bool admission_execute(struct admission *admission, struct bytes message, struct
             return error_set(error, "commands[%zu] is empty", i);
         }
         if (!fill(admission, (enum ledger_command_kind)one->command_case, one->set_stock, &command,
-                  error) ||
-            !admit(&command, admitted, error)) {
+                  error)) {
+            return error_wrap(error, "commands[%zu]", i);
+        }
+        command.resent |= batch->resent != 0;
+        if (!admit(&command, admitted, error)) {
             return error_wrap(error, "commands[%zu]", i);
         }
         if (admitted->line_count > LIMIT_LINES) {

@@ -69,6 +69,13 @@ static inline bool command_needs_request(const struct operation *command)
            ((command->function == FUNCTION_DEDUCT || command->function == FUNCTION_RELEASE) &&
             command->asked_count > 0);
 }
+/* A refusal that is not of the place it has: an earlier attempt of the same call was given it, and
+ * the ledger has kept it. */
+static inline bool command_repeats_refusal(const struct operation *command)
+{
+    return command->replayed && command->verdict != HF_OK && command->attempts > 1 &&
+           !command_needs_request(command);
+}
 /* The same but for who asks, and when. */
 bool commands_equal(const struct history *history, const struct operation *a,
                     const struct operation *b);

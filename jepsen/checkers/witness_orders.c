@@ -267,6 +267,17 @@ static bool is_beside_order(int verdict)
            verdict == HF_MALFORMED_COMMAND;
 }
 
+/* Has an attempt of it, one without an answer, been granted? */
+static bool was_granted(const struct orders *orders, const struct world *world, uint32_t at)
+{
+    for (uint32_t which = 0; which < orders->hidden_count; which++) {
+        if (orders->hidden[which] == at) {
+            return (world->used >> which & 1) != 0;
+        }
+    }
+    return false;
+}
+
 /* Would the model have given this answer? `said` is what it says instead. */
 static bool takes_command(struct orders *orders, struct world *world, uint32_t at,
                           struct order_answer *said)
@@ -278,6 +289,10 @@ static bool takes_command(struct orders *orders, struct world *world, uint32_t a
     *said = (struct order_answer){.verdict = 0};
     if (is_beside_order(command->verdict)) {
         return true;
+    }
+    if (command_repeats_refusal(command)) {
+        /* Once an attempt is granted, no other of the call lacks stock. */
+        return !is_on_stock(command->verdict) || !was_granted(orders, world, at);
     }
     if (((world->done | world->refused) & request) != 0) {
         said->verdict = (world->done & request) != 0 ? HF_OK : 0;

@@ -2,9 +2,10 @@
  * links.c - networks that carry everything, but badly: late, in another order, twice, slowly, or
  * not all of it.
  *
- * Either all links are as bad, or those of some nodes, each way; clients' links too. Cuts are
- * another matter (partitions.c) and are left as they are. Behind the fault links are as new, but
- * for cuts. The value of `stop` tells what befell how many packets meanwhile.
+ * Either all links are as bad, or those of some nodes, each way, clients' links too; or only what
+ * clients send to some. Cuts are another matter (partitions.c) and are left as they are. Behind the
+ * fault links are as new, but for cuts. The value of `stop` tells what befell how many packets
+ * meanwhile.
  *
  * Nothing can fail: the switch does as it is told.
  */
@@ -16,6 +17,8 @@
 /* Hosts whose links are bad. */
 struct bad_links {
     bool concerned[NETWORK_HOSTS + 1];
+    bool is_from_clients; /* of these, only what clients send them */
+    uint32_t turns;       /* of a fault that comes and goes */
     struct network_fault fault;
     struct network_counts before;
 };
@@ -27,10 +30,19 @@ static void set_link(struct nemesis_ground *ground, uint32_t from, uint32_t to,
     network_set_fault(ground->network, from, to, fault);
 }
 
+static bool is_bad(const struct bad_links *links, uint32_t from, uint32_t to, bool is_client)
+{
+    if (links->is_from_clients) {
+        return is_client && links->concerned[to];
+    }
+    return from != to && (links->concerned[from] || links->concerned[to]);
+}
+
 static void set_links(struct nemesis_ground *ground, const struct bad_links *links,
                       struct network_fault fault)
 {
     struct ground_ids hosts = ground_clients(ground);
+    uint32_t client_count = hosts.count;
     for (uint32_t id = 1; id <= nodes_last(ground->nodes); id++) {
         hosts.ids[hosts.count++] = id;
     }
@@ -38,22 +50,18 @@ static void set_links(struct nemesis_ground *ground, const struct bad_links *lin
         for (uint32_t k = 0; k < hosts.count; k++) {
             uint32_t from = hosts.ids[i];
             uint32_t to = hosts.ids[k];
-            if (from != to && (links->concerned[from] || links->concerned[to])) {
+            if (is_bad(links, from, to, i < client_count)) {
                 set_link(ground, from, to, fault);
             }
         }
     }
 }
 
-static bool start(struct nemesis_ground *ground, struct network_fault fault, void **state,
-                  struct buffer *value)
+static bool begin(struct nemesis_ground *ground, struct ground_ids nodes, bool is_from_clients,
+                  struct network_fault fault, void **state, struct buffer *value)
 {
     struct bad_links *links = memory_zalloc(sizeof *links);
-    struct ground_ids nodes = ground_members(ground);
-    ground_shuffle(ground, &nodes);
-    if (ground_draw(ground, 2) == 0) {
-        nodes.count = 1 + ground_draw(ground, nodes.count);
-    }
+    links->is_from_clients = is_from_clients;
     for (uint32_t i = 0; i < nodes.count; i++) {
         links->concerned[nodes.ids[i]] = true;
     }
@@ -69,6 +77,17 @@ static bool start(struct nemesis_ground *ground, struct network_fault fault, voi
                   fault.bytes_per_second);
     *state = links;
     return true;
+}
+
+static bool start(struct nemesis_ground *ground, struct network_fault fault, void **state,
+                  struct buffer *value)
+{
+    struct ground_ids nodes = ground_members(ground);
+    ground_shuffle(ground, &nodes);
+    if (ground_draw(ground, 2) == 0) {
+        nodes.count = 1 + ground_draw(ground, nodes.count);
+    }
+    return begin(ground, nodes, false, fault, state, value);
 }
 
 static bool stop(struct nemesis_ground *ground, void *state, struct buffer *value,
@@ -124,6 +143,34 @@ static bool start_narrow(struct nemesis_ground *ground, void **state, struct buf
         state, value);
 }
 
+/* Late: some nodes, about half at most, hear what clients ask when these have asked others and have
+ * an answer; it takes longer than an attempt of the library waits. The leader is one of them, for
+ * clients that know the leader send to no other. It comes and goes: what goes into a connection
+ * that waits already comes out together with the word that nobody wants it any more. */
+#define LATE_TURNS 6 /* so many it is on, and so many off */
+
+static bool start_late(struct nemesis_ground *ground, void **state, struct buffer *value,
+                       struct error *error)
+{
+    (void)error;
+    struct ground_ids nodes = ground_leader_first(ground);
+    nodes.count = 1 + ground_draw(ground, (nodes.count + 1) / 2);
+    return begin(ground, nodes, true,
+                 (struct network_fault){.delay_ms = 1000 + ground_draw(ground, 2000)}, state,
+                 value);
+}
+
+static bool turn_late(struct nemesis_ground *ground, void *state, struct error *error)
+{
+    struct bad_links *links = state;
+    (void)error;
+    if (++links->turns % LATE_TURNS == 0) {
+        bool is_late = links->turns / LATE_TURNS % 2 == 0;
+        set_links(ground, links, is_late ? links->fault : (struct network_fault){.cut = false});
+    }
+    return true;
+}
+
 #define KIND "links"
 
 const struct nemesis nemesis_links_slow = {
@@ -146,6 +193,14 @@ const struct nemesis nemesis_links_untidy = {
     .help = "packets overtake each other, and up to a third arrives twice",
     .start = start_untidy,
     .stop = stop,
+};
+const struct nemesis nemesis_links_late = {
+    .name = "links-late",
+    .kind = KIND,
+    .help = "what clients send to some nodes takes 1 to 3 s, on and off: they don't wait for it",
+    .start = start_late,
+    .stop = stop,
+    .turn = turn_late,
 };
 const struct nemesis nemesis_links_narrow = {
     .name = "links-narrow",

@@ -7,7 +7,7 @@ extern const struct nemesis nemesis_partition_one, nemesis_partition_leader,
     nemesis_partition_halves, nemesis_partition_bridge, nemesis_partition_majority_ring,
     nemesis_partition_one_way, nemesis_links_flapping; /* partitions.c */
 extern const struct nemesis nemesis_links_slow, nemesis_links_lossy, nemesis_links_untidy,
-    nemesis_links_narrow; /* links.c */
+    nemesis_links_narrow, nemesis_links_late; /* links.c */
 extern const struct nemesis nemesis_kill_one, nemesis_kill_leader, nemesis_kill_majority,
     nemesis_kill_all, nemesis_restart_all, nemesis_restart_rolling, nemesis_pause_one,
     nemesis_pause_leader, nemesis_pause_majority; /* processes.c */
@@ -33,6 +33,7 @@ const struct nemesis *const nemeses[] = {
     &nemesis_links_lossy,
     &nemesis_links_untidy,
     &nemesis_links_narrow,
+    &nemesis_links_late,
     &nemesis_kill_one,
     &nemesis_kill_leader,
     &nemesis_kill_majority,

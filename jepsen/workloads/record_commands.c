@@ -104,12 +104,10 @@ enum client_outcome client_command(struct client *client, const hf_command *give
     hf_result *result = NULL;
     hf_verdict verdict = hf_call(client->library, &command, NULL, &result);
     client->answer = result;
-    /* A refusal that an earlier attempt may yet belie is none. */
-    bool is_answered = verdict > 0 && !result->may_have_executed;
     if (answer != NULL) {
-        *answer = is_answered ? result : NULL;
+        *answer = verdict > 0 ? result : NULL;
     }
-    if (is_answered) {
+    if (verdict > 0) {
         return record_result(client, &asked, result);
     }
     return recording_give_up(client, &asked, verdict, result->message, result->may_have_executed);

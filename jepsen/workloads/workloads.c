@@ -6,6 +6,7 @@
 #include "workload.h"
 
 extern const struct workload workload_expiry;
+extern const struct workload workload_flash;
 extern const struct workload workload_holds;
 extern const struct workload workload_idempotency;
 extern const struct workload workload_membership;
@@ -15,9 +16,8 @@ extern const struct workload workload_single;
 extern const struct workload workload_torn;
 
 const struct workload *const workloads[] = {
-    &workload_orders, &workload_torn,       &workload_idempotency,
-    &workload_expiry, &workload_holds,      &workload_queries,
-    &workload_single, &workload_membership, NULL,
+    &workload_orders,  &workload_torn,   &workload_idempotency, &workload_expiry, &workload_holds,
+    &workload_queries, &workload_single, &workload_membership,  &workload_flash,  NULL,
 };
 
 const struct workload *workload_find(const char *name)

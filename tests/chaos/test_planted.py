@@ -31,6 +31,8 @@ class Planted:
     nemesis: str
     seconds: int
     checkers: tuple
+    clients: int = 10
+    rate: int = 400
 
 
 CAUGHT = {
@@ -50,6 +52,8 @@ CAUGHT = {
     "log-not-synced": Planted("orders", "power-cut-all", 15, ("acknowledged", "witness", "recovery")),
     # A digest that does not fit the records.
     "digest-keeps-replaced": Planted("orders", "none", 8, ("digests",)),
+    # An order is refused, and granted when an earlier attempt arrives. It needs many who try: few of them are late, refused, and lucky.
+    "resent-forgotten": Planted("flash", "links-late", 25, ("witness",), clients=40, rate=600),
 }
 
 
@@ -64,7 +68,7 @@ def run(bug, planted, seed, store):
     try:
         status, said = chaos.run(
             store, "--planted", bug, "--workload", planted.workload, "--nemesis", planted.nemesis, "--time", f"{planted.seconds}s",
-            "--nodes", "3", "--clients", "10", "--rate", "400", "--seed", str(seed), timeout=RUN_SECONDS,
+            "--nodes", "3", "--clients", str(planted.clients), "--rate", str(planted.rate), "--seed", str(seed), timeout=RUN_SECONDS,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         return (), RUN_SECONDS, f"{error}"

@@ -244,6 +244,26 @@ class Orders(LedgerCase):
         self.assertVerdict(self.ledger.GetOrder(get_order(order)), "ORDER_NOT_FOUND")
         self.assertVerdict(self.ledger.Reserve(reserve(order, (a, 1), (b, 1))), "OK", replayed=False)
 
+    def test_a_refusal_is_final(self):
+        """The first attempt arrives last, when there would be enough."""
+        sku, order = self.tag, self.tag
+        self.ledger.SetStock(set_stock(sku, 1))
+        first = reserve(order, (sku, 2), request_id="r-" + order)
+        again = reserve(order, (sku, 2), request_id="r-" + order, resent=True)
+        self.assertVerdict(self.ledger.Reserve(again), "INSUFFICIENT_STOCK", replayed=False)
+        self.assertVerdict(self.ledger.AdjustStock(adjust_stock(sku, 1, "a-" + order)), "OK")
+        self.assertVerdict(self.ledger.Reserve(first), "INSUFFICIENT_STOCK", replayed=True)
+        self.assertVerdict(self.ledger.GetOrder(get_order(order)), "ORDER_NOT_FOUND")
+        self.assertVerdict(self.ledger.Deduct(deduct(order, request_id="d-" + order, resent=True)), "ORDER_NOT_FOUND", replayed=False)
+        self.assertVerdict(self.ledger.Reserve(reserve(order, (sku, 2), request_id="s-" + order)), "OK", replayed=False)
+        self.assertVerdict(self.ledger.Deduct(deduct(order, request_id="d-" + order)), "ORDER_NOT_FOUND", replayed=True)
+        self.assertStock(sku, 2, 2)
+        batch = execute(release(order, request_id="e-" + order), reserve(order + "-2", (sku, 9), request_id="t-" + order))
+        batch.resent = True
+        self.assertEqual([verdict_name(each.verdict) for each in self.ledger.Execute(batch).results], ["OK", "INSUFFICIENT_STOCK"])
+        batch.resent = False
+        self.assertEqual([each.replayed for each in self.ledger.Execute(batch).results], [True, True])
+
     def test_partial_deduct_and_release(self):
         sku, order = self.tag, self.tag
         self.ledger.SetStock(set_stock(sku, 10))

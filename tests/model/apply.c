@@ -104,10 +104,22 @@ static void judge(struct model *model, const struct ledger_command *command,
         result->verdict = LEDGER_OVERFLOW;
         return;
     }
-    if (!needs_request_id(command)) {
+    if (command->request_id.len == 0) {
         judge_kind(model, command, result);
-    } else if (!requests_answer(model, command, result)) {
+        return;
+    }
+    if (requests_answer(model, command, result)) {
+        return;
+    }
+    bool by_id = needs_request_id(command);
+    if (by_id && !requests_in_time(model, command)) {
+        result->verdict = LEDGER_REQUEST_EXPIRED;
+    } else {
         judge_kind(model, command, result);
+    }
+    bool refused = result->verdict != LEDGER_OK;
+    if ((by_id && result->verdict != LEDGER_REQUEST_EXPIRED) || (command->resent && refused)) {
+        wants_take(&model->wants, command->lines, command->line_count); /* a rule may change them */
         requests_remember(model, command, result);
     }
 }

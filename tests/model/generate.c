@@ -258,6 +258,7 @@ static void fresh_command(struct generator *g, struct ledger_command *command)
     if (ledger_command_needs_request_id(command) || chance(g, 200)) {
         uint32_t number = below(g, g->shape.requests);
         command->request_id = generator_text(g, "r", number);
+        command->resent = chance(g, 400);
     }
     if (chance(g, 150)) {
         command->requested_at_ms = some_requested_at(g);
@@ -357,6 +358,7 @@ static bool again(struct generator *g, struct ledger_command *command)
     default:
         break;
     }
+    command->resent |= command->request_id.len != 0 && chance(g, 500);
     return true;
 }
 

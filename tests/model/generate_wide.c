@@ -82,6 +82,7 @@ static void wide_act(struct generator *g, struct sequence_entry *entry, uint32_t
 {
     struct ledger_command command = {.request_id = generator_text(g, "r", number)};
     command.kind = chance(g, 500) ? LEDGER_DEDUCT : LEDGER_RELEASE;
+    command.resent = chance(g, 500);
     command.order_id = generator_text(g, "wide", below(g, WIDE_ORDERS));
     command.reacquire = command.kind == LEDGER_DEDUCT && chance(g, 500);
     command.final = command.kind == LEDGER_DEDUCT && chance(g, 300);

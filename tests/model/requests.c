@@ -2,7 +2,8 @@
  * requests.c - exactly once by request id, for the commands that nothing else tells from their
  * repetition: the same id with the same fields gets the first answer again, refusals too; with
  * other fields a refusal of its own. A record lives 24 hours of ledger time; what is too old, or
- * too far ahead, to be told by a record for sure is never taken as new.
+ * too far ahead, to be told by a record for sure is never taken as new. A command that its order
+ * tells has a record only if it was refused and had been sent before.
  */
 #include <stdlib.h>
 
@@ -51,7 +52,8 @@ static bool same_fields(const struct request *request, const struct ledger_comma
                 request->expected_version == command->expected_version);
     }
     return bytes_equal(request->order_id, command->order_id) && request->final == command->final &&
-           request->reacquire == command->reacquire && same_lines(request, wants);
+           request->reacquire == command->reacquire && request->mode == command->mode &&
+           same_lines(request, wants);
 }
 
 bool requests_answer(struct model *model, const struct ledger_command *command,
@@ -59,11 +61,7 @@ bool requests_answer(struct model *model, const struct ledger_command *command,
 {
     const struct request *request = state_request(model, command->request_id);
     if (request == NULL) {
-        if (requests_in_time(model, command)) {
-            return false;
-        }
-        result->verdict = LEDGER_REQUEST_EXPIRED;
-        return true;
+        return false;
     }
     if (!same_fields(request, command, &model->wants)) {
         result->verdict = LEDGER_IDEMPOTENCY_MISMATCH;
@@ -112,6 +110,7 @@ void requests_remember(struct model *model, const struct ledger_command *command
     request->reason = state_text(model, command->reason);
     request->final = command->final;
     request->reacquire = command->reacquire;
+    request->mode = command->mode;
     wants_sort_by_key(&model->wants);
     request->lines = memory_alloc((model->wants.count + 1) * sizeof *request->lines);
     for (uint32_t i = 0; i < model->wants.count; i++) {

@@ -282,6 +282,12 @@ void rules_reserve(struct model *model, const struct ledger_command *command,
     result->expires_at_ms = order->expires_hold_ms + model->credits_ms;
 }
 
+/* Under a request id whose refusal may have been forgotten. */
+static bool too_late_to_act(const struct model *model, const struct ledger_command *command)
+{
+    return command->request_id.len != 0 && !requests_in_time(model, command);
+}
+
 /* ---- Deduct ---- */
 
 /* Units of the line that can be deducted: what is open, or what has expired if the order's hold is
@@ -376,6 +382,10 @@ void rules_deduct(struct model *model, const struct ledger_command *command,
         result->verdict = rules_closed_verdict(order->state);
         return;
     }
+    if (too_late_to_act(model, command)) {
+        result->verdict = LEDGER_REQUEST_EXPIRED;
+        return;
+    }
     if (whole) {
         want_everything(model, order, reacquire);
     }
@@ -429,11 +439,16 @@ void rules_release(struct model *model, const struct ledger_command *command,
         result->verdict = LEDGER_ORDER_NOT_FOUND;
         return;
     }
-    result->order_state = order != NULL ? order->state : ORDER_RELEASED;
+    result->order_state = order != NULL ? order->state : ORDER_STATE_NONE;
     result->existed = order != NULL && !order->tombstone;
+    if ((order == NULL || order->state == ORDER_ACTIVE) && too_late_to_act(model, command)) {
+        result->verdict = LEDGER_REQUEST_EXPIRED;
+        return;
+    }
     if (order == NULL) {
         leave_tombstone(model, command);
         result->verdict = LEDGER_OK;
+        result->order_state = ORDER_RELEASED;
         return;
     }
     if (whole && (order->state == ORDER_RELEASED || order->state == ORDER_EXPIRED)) {

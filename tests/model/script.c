@@ -67,6 +67,9 @@ static void put_options(struct buffer *out, const struct ledger_command *command
     if (command->reacquire) {
         buffer_printf(out, " reacquire");
     }
+    if (command->resent) {
+        buffer_printf(out, " resent");
+    }
     if (command->has_expected_version) {
         buffer_printf(out, " version=%" PRIu64, command->expected_version);
     }

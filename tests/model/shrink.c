@@ -103,7 +103,7 @@ static bool drop_pieces(struct shrink *shrink, struct sequence *sequence, cut wi
 
 /* ---- plainer commands ---- */
 
-enum { FIELD_STEPS = 14 };
+enum { FIELD_STEPS = 15 };
 
 /* Makes one field plainer; false if it is plain already. */
 static bool make_plainer(struct ledger_command *command, uint32_t step)
@@ -124,6 +124,11 @@ static bool make_plainer(struct ledger_command *command, uint32_t step)
     case 5: {
         bool has = command->request_id.len != 0 && !ledger_command_needs_request_id(command);
         command->request_id.len = has ? 0 : command->request_id.len;
+        return has;
+    }
+    case 13: {
+        bool has = command->resent;
+        command->resent = false;
         return has;
     }
     case 6: {

@@ -192,7 +192,10 @@ void state_change_stock(struct model *model, struct bytes sku, uint32_t warehous
         .reserved_after = now.reserved + reserved_change,
         .time_ms = model->time_ms,
         .order_id = state_text(model, order_id),
-        .request_id = state_text(model, who->request_id),
+        /* an order's lines are told by the order, if all are meant */
+        .request_id = order_id.len == 0 || (op != HISTORY_RESERVE && who->line_count > 0)
+                          ? state_text(model, who->request_id)
+                          : (struct bytes){0},
         .actor = state_text(model, who->actor),
         .reason = state_text(model, who->reason),
         .remark = state_text(model, who->remark),

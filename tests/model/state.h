@@ -94,6 +94,7 @@ struct request {
     struct bytes reason;
     bool final;
     bool reacquire;
+    enum ledger_reserve_mode mode;
     struct want *lines;
     uint32_t line_count;
     /* the reply, and its end */

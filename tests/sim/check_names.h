@@ -22,6 +22,7 @@
     X(INVARIANTS, "invariants")                                                                    \
     X(ACKNOWLEDGED, "acknowledged")                                                                \
     X(REAL_TIME, "real-time")                                                                      \
+    X(FINAL, "final")                                                                              \
     X(READ, "read")                                                                                \
     X(SNAPSHOT, "snapshot")                                                                        \
     X(TRANSFER, "transfer")                                                                        \

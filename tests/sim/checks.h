@@ -33,6 +33,8 @@
  *                       is there that nobody asked for
  *   CHECK_REAL_TIME     an answer's place in the log lies behind that of every answer given before
  *                       it was asked
+ *   CHECK_FINAL         a request that its client was told to be refused changes nothing behind the
+ *                       refusal, whichever of its attempts comes then (told at the end)
  *   CHECK_READ          a linearizable read is never older than what was answered before it was
  *                       asked, and shows the state at the index that it names
  *                       A stale one is not older than it says; none lacks the index it asked for
@@ -197,6 +199,11 @@ uint64_t checks_invoke(struct checks *checks);
 struct bytes checks_trace_id(uint64_t operation, char text[CHECKS_TRACE_ID_BYTES]);
 /* The command's bytes, as they shall stand in an entry. Before anybody is asked. */
 void checks_asked(struct checks *checks, uint64_t operation, struct bytes command);
+/* Before checks_asked: the operation is an attempt at the request, under its request id, whose
+ * first attempt was `first`; which may be itself. */
+void checks_attempt(struct checks *checks, uint64_t operation, uint64_t first);
+/* The client has heard the operation's result, and takes it for that of its request. */
+void checks_told(struct checks *checks, uint64_t operation);
 /* A stale one is promised nothing but min_index, and what it tells of its age. */
 uint64_t checks_invoke_read(struct checks *checks, bool is_stale, uint64_t min_index);
 

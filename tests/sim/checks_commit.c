@@ -321,4 +321,7 @@ void checks_end(struct checks *checks)
     if (!checks->world->failed) {
         checks_model_end(checks);
     }
+    if (!checks->world->failed) {
+        checks_history_end(checks);
+    }
 }

@@ -84,6 +84,11 @@ void checks_asked(struct checks *checks, uint64_t operation, struct bytes comman
                command.len > 0 ? command.data[0] : 0);
 }
 
+void checks_attempt(struct checks *checks, uint64_t operation, uint64_t first)
+{
+    operation_at(checks, operation)->first = first;
+}
+
 /* ---- the committed log ---- */
 
 static void found_in_log(struct checks *checks, uint64_t number, uint64_t index, uint32_t position,
@@ -232,6 +237,52 @@ void checks_result(struct checks *checks, uint64_t operation, size_t node,
     }
     note_answered(checks, result->log_index);
     checks->counts.acknowledged++;
+}
+
+static const struct ledger_result *result_of(const struct checks *checks,
+                                             const struct operation *operation)
+{
+    return operation->index != 0
+               ? checks_model_result(checks, operation->index, operation->position)
+               : NULL;
+}
+
+static bool is_behind(const struct operation *a, const struct operation *b)
+{
+    return a->index != b->index ? a->index > b->index : a->position > b->position;
+}
+
+void checks_told(struct checks *checks, uint64_t operation)
+{
+    struct operation *told = operation_at(checks, operation);
+    if (checks->world->failed || told->first == 0 || told->state != OPERATION_ANSWERED) {
+        return; /* or a node whose state is wrong has answered */
+    }
+    const struct ledger_result *result = result_of(checks, told);
+    if (result != NULL && result->verdict != LEDGER_OK) {
+        operation_at(checks, told->first)->refused = operation;
+    }
+}
+
+void checks_history_end(struct checks *checks)
+{
+    for (uint64_t number = 1; number <= checks->operation_count; number++) {
+        const struct operation *late = operation_at(checks, number);
+        const struct operation *first = operation_at(checks, late->first);
+        const struct operation *refused =
+            first != NULL ? operation_at(checks, first->refused) : NULL;
+        const struct ledger_result *result = result_of(checks, late);
+        if (refused != NULL && result != NULL && result->verdict == LEDGER_OK &&
+            !result->replayed && is_behind(late, refused)) {
+            world_fail(checks->world, CHECK_FINAL,
+                       "op-%" PRIu64 " was refused at %" PRIu64 ".%" PRIu32
+                       ", and its client told; op-%" PRIu64
+                       ", another attempt at the same request, is granted at %" PRIu64 ".%" PRIu32,
+                       first->refused, refused->index, refused->position, number, late->index,
+                       late->position);
+            return;
+        }
+    }
 }
 
 void checks_not_executed(struct checks *checks, uint64_t operation)

@@ -4,6 +4,7 @@
  */
 #include "cmocka_test.h"
 
+#include "checks_internal.h"
 #include "checks_scene.h"
 
 /* ---- what is right ---- */
@@ -347,6 +348,76 @@ static void a_read_of_an_order(void **state)
     scene_fails(&scene, CHECK_READ, "op-3 shows \"order\" at 3: ");
 }
 
+/* ---- final ---- */
+
+/* An attempt at one and the same request: six apples, of which there are five. */
+static uint64_t attempt(struct scene *scene, uint64_t first, bool resent, struct buffer *out)
+{
+    char text[CHECKS_TRACE_ID_BYTES];
+    const struct ledger_line line = {BYTES_LITERAL("apple"), 1, 6};
+    uint64_t operation = checks_invoke(scene->checks);
+    const struct ledger_command command = {.kind = LEDGER_RESERVE,
+                                           .request_id = BYTES_LITERAL("request"),
+                                           .resent = resent,
+                                           .trace_id = checks_trace_id(operation, text),
+                                           .order_id = BYTES_LITERAL("order"),
+                                           .lines = &line,
+                                           .line_count = 1};
+    ledger_command_encode(out, &command);
+    checks_attempt(scene->checks, operation, first != 0 ? first : operation);
+    checks_asked(scene->checks, operation, buffer_bytes(out));
+    return operation;
+}
+
+/* The first attempt arrives when the second has been refused, and more apples have come. */
+static void arrive_late(struct scene *scene, bool resent, bool told)
+{
+    struct ledger_result result;
+    struct buffer first = {0};
+    struct buffer second = {0};
+    struct buffer more = {0};
+    scene_answer(scene, &result);
+    uint64_t late = attempt(scene, 0, false, &first);
+    uint64_t refused = attempt(scene, late, resent, &second);
+    scene_run(scene, scene_take(scene, 3, &second, 1), &result);
+    assert_int_equal(result.verdict, LEDGER_INSUFFICIENT_STOCK);
+    checks_result(scene->checks, refused, 0, &result);
+    if (told) {
+        checks_told(scene->checks, refused);
+    }
+    scene_set_stock(scene, "apple", 9, &more);
+    scene_run(scene, scene_take(scene, 4, &more, 1), &result);
+    scene_run(scene, scene_take(scene, 5, &first, 1), &result);
+    assert_int_equal(result.verdict, resent ? LEDGER_INSUFFICIENT_STOCK : LEDGER_OK);
+    checks_history_end(scene->checks);
+}
+
+static void a_refusal_that_is_kept_is_final(void **state)
+{
+    (void)state;
+    struct scene scene;
+    arrive_late(&scene, true, true);
+    scene_passes(&scene);
+}
+
+static void a_refusal_that_nobody_heard_promises_nothing(void **state)
+{
+    (void)state;
+    struct scene scene;
+    arrive_late(&scene, false, false);
+    scene_passes(&scene);
+}
+
+static void a_refusal_that_was_told_and_is_granted_later(void **state)
+{
+    (void)state;
+    struct scene scene;
+    arrive_late(&scene, false, true);
+    scene_fails(&scene, CHECK_FINAL,
+                "op-3 was refused at 3.0, and its client told; op-2, another attempt at the same "
+                "request, is granted at 5.0");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -371,6 +442,9 @@ int main(void)
         cmocka_unit_test(a_read_with_another_content),
         cmocka_unit_test(a_read_of_two_states),
         cmocka_unit_test(a_read_of_an_order),
+        cmocka_unit_test(a_refusal_that_is_kept_is_final),
+        cmocka_unit_test(a_refusal_that_nobody_heard_promises_nothing),
+        cmocka_unit_test(a_refusal_that_was_told_and_is_granted_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

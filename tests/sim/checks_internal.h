@@ -161,7 +161,9 @@ struct operation {
     bool is_read;
     bool is_asked;
     bool is_stale;
-    uint64_t floor;     /* the highest index that was answered when it began */
+    uint64_t first;   /* of an attempt at a request with an id: the first one; 0: there is no id */
+    uint64_t refused; /* of a first one: the attempt whose refusal was told; 0: none was */
+    uint64_t floor;   /* the highest index that was answered when it began */
     uint64_t min_index; /* of a read: that was asked for */
     struct hash128 asked;
     /* Where it was found in the committed log; of a read that was answered, its index. */
@@ -304,6 +306,8 @@ void checks_model_free(struct checks *checks);
 
 /* ---- checks_history.c ---- */
 
+/* Everything is applied: has a refused request changed something? */
+void checks_history_end(struct checks *checks);
 /* An index is committed: who asked for what stands there? */
 void checks_history_committed(struct checks *checks, const struct entry *entry);
 

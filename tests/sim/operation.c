@@ -38,6 +38,15 @@ static struct random *random_of(struct operation *operation)
 
 /* ---- the way back ---- */
 
+static void tell(struct operation *operation)
+{
+    if (operation->outcome == OUTCOME_ANSWERED && !operation->is_read) {
+        for (size_t i = 0; i < operation->count; i++) {
+            checks_told(operation->set->checks, operation->numbers[i]);
+        }
+    }
+}
+
 /* Nothing holds it any more but whoever waits. */
 static void come_back(struct operation *operation)
 {
@@ -46,6 +55,7 @@ static void come_back(struct operation *operation)
         return;
     }
     if (operation->heard != NULL) {
+        tell(operation);
         operation->heard(operation->context, operation);
     }
     operation_free(operation);
@@ -61,6 +71,19 @@ static void hear(void *owner, void *object, uint64_t value)
 static uint64_t way_us(struct operation *operation)
 {
     return sim_random_between(random_of(operation), 50, 1000);
+}
+
+/* A network that carries one way only keeps what it has not delivered, and may deliver it when
+ * others have long been there. */
+static uint64_t way_there_us(struct operation *operation)
+{
+    const struct operations *set = operation->set;
+    if (set->held_up_permille != 0 &&
+        sim_random_chance(random_of(operation), set->held_up_permille)) {
+        world_count(set->world, STAT_HELD_UP);
+        return sim_random_between(random_of(operation), 1000, set->held_up_us);
+    }
+    return way_us(operation);
 }
 
 static bool is_lost_on_the_way(struct operation *operation)
@@ -125,6 +148,9 @@ static void proposal_result(struct proposal *proposal, const struct ledger_resul
         world_count(world, STAT_REFUSALS);
     } else if (operation->raises_to != 0 && !result->replayed) {
         world_count(world, STAT_RAISES);
+    }
+    if (result->replayed && result->verdict != LEDGER_OK && !result->has_stock) {
+        world_count(world, STAT_KEPT_REFUSALS);
     }
     if (result->replayed && operation->is_retry) {
         world_count(world, STAT_REPLAYED);
@@ -270,7 +296,7 @@ static void arrive(void *owner, void *object, uint64_t value)
     }
 }
 
-static void encode(struct operation *operation, const struct request *request)
+static void encode(struct operation *operation, struct request *request)
 {
     struct checks *checks = operation->set->checks;
     struct buffer *data = &operation->proposal.data;
@@ -281,6 +307,11 @@ static void encode(struct operation *operation, const struct request *request)
         size_t begin = data->len;
         operation->numbers[i] = checks_invoke(checks);
         command.trace_id = checks_trace_id(operation->numbers[i], text);
+        if (command.request_id.len != 0) {
+            request->firsts[i] =
+                request->firsts[i] != 0 ? request->firsts[i] : operation->numbers[i];
+            checks_attempt(checks, operation->numbers[i], request->firsts[i]);
+        }
         ledger_command_encode(data, &command);
         checks_asked(checks, operation->numbers[i],
                      bytes_of(data->data + begin, data->len - begin));
@@ -293,7 +324,7 @@ static void encode(struct operation *operation, const struct request *request)
     operation->proposal.line_count = lines;
 }
 
-struct operation *operation_ask(struct operations *set, const struct request *request,
+struct operation *operation_ask(struct operations *set, struct request *request,
                                 struct sim_node *node, bool is_retry,
                                 void (*heard)(void *context, struct operation *operation),
                                 void *context)
@@ -328,7 +359,7 @@ struct operation *operation_ask(struct operations *set, const struct request *re
     if (is_lost_on_the_way(operation)) {
         operation->outcome = OUTCOME_LOST;
     }
-    world_after(set->world, way_us(operation), arrive, NULL, operation, 0);
+    world_after(set->world, way_there_us(operation), arrive, NULL, operation, 0);
     return operation;
 }
 

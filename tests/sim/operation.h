@@ -29,7 +29,9 @@ struct operations {
     struct world *world;
     struct checks *checks;
     struct sim_node *nodes;
-    unsigned loss_permille;  /* of what is asked, and of what is answered */
+    unsigned loss_permille;    /* of what is asked, and of what is answered */
+    unsigned held_up_permille; /* of what is asked: for so long, at most */
+    uint64_t held_up_us;
     struct operation *first; /* of all that are */
 };
 
@@ -63,7 +65,7 @@ struct operation {
 
 /* Asks a node. `heard` is called when the answer arrives; the operation is gone behind it. One that
  * is not heard of stays until it is forgotten. */
-struct operation *operation_ask(struct operations *set, const struct request *request,
+struct operation *operation_ask(struct operations *set, struct request *request,
                                 struct sim_node *node, bool is_retry,
                                 void (*heard)(void *context, struct operation *operation),
                                 void *context);

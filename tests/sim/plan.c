@@ -402,6 +402,17 @@ static void bend_to_snapshots(struct plan *plan, struct random *random)
     plan->pool_most_us = between_magnitudes(random, 1000, 30000);
 }
 
+/* Requests stay in the network for longer than their clients wait, while little is in stock and
+ * much comes back: what was refused is granted a moment later. */
+static void bend_to_held_up(struct plan *plan, struct random *random)
+{
+    plan->held_up_permille = (unsigned)sim_random_between(random, 100, 400);
+    plan->held_up_us = 4 * plan->client_timeout_us;
+    plan->order_count = (unsigned)sim_random_between(random, 2, 20);
+    plan->fault_gap_us *= 4;
+    plan->change_gap_us = 0;
+}
+
 /* Without spare machines: what a climate is for does not go together with them. */
 static void keep_members(struct plan *plan)
 {
@@ -476,6 +487,9 @@ void plan_bend(struct plan *plan, struct random *random, enum climate climate)
         break;
     case CLIMATE_COPIES:
         bend_to_copies(plan, random);
+        break;
+    case CLIMATE_HELD_UP:
+        bend_to_held_up(plan, random);
         break;
     case CLIMATE_SWARM:
     case CLIMATE_COUNT:

@@ -68,7 +68,8 @@ static inline const char *fault_name(uint64_t fault)
     X(SNAPSHOTS, "snapshots")                                                                      \
     X(UPGRADES, "upgrades")                                                                        \
     X(LOW_DISKS, "low-disks")                                                                      \
-    X(REPLACEMENTS, "replacements")
+    X(REPLACEMENTS, "replacements")                                                                \
+    X(HELD_UP, "held-up")
 
 enum climate {
 #define X(name, text) CLIMATE_##name,
@@ -135,6 +136,8 @@ struct plan {
     uint64_t think_us; /* between two requests of one client, on average */
     uint64_t client_timeout_us;
     unsigned client_loss_permille; /* of requests and of replies */
+    unsigned held_up_permille;     /* of requests; 0: none. Then all commands have request ids */
+    uint64_t held_up_us;           /* for how long, at most */
     unsigned batch_permille;
     unsigned batch_most; /* commands: many make entries that fill a message, or a segment */
     unsigned sku_count;

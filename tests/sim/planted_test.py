@@ -53,6 +53,7 @@ SNAPSHOTS = ("--climate", "snapshots")
 UPGRADES = ("--climate", "upgrades")
 LOW_DISKS = ("--climate", "low-disks")
 REPLACEMENTS = ("--climate", "replacements")
+HELD_UP = ("--climate", "held-up")
 
 CAUGHT = {
     "ack-before-quorum": Planted(("applied", "acknowledged"), 10),
@@ -125,6 +126,7 @@ CAUGHT = {
     "copies-count": Planted(("fail-stop",), 120, COPIES, WRONG),
     "lineage-forgotten": Planted(("fail-stop",), 120, COPIES, WRONG),
     "no-deduplication": Planted(("model",), 20),
+    "resent-forgotten": Planted(("final",), 60, HELD_UP),
     # Fail-stop: the ledger itself, when the order gives back, or takes out, what was never held.
     "skipped-line": Planted(("model", "fail-stop"), 20, (), CONTRADICTION),
     "hold-leak-on-replay": Planted(("model", "read"), 40),

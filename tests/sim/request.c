@@ -126,12 +126,14 @@ static void draw_command(struct request *request, size_t place, enum request_kin
 {
     struct ledger_command *command = &request->commands[place];
     *command = (struct ledger_command){0};
+    request->firsts[place] = 0;
     if (kind == REQUEST_SET_STOCK || kind == REQUEST_ADJUST_STOCK) {
         draw_stock_command(request, place, kind, random, plan);
     } else {
         draw_order_command(request, place, kind, random, plan, origin->total);
     }
-    if (ledger_command_needs_request_id(command) || sim_random_chance(random, 200)) {
+    if (ledger_command_needs_request_id(command) || plan->held_up_permille != 0 ||
+        sim_random_chance(random, 200)) {
         command->request_id = draw_request_id(request, place, random, origin);
     }
     command->requested_at_ms = requested_at_ms;
@@ -181,10 +183,18 @@ void request_draw(struct request *request, struct random *random, const struct p
     }
 }
 
+void request_sent_before(struct request *request)
+{
+    for (size_t i = 0; i < request->count; i++) {
+        request->commands[i].resent = true;
+    }
+}
+
 void request_probe(struct request *request, uint64_t number)
 {
     request->is_read = false;
     request->count = 1;
+    request->firsts[0] = 0;
     snprintf(request->request_ids[0], sizeof request->request_ids[0], "probe-%" PRIu64, number);
     request->commands[0] = (struct ledger_command){
         .kind = LEDGER_RELEASE,
@@ -197,6 +207,7 @@ void request_raise(struct request *request, unsigned version)
 {
     request->is_read = false;
     request->count = 1;
+    request->firsts[0] = 0;
     request->commands[0] =
         (struct ledger_command){.kind = LEDGER_RAISE_VERSION, .version = (uint16_t)version};
 }

@@ -33,6 +33,7 @@ struct request {
     char order_ids[REQUEST_COMMANDS][32];
     char request_ids[REQUEST_COMMANDS][64];
     char actor[32];
+    uint64_t firsts[REQUEST_COMMANDS]; /* each command's first attempt, for the checks; 0: none */
 };
 
 struct request_origin {
@@ -45,6 +46,8 @@ struct request_origin {
 /* Draws a client's next request. */
 void request_draw(struct request *request, struct random *random, const struct plan *plan,
                   const struct request_origin *origin);
+/* Of commands: an attempt may have been executed, or may be yet. */
+void request_sent_before(struct request *request);
 /* A command that is refused by nobody: adds one to some stock. */
 void request_probe(struct request *request, uint64_t number);
 /* A raise of the ledger's version. */

@@ -48,6 +48,7 @@ static void heard(void *context, struct operation *operation)
         }
         think(client);
     } else {
+        client->is_in_doubt |= operation->outcome != OUTCOME_NOT_EXECUTED;
         ask_again(client);
     }
 }
@@ -62,6 +63,7 @@ static void time_out(void *owner, void *object, uint64_t value)
     }
     operation_forget(client->current, sim_random_chance(&world_of(client)->random, 400));
     client->current = NULL;
+    client->is_in_doubt = true;
     ask_again(client);
 }
 
@@ -77,6 +79,7 @@ static void make_request(struct sim_client *client)
     request_draw(&client->request, &world->random, client->all->plan, &origin);
     client->has_request = true;
     client->attempts = 0;
+    client->is_in_doubt = false;
 }
 
 static void step(void *owner, void *object, uint64_t value)
@@ -95,6 +98,9 @@ static void step(void *owner, void *object, uint64_t value)
     bool is_retry = client->attempts++ > 0;
     if (is_retry) {
         world_count(world_of(client), STAT_RETRIES);
+    }
+    if (client->is_in_doubt && !client->request.is_read) {
+        request_sent_before(&client->request);
     }
     client->current = operation_ask(&all->operations, &client->request,
                                     &all->operations.nodes[client->node], is_retry, heard, client);
@@ -129,6 +135,8 @@ void sim_clients_go(struct sim_clients *clients)
 {
     clients->is_running = true;
     clients->operations.loss_permille = clients->plan->client_loss_permille;
+    clients->operations.held_up_permille = clients->plan->held_up_permille;
+    clients->operations.held_up_us = clients->plan->held_up_us;
     for (size_t i = 0; i < clients->count; i++) {
         if (clients->clients[i].current == NULL) {
             think(&clients->clients[i]);
@@ -140,4 +148,5 @@ void sim_clients_rest(struct sim_clients *clients)
 {
     clients->is_running = false;
     clients->operations.loss_permille = 0;
+    clients->operations.held_up_permille = 0;
 }

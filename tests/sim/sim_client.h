@@ -4,7 +4,8 @@
  *
  * What a client does about a failure is what the client library does: a request that surely was not
  * executed, or whose outcome is unknown, is sent again as it was, with its requested_at; a timeout
- * is an unknown outcome, and may cancel what waits.
+ * is an unknown outcome, and may cancel what waits. What is sent behind an unknown outcome says
+ * that it was sent before.
  */
 #ifndef TESTS_SIM_CLIENT_H
 #define TESTS_SIM_CLIENT_H
@@ -22,6 +23,7 @@ struct sim_client {
     bool has_request;
     struct request request;
     unsigned attempts; /* at this request */
+    bool is_in_doubt;  /* one of them may have been executed, or may be yet */
     uint64_t asked;    /* attempts ever: tells a timeout whether it is this one's */
     uint64_t planned;  /* steps ever: tells a step whether it is the last one planned */
     struct operation *current;

@@ -21,6 +21,8 @@
     X(UNKNOWN, "outcomes unknown", true)                                                           \
     X(RETRIES, "retries under the same identity", true)                                            \
     X(REPLAYED, "retries found executed", true)                                                    \
+    X(KEPT_REFUSALS, "refusals of orders repeated", false)                                         \
+    X(HELD_UP, "requests held up on their way", false)                                             \
     X(CANCELLED, "cancelled while they waited", true)                                              \
     X(AUDITS, "audits", true)                                                                      \
     X(QUEUE_FULL, "proposals refused by a full queue", true)                                       \

@@ -148,6 +148,8 @@
     /* ---- the ledger ---- */                                                                     \
     X(NO_DEDUPLICATION, "no-deduplication", "exactly once",                                        \
       "records of requests are not looked at")                                                     \
+    X(RESENT_FORGOTTEN, "resent-forgotten", "final answers",                                       \
+      "an attempt that comes again counts as the first")                                           \
     X(SKIPPED_LINE, "skipped-line", "all or nothing",                                              \
       "the last line of an order is not held, though the order says so")                           \
     X(HOLD_LEAK_ON_REPLAY, "hold-leak-on-replay", "exactly once",                                  \

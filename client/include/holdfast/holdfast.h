@@ -15,11 +15,13 @@
  * of the ledger, of which only HF_OK is a success; negative numbers say that there is no answer,
  * and whether the command may have been executed all the same. 0 is never returned.
  *
- * Exactly once. A command that is sent twice is executed once, because it has an identity: the
- * order id (hf_reserve; deduct and release of a whole order), or the request id (everything else;
- * the library makes one of 128 random bits where none is given). After HF_OUTCOME_UNKNOWN, give the
- * same command with the same order id, request id and requested_at_ms again to learn what became of
- * it; never under a new request id. hf_result has the ids that were used.
+ * Exactly once. A command that is sent twice is executed once, because it has an identity: its
+ * request id, which the library makes where none is given, and the order id (hf_reserve; deduct and
+ * release of a whole order). The answer is final: no attempt that the network has held up changes
+ * anything behind a refusal. After HF_OUTCOME_UNKNOWN, give the same command with the same order
+ * id, request id and requested_at_ms again to learn what became of it; hf_result has those that
+ * were used. Under a new request id it is another request: a command on a stock is done twice, one
+ * on an order is not, but the first one's attempts may still come.
  *
  * Strings are UTF-8 with a closing NUL. Ids (SKU, order, request) are 1 to 255 bytes, compared byte
  * for byte; actor, reason, remark and trace id at most 255. Quantities are 1 to 2^53-1. Warehouse 0
@@ -245,7 +247,10 @@ typedef struct hf_command {
     bool has_expected_version; /* refuse with VERSION_MISMATCH unless the stock has this version */
     uint64_t expected_version; /* 0: it must not exist yet, else ALREADY_EXISTS */
     /* every kind; NULL: none */
-    const char *request_id; /* NULL: made by the library where the kind needs one */
+    /* One request, one id: whoever gives it again, with the same fields and requested_at_ms, in a
+     * later call too, gets the first answer again, a refusal as well. NULL: made by the library for
+     * this call alone; then another call for the same order is a new request. */
+    const char *request_id;
     int64_t
         requested_at_ms; /* when the command was first made; 0: now. The ledger refuses as
                             REQUEST_EXPIRED what it can no longer tell from a repetition (24 h) */
@@ -291,14 +296,13 @@ typedef struct hf_stock {
 /* What became of one command. */
 typedef struct hf_result {
     hf_verdict verdict;
-    /* With a negative verdict: an attempt may have been executed; always so with
-     * HF_OUTCOME_UNKNOWN, may be with HF_CLOSED, else not. With a refusal of a command that has no
-     * request id: an earlier attempt of this call got no answer, and may be executed behind the
-     * one that was refused. Ask for the order before you tell anybody that nothing is held. */
-    bool may_have_executed;
+    bool may_have_executed; /* with a negative verdict: an attempt may have been executed. Always
+                               true with HF_OUTCOME_UNKNOWN, may be with HF_CLOSED, else false. A
+                               positive verdict is final: no attempt changes anything behind it */
     const char *message;    /* the verdict in words; with a negative one what went wrong, where, and
                                what to do. Never NULL */
-    const char *request_id; /* what the command was sent under; NULL: it needed none and had none */
+    const char *request_id; /* what the command was sent under; NULL: it was not, as its form was
+                               wrong */
     int64_t requested_at_ms; /* as sent */
     uint32_t attempts;       /* how often the command was sent, or tried to be */
 

@@ -49,6 +49,7 @@ struct ledger_command {
     enum ledger_command_kind kind;
     /* every kind */
     struct bytes request_id; /* empty: none */
+    bool resent; /* an earlier attempt, under this id, may have been executed, or may be yet */
     int64_t requested_at_ms; /* Unix time; 0: not given */
     struct bytes actor;
     struct bytes reason;

@@ -57,7 +57,7 @@ static void a_verdict_is_the_return_value(void **state)
     assert_int_equal(result->attempts, 1);
     assert_int_equal(result->log_index, 1);
     assert_string_equal(result->message, "as the script says");
-    assert_null(result->request_id);
+    assert_int_equal(strlen(result->request_id), 20);
     hf_free(result);
 
     fake_cluster_next(fixture->nodes, 0, (struct fake_step){.verdict = HF_INSUFFICIENT_STOCK});
@@ -89,8 +89,8 @@ static void a_batch_has_a_verdict_for_each(void **state)
         assert_int_equal(results->items[i].verdict, HF_OK);
         assert_int_equal(results->items[i].log_position, i);
     }
-    assert_null(results->items[0].request_id);
-    assert_int_equal(strlen(results->items[2].request_id), 32);
+    assert_int_equal(strlen(results->items[0].request_id), 20);
+    assert_int_equal(strlen(results->items[2].request_id), 20);
     hf_free(results);
     assert_string_equal(fake_cluster_request(fixture->nodes, 0)->path,
                         "/holdfast.v1.Ledger/Execute");
@@ -141,14 +141,20 @@ static void every_read_has_its_reply(void **state)
 
 /* ---- giving again ---- */
 
-static void assert_all_requests_equal(struct fake_cluster *nodes)
+/* Field 17 of every message with commands: true. */
+static const uint8_t RESENT[] = {0x88, 0x01, 0x01};
+
+/* The same bytes; from `resent` on they are followed by the word that they were sent before. */
+static void assert_attempts_of_one_request(struct fake_cluster *nodes, size_t resent)
 {
     const struct fake_request *first = fake_cluster_request(nodes, 0);
     for (size_t i = 1; i < fake_cluster_count(nodes); i++) {
         const struct fake_request *other = fake_cluster_request(nodes, i);
+        size_t more = i >= resent ? sizeof(RESENT) : 0;
         assert_string_equal(other->path, first->path);
-        assert_int_equal(other->message.len, first->message.len);
+        assert_int_equal(other->message.len, first->message.len + more);
         assert_memory_equal(other->message.data, first->message.data, first->message.len);
+        assert_memory_equal(other->message.data + first->message.len, RESENT, more);
     }
 }
 
@@ -164,7 +170,7 @@ static void a_retry_keeps_identity_and_time(void **state)
     assert_int_equal(hf_set_stock(fixture->client, "A", 1, 5, NULL, &result), HF_OK);
     assert_true(result->attempts >= 5); /* more, while the node is not back yet */
     assert_int_equal(fake_cluster_count(fixture->nodes), 5);
-    assert_all_requests_equal(fixture->nodes);
+    assert_attempts_of_one_request(fixture->nodes, 2); /* the first was surely not executed */
     const struct fake_request *last = fake_cluster_request(fixture->nodes, 4);
     Holdfast__V1__SetStockRequest *message =
         holdfast__v1__set_stock_request__unpack(NULL, last->message.len, last->message.data);
@@ -190,7 +196,7 @@ static void a_given_identity_is_kept(void **state)
     assert_string_equal(result->request_id, "topic-3-offset-77");
     assert_int_equal(result->requested_at_ms, 1600000000000);
     hf_free(result);
-    assert_all_requests_equal(fixture->nodes);
+    assert_attempts_of_one_request(fixture->nodes, 1);
 }
 
 static void a_refusal_of_the_arguments_is_final(void **state)
@@ -232,34 +238,68 @@ static void a_refusal_after_an_unknown_attempt_stays_unknown(void **state)
     hf_free(result);
 }
 
-/* The ledger keeps nothing of a refused Reserve: an attempt that comes late may be granted. Of a
- * request id it does. */
-static void a_refusal_by_the_ledger_after_an_unknown_attempt_leaves_a_doubt(void **state)
+/* The ledger is told that the second attempt is one, and keeps its refusal for the first. */
+static void a_refusal_by_the_ledger_is_final(void **state)
 {
     struct client_fixture *fixture = *state;
     const struct fake_step refused = {.what = FAKE_ANSWER, .verdict = HF_INSUFFICIENT_STOCK};
     hf_result *result = NULL;
-    fake_cluster_next(fixture->nodes, 0, refused);
-    assert_int_equal(reserve(fixture, &result), HF_INSUFFICIENT_STOCK);
-    assert_false(result->may_have_executed);
-    hf_free(result);
+    fake_cluster_next(fixture->nodes, 0, UNAVAILABLE);
     fake_cluster_next(fixture->nodes, 0, UNKNOWN);
     fake_cluster_next(fixture->nodes, 0, refused);
     assert_int_equal(reserve(fixture, &result), HF_INSUFFICIENT_STOCK);
-    assert_true(result->may_have_executed);
-    assert_int_equal(result->attempts, 2);
+    assert_false(result->may_have_executed);
+    assert_int_equal(result->attempts, 3);
+    for (size_t i = 0; i < 3; i++) {
+        const struct fake_request *request = fake_cluster_request(fixture->nodes, i);
+        Holdfast__V1__ReserveRequest *message = holdfast__v1__reserve_request__unpack(
+            NULL, request->message.len, request->message.data);
+        assert_non_null(message);
+        assert_string_equal(message->request_id, result->request_id);
+        assert_int_equal(message->resent, i == 2);
+        holdfast__v1__reserve_request__free_unpacked(message, NULL);
+    }
     hf_free(result);
+}
+
+/* A request that says more in its second attempt than in its first gives back what it took. */
+static void what_is_resent_holds_no_bytes_behind_its_end(void **state)
+{
+    struct client_fixture *fixture = *state;
+    for (int i = 0; i < 40; i++) {
+        fake_cluster_next(fixture->nodes, 0, UNKNOWN);
+        assert_int_equal(reserve(fixture, NULL), HF_OK);
+    }
+    assert_int_equal(fake_cluster_count(fixture->nodes), 80);
+    assert_int_equal(hf_get_stock(fixture->client, "A", 1, NULL, NULL), HF_OK);
+}
+
+static void a_batch_is_resent_as_a_whole(void **state)
+{
+    struct client_fixture *fixture = *state;
     const hf_line line = {"A", 1, 1};
-    const hf_command command = {.kind = HF_RESERVE,
-                                .order_id = "o-1",
-                                .lines = &line,
-                                .line_count = 1,
-                                .request_id = "r-1"};
+    const hf_command commands[] = {
+        {.kind = HF_RESERVE, .order_id = "o-1", .lines = &line, .line_count = 1},
+        {.kind = HF_RELEASE, .order_id = "o-2", .request_id = "mine"}};
+    hf_results *results = NULL;
     fake_cluster_next(fixture->nodes, 0, UNKNOWN);
-    fake_cluster_next(fixture->nodes, 0, refused);
-    assert_int_equal(hf_call(fixture->client, &command, NULL, &result), HF_INSUFFICIENT_STOCK);
-    assert_false(result->may_have_executed);
-    hf_free(result);
+    assert_int_equal(hf_execute(fixture->client, commands, 2, NULL, &results), HF_OK);
+    for (size_t i = 0; i < 2; i++) {
+        const struct fake_request *request = fake_cluster_request(fixture->nodes, i);
+        Holdfast__V1__ExecuteRequest *message = holdfast__v1__execute_request__unpack(
+            NULL, request->message.len, request->message.data);
+        assert_non_null(message);
+        assert_int_equal(message->n_commands, 2);
+        assert_int_equal(message->resent, i == 1);
+        assert_string_equal(message->commands[0]->reserve->request_id,
+                            results->items[0].request_id);
+        assert_false(message->commands[0]->reserve->resent);
+        /* An id that the program has given may have been sent before. */
+        assert_string_equal(message->commands[1]->release->request_id, "mine");
+        assert_true(message->commands[1]->release->resent);
+        holdfast__v1__execute_request__free_unpacked(message, NULL);
+    }
+    hf_free(results);
 }
 
 /* ---- deadlines ---- */
@@ -712,7 +752,9 @@ int main(void)
         TEST(a_given_identity_is_kept),
         TEST(a_refusal_of_the_arguments_is_final),
         TEST(a_refusal_after_an_unknown_attempt_stays_unknown),
-        TEST(a_refusal_by_the_ledger_after_an_unknown_attempt_leaves_a_doubt),
+        TEST(a_refusal_by_the_ledger_is_final),
+        TEST(what_is_resent_holds_no_bytes_behind_its_end),
+        TEST(a_batch_is_resent_as_a_whole),
         TEST(unavailable_to_the_end_is_surely_not_executed),
         TEST(one_unknown_attempt_makes_the_outcome_unknown),
         TEST(a_lost_connection_makes_the_outcome_unknown),

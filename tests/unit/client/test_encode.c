@@ -199,43 +199,61 @@ static void absent_fields_get_their_defaults(void **state)
     assert_non_null(message);
     assert_null(message->ttl);
     assert_string_equal(message->actor, "shop"); /* the client's */
-    assert_string_equal(message->request_id, "");
+    assert_string_equal(message->request_id, fixture->result.request_id);
+    assert_false(message->resent);
     assert_string_equal(message->reason, "");
     assert_int_equal(message->requested_at->seconds, NOW_MS / 1000);
     assert_int_equal(message->requested_at->nanos, NOW_MS % 1000 * 1000000);
     holdfast__v1__reserve_request__free_unpacked(message, NULL);
-    assert_null(fixture->result.request_id); /* it needs none: the order id is its identity */
     assert_int_equal(fixture->result.requested_at_ms, NOW_MS);
 }
 
-static void request_ids_are_made_where_they_are_needed(void **state)
+static void request_ids_are_made_for_every_command(void **state)
 {
     struct fixture *fixture = *state;
-    static const struct {
-        hf_command command;
-        bool needed;
-    } cases[] = {
-        {{.kind = HF_SET_STOCK, .sku = "A"}, true},
-        {{.kind = HF_ADJUST_STOCK, .sku = "A", .quantity = 1}, true},
-        {{.kind = HF_RESERVE, .order_id = "o", .lines = LINES, .line_count = 1}, false},
-        {{.kind = HF_DEDUCT, .order_id = "o"}, false},
-        {{.kind = HF_DEDUCT, .order_id = "o", .reacquire = true}, false},
-        {{.kind = HF_DEDUCT, .order_id = "o", .lines = LINES, .line_count = 1}, true},
-        {{.kind = HF_RELEASE, .order_id = "o"}, false},
-        {{.kind = HF_RELEASE, .order_id = "o", .lines = LINES, .line_count = 1}, true},
+    static const hf_command commands[] = {
+        {.kind = HF_SET_STOCK, .sku = "A"},
+        {.kind = HF_ADJUST_STOCK, .sku = "A", .quantity = 1},
+        {.kind = HF_RESERVE, .order_id = "o", .lines = LINES, .line_count = 1},
+        {.kind = HF_DEDUCT, .order_id = "o"},
+        {.kind = HF_DEDUCT, .order_id = "o", .lines = LINES, .line_count = 1},
+        {.kind = HF_RELEASE, .order_id = "o"},
     };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        assert_true(encode(fixture, &cases[i].command));
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        assert_true(encode(fixture, &commands[i]));
         const char *first = fixture->result.request_id;
-        assert_int_equal(first != NULL, cases[i].needed);
-        if (first == NULL) {
-            continue;
-        }
-        assert_int_equal(strlen(first), 32);
-        assert_int_equal(strspn(first, "0123456789abcdef"), 32);
-        assert_true(encode(fixture, &cases[i].command));
+        assert_int_equal(strlen(first), 20);
+        assert_int_equal(strspn(first, "0123456789abcdefghjkmnpqrstvwxyz"), 20);
+        assert_true(encode(fixture, &commands[i]));
         assert_string_not_equal(fixture->result.request_id, first); /* another command */
     }
+}
+
+static void what_is_resent_says_so_at_its_end(void **state)
+{
+    struct fixture *fixture = *state;
+    hf_command command = {.kind = HF_RESERVE, .order_id = "o", .lines = LINES, .line_count = 1};
+    assert_true(encode(fixture, &command));
+    encode_resent(&fixture->out);
+    Holdfast__V1__ReserveRequest *reserve =
+        holdfast__v1__reserve_request__unpack(NULL, fixture->out.len, fixture->out.data);
+    assert_non_null(reserve);
+    assert_true(reserve->resent);
+    assert_int_equal(reserve->n_lines, 1);
+    assert_int_equal(reserve->base.n_unknown_fields, 0);
+    holdfast__v1__reserve_request__free_unpacked(reserve, NULL);
+    hf_result results[1] = {{0}};
+    buffer_clear(&fixture->out);
+    assert_true(encode_batch(&fixture->out, &command, 1, &DEFAULTS, results,
+                             object_arena(fixture->results), &fixture->error));
+    encode_resent(&fixture->out);
+    Holdfast__V1__ExecuteRequest *batch =
+        holdfast__v1__execute_request__unpack(NULL, fixture->out.len, fixture->out.data);
+    assert_non_null(batch);
+    assert_true(batch->resent);
+    assert_int_equal(batch->n_commands, 1);
+    assert_int_equal(batch->base.n_unknown_fields, 0);
+    holdfast__v1__execute_request__free_unpacked(batch, NULL);
 }
 
 static void what_would_be_lost_is_refused(void **state)
@@ -291,7 +309,7 @@ static void a_request_beyond_a_message_is_refused(void **state)
     sku[LIMIT_MESSAGE_BYTES] = '\0';
     hf_command command = {.kind = HF_SET_STOCK, .sku = sku};
     assert_false(encode(fixture, &command));
-    assert_non_null(strstr(fixture->error.text, "at most 4194304"));
+    assert_non_null(strstr(fixture->error.text, "at most 4194301"));
     sku[LIMIT_MESSAGE_BYTES - 1000] = '\0';
     assert_true(encode(fixture, &command));
     free(sku);
@@ -459,7 +477,8 @@ int main(void)
         TEST(reserve_has_every_field),
         TEST(deduct_and_release_have_every_field),
         TEST(absent_fields_get_their_defaults),
-        TEST(request_ids_are_made_where_they_are_needed),
+        TEST(request_ids_are_made_for_every_command),
+        TEST(what_is_resent_says_so_at_its_end),
         TEST(what_would_be_lost_is_refused),
         TEST(a_request_beyond_a_message_is_refused),
         TEST(a_batch_has_all_commands_in_order),

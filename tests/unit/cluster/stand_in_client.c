@@ -330,7 +330,7 @@ static void answer(hf_client *client, const hf_command *command, hf_result *resu
     }
     bool needs_id = command->kind == HF_SET_STOCK || command->kind == HF_ADJUST_STOCK;
     result->request_id = command->request_id;
-    if (needs_id && command->request_id == NULL) {
+    if (command->request_id == NULL) {
         result->request_id = "made-by-the-library";
     }
     if (result->verdict < 0) {

@@ -197,7 +197,7 @@ class Replay(unittest.TestCase):
             self.assertEqual(result.returncode, 3, result.stderr)
             result = self.replay(text, "--stock", "9", STAND_IN_FAULT=f"OUTCOME_UNKNOWN:{command}")
             self.assertEqual(result.returncode, 4, result.stderr)
-            self.assertEqual(b"made-by-the-library" in result.stderr, command in (1, 4), result.stderr)
+            self.assertIn(b"made-by-the-library", result.stderr)
 
     def test_a_bad_file_sends_nothing(self):
         for text, word in ((b"time,invoice,stock_code,quantity\nt,1,x,1\nt,1,x\n", b"line 3: 3 fields"),
@@ -264,7 +264,7 @@ class Changes(unittest.TestCase):
         self.assertIn(b"--request-id mine", result.stderr)
         result = holdfast("order", "reserve", "o", "x=1", STAND_IN_FAULT="OUTCOME_UNKNOWN:1")
         self.assertEqual(result.returncode, 4)
-        self.assertIn(b"run the same command again", result.stderr)
+        self.assertIn(b"run the same command again within a day with --request-id made-by-the-library", result.stderr)
 
     def test_unreachable(self):
         result = holdfast("stock", "set", "x", "1", STAND_IN_FAULT="UNREACHABLE:1")

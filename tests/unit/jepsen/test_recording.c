@@ -207,21 +207,6 @@ static void attempts_are_told_where_they_may_have_been_executed(void **state)
     assert_int_equal(operations[2].outcome, OUTCOME_UNKNOWN);
 }
 
-/* A refusal behind an attempt without an answer: that one may still be granted. */
-static void a_refusal_that_is_not_final_is_an_info(void **state)
-{
-    struct fixture *fixture = *state;
-    const hf_result *answer = NULL;
-    hf_command command = {.kind = HF_RESERVE, .order_id = "o", .lines = LINES, .line_count = 2};
-    client_close(fixture->client);
-    fixture->client = open_client(fixture, true);
-    fake_cluster_next(fixture->nodes, 0, UNKNOWN);
-    fake_cluster_next(fixture->nodes, 0, (struct fake_step){.verdict = HF_INSUFFICIENT_STOCK});
-    assert_int_equal(client_command(fixture->client, &command, &answer), CLIENT_UNKNOWN);
-    assert_null(answer);
-    assert_int_equal(read_back(fixture, 1)[0].outcome, OUTCOME_UNKNOWN);
-}
-
 /* What is sent under a request id stands in the history under it, whoever made it. */
 static void request_ids_are_recorded(void **state)
 {
@@ -318,15 +303,10 @@ static void a_client_that_comes_back_goes_on(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_verdict_is_an_answer),
-        TEST(a_doubt_is_an_info_and_the_process_is_gone),
-        TEST(what_nobody_took_is_a_fail),
-        TEST(attempts_are_told_where_they_may_have_been_executed),
-        TEST(a_refusal_that_is_not_final_is_an_info),
-        TEST(request_ids_are_recorded),
-        TEST(reads_are_answered_or_fail),
-        TEST(a_digest_is_one_nodes),
-        TEST(a_client_that_comes_back_goes_on),
+        TEST(a_verdict_is_an_answer),     TEST(a_doubt_is_an_info_and_the_process_is_gone),
+        TEST(what_nobody_took_is_a_fail), TEST(attempts_are_told_where_they_may_have_been_executed),
+        TEST(request_ids_are_recorded),   TEST(reads_are_answered_or_fail),
+        TEST(a_digest_is_one_nodes),      TEST(a_client_that_comes_back_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -245,8 +245,8 @@ static void test_expiry(void **state)
 }
 
 /* Of a run of `orders` with all faults, seed 3168095978: the third attempt was refused, and the
- * first, held up in the network, was granted behind it. As a refusal that is wrong; as a doubt,
- * which a client calls it now, it may be. */
+ * first, held up in the network, was granted behind it. As a refusal that is wrong; as a doubt it
+ * may be. */
 static void test_late_attempt(void **state)
 {
     (void)state;
@@ -266,6 +266,29 @@ static void test_late_attempt(void **state)
     }
 }
 
+/* The second attempt was refused, for two of three were held, and nobody heard of it; the third is
+ * told the same when all are free again. Nothing may come of the order behind that. */
+static void test_repeated_refusal(void **state)
+{
+    (void)state;
+    const char *const told =
+        "{:type :fail, :process 2, :f :reserve, :value {:verdict :insufficient-stock, :attempts 3, "
+        ":replayed true, :log-index 5, :log-position 0, :failed [['A' {:requested 2, :available 1, "
+        ":reason :insufficient-stock}]]}}\n";
+    char text[4096];
+    for (int is_held = 0; is_held < 2; is_held++) {
+        snprintf(text, sizeof text, "%s%s%s%s",
+                 SET_A(3) RESERVE(1, "p", 2) OK(1, "reserve", 2, "") RESERVE(2, "o", 2),
+                 ACT(1, "release", "p") OK(1, "release", 4, ", :existed true"), told,
+                 is_held ? READ_ORDER(3, "o", 6, "active", ":reserved 2") : READ_A(3, 6, 3, 0, 1));
+        expect(check_witness, is_held ? CHECK_INVALID : CHECK_VALID,
+               is_held ? "the order is not as the log before this read makes it" : NULL, text);
+        if (!is_held) {
+            expect(check_linearizable, CHECK_VALID, NULL, text);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,6 +303,7 @@ int main(void)
         cmocka_unit_test(test_which),
         cmocka_unit_test(test_attempts),
         cmocka_unit_test(test_late_attempt),
+        cmocka_unit_test(test_repeated_refusal),
         cmocka_unit_test(test_requests),
         cmocka_unit_test(test_expiry),
     };

@@ -308,6 +308,8 @@ static bool read_option(struct fixture *fixture, const struct words *words, cons
         command->final = true;
     } else if (strcmp(word, "reacquire") == 0) {
         command->reacquire = true;
+    } else if (strcmp(word, "resent") == 0) {
+        command->resent = true;
     } else {
         return false;
     }

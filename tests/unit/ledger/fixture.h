@@ -25,6 +25,7 @@
  *
  * SKUs are written SKU or SKU@WAREHOUSE. Options, anywhere behind the verb: id=R no-id actor=T
  * reason=T remark=T at=DURATION (requested_at, from now) version=N ttl=DURATION add final reacquire
+ * resent
  *
  * Commands that need a request id get a fresh one unless they say id= or no-id; adjust has the
  * reason TEST unless it says reason=.

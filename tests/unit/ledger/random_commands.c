@@ -109,7 +109,9 @@ void random_command(struct random_commands *random, struct ledger_command *comma
         order_command(random, command);
     }
     if (!one_in(random, 40)) {
-        command->request_id = id(random, 0, 'r', 2000);
+        bool by_id = ledger_command_needs_request_id(command);
+        command->request_id = id(random, 0, by_id ? 'r' : 'q', 2000);
+        command->resent = one_in(random, 3);
     }
     if (one_in(random, 3)) {
         /* up to two hours ahead, up to 30 hours back */

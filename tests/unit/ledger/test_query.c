@@ -273,7 +273,7 @@ static void a_row_says_who_and_why(void **state)
     fixture_apply(&fixture, &command, NULL, NULL);
     assert_true(
         ledger_list_history(fixture.ledger, TEXT("A"), 1, TEXT(""), note_row, text, &error));
-    assert_string_equal(text, "3 o req anna web gift t1 7");
+    assert_string_equal(text, "3 o  anna web gift t1 7");
     struct order_record order;
     bool found;
     assert_true(ledger_get_order(fixture.ledger, TEXT("o"), &order, &found, &error));

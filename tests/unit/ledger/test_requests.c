@@ -97,6 +97,88 @@ static const struct fixture_case cases[] = {
      "reserve o A=1     => OK ACTIVE\n"
      "deduct o A=1 id=r => ORDER_NOT_FOUND replayed\n"
      "deduct p A=1 id=r => IDEMPOTENCY_MISMATCH\n"},
+    /* ---- the answer to a request is final ---- */
+    {"an attempt that comes behind a refusal is refused alike",
+     "set A 1                   => OK 1/0 v1\n"
+     "reserve o A=2 id=r resent => INSUFFICIENT_STOCK | A 2>1 INSUFFICIENT_STOCK\n"
+     "count R                   => 2\n"
+     "adjust A +1               => OK 2/0 v2\n"
+     "reserve o A=2 id=r        => INSUFFICIENT_STOCK replayed | A 2>1 INSUFFICIENT_STOCK\n"
+     "reserve o A=2 id=r resent => INSUFFICIENT_STOCK replayed | A 2>1 INSUFFICIENT_STOCK\n"
+     "order o                   => absent\n"
+     "stock A                   => 2/0 v2\n"},
+    {"another request for the order is a new one",
+     "set A 1                   => OK 1/0 v1\n"
+     "reserve o A=2 id=r resent => INSUFFICIENT_STOCK | A 2>1 INSUFFICIENT_STOCK\n"
+     "adjust A +1               => OK 2/0 v2\n"
+     "reserve o A=2 id=s        => OK ACTIVE\n"
+     "reserve o A=2 id=r        => INSUFFICIENT_STOCK replayed | A 2>1 INSUFFICIENT_STOCK\n"
+     "reserve o A=2             => OK replayed ACTIVE\n"
+     "order o                   => ACTIVE A=2:0/0/0\n"},
+    {"a first attempt's refusal is not kept: it may be the only one",
+     "set A 1            => OK 1/0 v1\n"
+     "reserve o A=2 id=r => INSUFFICIENT_STOCK | A 2>1 INSUFFICIENT_STOCK\n"
+     "deduct o id=d      => ORDER_NOT_FOUND\n"
+     "count R            => 1\n"
+     "adjust A +1        => OK 2/0 v2\n"
+     "reserve o A=2 id=r => OK ACTIVE\n"},
+    {"what was granted the order tells", "set A 2                    => OK 2/0 v1\n"
+                                         "reserve o A=2 id=r resent  => OK ACTIVE\n"
+                                         "reserve o A=2 id=r         => OK replayed ACTIVE\n"
+                                         "deduct o id=d resent       => OK DEDUCTED\n"
+                                         "deduct o id=d              => OK replayed DEDUCTED\n"
+                                         "release p id=e resent      => OK RELEASED\n"
+                                         "release p id=e             => OK replayed RELEASED\n"
+                                         "count R                    => 1\n"},
+    {"a refused deduct does not sell what is held later",
+     "set A 2              => OK 2/0 v1\n"
+     "deduct o id=d resent => ORDER_NOT_FOUND\n"
+     "reserve o A=2        => OK ACTIVE\n"
+     "deduct o id=d        => ORDER_NOT_FOUND replayed\n"
+     "deduct o             => OK DEDUCTED\n"},
+    {"nor one that wanted to reacquire",
+     "set A 2                        => OK 2/0 v1\n"
+     "reserve o A=2 ttl=1s           => OK ACTIVE\n"
+     "wait 2s\n"
+     "reserve p A=1                  => OK ACTIVE\n"
+     "deduct o reacquire id=d resent => INSUFFICIENT_STOCK EXPIRED | A 2>1 INSUFFICIENT_STOCK\n"
+     "release p                      => OK RELEASED existed\n"
+     "deduct o reacquire id=d        => INSUFFICIENT_STOCK replayed EXPIRED | A 2>1 "
+     "INSUFFICIENT_STOCK\n"
+     "deduct o reacquire             => OK DEDUCTED\n"},
+    {"nor does a release", "set A 2                => OK 2/0 v1\n"
+                           "reserve o A=2          => OK ACTIVE\n"
+                           "deduct o               => OK DEDUCTED\n"
+                           "release o id=e resent  => ORDER_DEDUCTED DEDUCTED existed\n"
+                           "release o id=e         => ORDER_DEDUCTED replayed DEDUCTED existed\n"
+                           "count R                => 2\n"},
+    {"lines that were refused are not added later",
+     "set A 2                         => OK 2/0 v1\n"
+     "reserve o A=1                   => OK ACTIVE\n"
+     "reserve o B=1 add id=r resent   => SKU_NOT_FOUND ACTIVE | B 1>0 SKU_NOT_FOUND\n"
+     "set B 2                         => OK 2/0 v1\n"
+     "reserve o B=1 id=r              => IDEMPOTENCY_MISMATCH\n"
+     "reserve o B=1 add id=r ttl=9s   => SKU_NOT_FOUND replayed ACTIVE | B 1>0 SKU_NOT_FOUND\n"
+     "reserve o B=1 add               => OK ACTIVE\n"},
+    {"one id, one request", "set A 1 id=r              => OK 1/0 v1\n"
+                            "reserve o A=1 id=r        => IDEMPOTENCY_MISMATCH\n"
+                            "reserve o A=2 id=s resent => INSUFFICIENT_STOCK | A 2>1 "
+                            "INSUFFICIENT_STOCK\n"
+                            "reserve p A=2 id=s        => IDEMPOTENCY_MISMATCH\n"
+                            "deduct o id=s             => IDEMPOTENCY_MISMATCH\n"
+                            "set A 2 id=s              => IDEMPOTENCY_MISMATCH\n"
+                            "order o                   => absent\n"},
+    {"resent without an id is a repetition by the order alone",
+     "set A 1              => OK 1/0 v1\n"
+     "reserve o A=2 resent => INSUFFICIENT_STOCK | A 2>1 INSUFFICIENT_STOCK\n"
+     "count R              => 1\n"},
+    {"a stamp that lies ahead is refused for good if it is resent",
+     "adjust A +1 id=a at=3600001ms resent => REQUEST_EXPIRED\n"
+     "adjust A +1 id=b at=3600001ms        => REQUEST_EXPIRED\n"
+     "count R             => 1\n"
+     "wait 1ms\n"
+     "adjust A +1 id=a at=3600000ms => REQUEST_EXPIRED replayed\n"
+     "adjust A +1 id=b at=3600000ms => SKU_NOT_FOUND\n"},
     {"in one entry", "+ set A 10 id=r => OK 10/0 v1\n"
                      "+ set A 10 id=r => OK replayed 10/0 v1\n"
                      "set A 11 id=r   => IDEMPOTENCY_MISMATCH\n"},
@@ -142,6 +224,21 @@ static const struct fixture_case cases[] = {
      "deduct o at=-30h       => OK DEDUCTED\n"
      "release o at=-30h      => ORDER_DEDUCTED DEDUCTED existed\n"
      "release p at=-30h      => OK RELEASED\n"},
+    {"under a request id it acts only while its refusal would be known",
+     "set A 10                     => OK 10/0 v1\n"
+     "deduct o id=d resent at=0s   => ORDER_NOT_FOUND\n"
+     "release p id=e at=-82800001ms => REQUEST_EXPIRED\n"
+     "order p                      => absent\n"
+     "wait 24h\n"
+     "reserve o A=1                => OK ACTIVE\n"
+     "deduct o id=d at=-24h        => ORDER_NOT_FOUND replayed\n"
+     "wait 1ms\n"
+     "tick\n"
+     "count R                      => 0\n"
+     "deduct o id=d at=-86400001ms => REQUEST_EXPIRED ACTIVE\n"
+     "release o id=e at=-82800001ms => REQUEST_EXPIRED ACTIVE existed\n"
+     "release o id=e at=-23h       => OK RELEASED existed\n"
+     "release o id=e at=-82800001ms => OK replayed RELEASED existed\n"},
     {"a reserve whose tombstone may be gone", "set A 10 => OK 10/0 v1\n"
                                               "reserve o A=1 at=-82800001ms => REQUEST_EXPIRED\n"
                                               "reserve o A=1 at=2h => REQUEST_EXPIRED\n"

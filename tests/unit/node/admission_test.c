@@ -67,6 +67,8 @@ static void test_a_good_reserve_comes_out_as_it_went_in(void **state)
     ttl.nanos = 500000000;
     request.ttl = &ttl;
     request.actor = (char *)(uintptr_t) "shop";
+    request.request_id = (char *)(uintptr_t) "r-1";
+    request.resent = true;
     struct buffer message = pack(&request.base);
 
     struct admission *admission = admission_new();
@@ -88,6 +90,8 @@ static void test_a_good_reserve_comes_out_as_it_went_in(void **state)
     assert_int_equal(command.kind, LEDGER_RESERVE);
     assert_true(bytes_equal(command.order_id, BYTES_LITERAL("o-1")));
     assert_true(bytes_equal(command.actor, BYTES_LITERAL("shop")));
+    assert_true(bytes_equal(command.request_id, BYTES_LITERAL("r-1")));
+    assert_true(command.resent);
     assert_true(command.has_ttl);
     assert_int_equal(command.ttl_ms, 60500);
     assert_int_equal(command.line_count, 1);
