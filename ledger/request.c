@@ -121,6 +121,15 @@ bool ledger_request_is_kept(const struct ledger_command *command,
     return ledger_command_needs_request_id(command) && result->verdict != LEDGER_REQUEST_EXPIRED;
 }
 
+/* A Deduct of a whole order names no lines, and as many may fail as the order has: a few bytes in
+ * the log must not make a record that is hundreds of times as long (due.c). */
+static uint32_t kept_line_count(const struct ledger_command *command,
+                                const struct ledger_result *result)
+{
+    uint32_t most = command->line_count > 0 ? LIMIT_STORED_FAILED_LINES : 1;
+    return result->failed_line_count < most ? result->failed_line_count : most;
+}
+
 bool ledger_keep_request(struct ledger *ledger, const struct ledger_command *command,
                          const struct ledger_result *result, struct error *error)
 {
@@ -133,9 +142,7 @@ bool ledger_keep_request(struct ledger *ledger, const struct ledger_command *com
         .has_stock = result->has_stock,
         .stock = result->stock,
         .failed_lines = result->failed_lines,
-        .failed_line_count = result->failed_line_count < LIMIT_STORED_FAILED_LINES
-                                 ? result->failed_line_count
-                                 : LIMIT_STORED_FAILED_LINES,
+        .failed_line_count = kept_line_count(command, result),
     };
     struct ledger_key key = ledger_key_request(command->request_id);
     struct buffer *value = ledger_value(ledger);

@@ -133,9 +133,14 @@ static void add_command(struct partition *partition, uint32_t at, uint32_t stock
         add_hidden(partition, at, stock, NAME_NONE);
         return;
     }
-    /* What a request id repeats, or a refusal that was kept, is of an attempt that nobody has an
-     * answer of. */
-    if (beside || (by_request && command->replayed) || command_repeats_refusal(command)) {
+    if (command_repeats_refusal(command)) {
+        if (command_may_be_refused_behind_grant(command)) {
+            add_hidden(partition, at, stock, NAME_NONE);
+        }
+        return;
+    }
+    /* What a request id repeats is of an attempt that nobody has an answer of. */
+    if (beside || (by_request && command->replayed)) {
         if (command->attempts > 1 && !beside) {
             add_hidden(partition, at, stock, NAME_NONE);
         }

@@ -76,6 +76,13 @@ static inline bool command_repeats_refusal(const struct operation *command)
     return command->replayed && command->verdict != HF_OK && command->attempts > 1 &&
            !command_needs_request(command);
 }
+/* Can it be refused so when an earlier attempt was granted? A Reserve whose order has been closed
+ * or changed meanwhile can; a whole Deduct or Release repeats what it did for good. */
+static inline bool command_may_be_refused_behind_grant(const struct operation *command)
+{
+    return command->function == FUNCTION_RESERVE && command->verdict != HF_INSUFFICIENT_STOCK &&
+           command->verdict != HF_SKU_NOT_FOUND;
+}
 /* The same but for who asks, and when. */
 bool commands_equal(const struct history *history, const struct operation *a,
                     const struct operation *b);

@@ -21,6 +21,7 @@
 struct world {
     struct order_state order;
     uint64_t used;      /* hidden operations */
+    uint64_t kept;      /* those of which an attempt was refused with what the last one was told */
     uint64_t done;      /* request ids that were executed, and granted */
     uint64_t refused;   /* request ids that were executed, and refused */
     int64_t expires_ns; /* not before */
@@ -67,6 +68,7 @@ static void world_copy(struct world *to, const struct world *from)
 {
     order_copy(&to->order, &from->order);
     to->used = from->used;
+    to->kept = from->kept;
     to->done = from->done;
     to->refused = from->refused;
     to->expires_ns = from->expires_ns;
@@ -97,8 +99,9 @@ static bool is_known(const struct orders *orders, const struct world *world)
 {
     for (uint32_t i = 0; i < orders->count; i++) {
         const struct world *other = &orders->worlds[i];
-        if (other->used == world->used && other->done == world->done &&
-            other->refused == world->refused && other->expires_ns == world->expires_ns &&
+        if (other->used == world->used && other->kept == world->kept &&
+            other->done == world->done && other->refused == world->refused &&
+            other->expires_ns == world->expires_ns &&
             order_states_equal(&other->order, &world->order) &&
             same_effects(orders, other->effects, world->effects)) {
             return true;
@@ -179,6 +182,34 @@ static void set_expiry(const struct orders *orders, struct world *world,
     }
 }
 
+/* ---- verdicts ---- */
+
+static bool is_on_stock(int verdict)
+{
+    return verdict == HF_INSUFFICIENT_STOCK || verdict == HF_SKU_NOT_FOUND;
+}
+
+/* Verdicts that don't come from the order. */
+static bool is_beside_order(int verdict)
+{
+    return verdict == HF_IDEMPOTENCY_MISMATCH || verdict == HF_REQUEST_EXPIRED ||
+           verdict == HF_LIMIT_EXCEEDED || verdict == HF_OVERFLOW ||
+           verdict == HF_WAREHOUSE_NOT_FOUND || verdict == HF_WAREHOUSE_DISABLED ||
+           verdict == HF_MALFORMED_COMMAND;
+}
+
+/* Is it refused in these words, if its order was in this state and stocks did not suffice? */
+static bool is_refused_so(const struct operation *command, const struct order_answer *said,
+                          uint8_t state)
+{
+    if (is_on_stock(command->verdict)) {
+        return said->on_stock && (command->state == HF_STATE_NONE || command->state == state);
+    }
+    return command->verdict == said->verdict && command->verdict != HF_OK &&
+           (command->state == HF_STATE_NONE || command->state == said->state) &&
+           (command->function != FUNCTION_RELEASE || command->existed == said->existed);
+}
+
 /* ---- what is hidden ---- */
 
 static void try_hidden(struct orders *orders, const struct world *world, uint32_t which,
@@ -191,7 +222,7 @@ static void try_hidden(struct orders *orders, const struct world *world, uint32_
     const struct operation *command = operation_at(orders, at);
     uint64_t floor = orders->witness->floors[at];
     uint64_t request = request_bit(orders, command);
-    if ((world->used >> which & 1) != 0 || (key != KEY_NEVER && floor >= key) ||
+    if (((world->used | world->kept) >> which & 1) != 0 || (key != KEY_NEVER && floor >= key) ||
         ((world->done | world->refused) & request) != 0 ||
         (operation_answered(command) && key > key_of(command))) {
         return;
@@ -214,6 +245,32 @@ static void try_hidden(struct orders *orders, const struct world *world, uint32_
         world_copy(&tried, world);
         tried.used |= UINT64_C(1) << which;
         tried.refused |= request;
+        add_world(orders, &tried);
+    }
+}
+
+/* An attempt is refused, and nobody hears of it; the last one is told the same. Nothing is granted
+ * to the call behind that. */
+static void try_refusal(struct orders *orders, const struct world *world, uint32_t which,
+                        uint64_t key)
+{
+    struct world tried;
+    struct order_answer answer;
+    struct order_effects effects;
+    uint32_t at = orders->hidden[which];
+    const struct operation *command = operation_at(orders, at);
+    if (!command_repeats_refusal(command) || (world->kept >> which & 1) != 0 ||
+        orders->witness->floors[at] >= key || key > key_of(command)) {
+        return;
+    }
+    world_copy(&tried, world);
+    if (!order_apply(&tried.order, orders->history, command, &answer, &effects)) {
+        orders->dropped = true;
+        return;
+    }
+    if (is_refused_so(command, &answer, world->order.state)) {
+        world_copy(&tried, world);
+        tried.kept |= UINT64_C(1) << which;
         add_world(orders, &tried);
     }
 }
@@ -246,6 +303,7 @@ static void grow(struct orders *orders, uint64_t before, uint64_t key)
         world_copy(&world, &orders->worlds[i]);
         for (uint32_t which = 0; which < orders->hidden_count; which++) {
             try_hidden(orders, &world, which, before, key);
+            try_refusal(orders, &world, which, key);
         }
         try_expiry(orders, &world, before, key);
     }
@@ -253,26 +311,12 @@ static void grow(struct orders *orders, uint64_t before, uint64_t key)
 
 /* ---- what was answered ---- */
 
-static bool is_on_stock(int verdict)
-{
-    return verdict == HF_INSUFFICIENT_STOCK || verdict == HF_SKU_NOT_FOUND;
-}
-
-/* Verdicts that don't come from the order. */
-static bool is_beside_order(int verdict)
-{
-    return verdict == HF_IDEMPOTENCY_MISMATCH || verdict == HF_REQUEST_EXPIRED ||
-           verdict == HF_LIMIT_EXCEEDED || verdict == HF_OVERFLOW ||
-           verdict == HF_WAREHOUSE_NOT_FOUND || verdict == HF_WAREHOUSE_DISABLED ||
-           verdict == HF_MALFORMED_COMMAND;
-}
-
-/* Has an attempt of it, one without an answer, been granted? */
-static bool was_granted(const struct orders *orders, const struct world *world, uint32_t at)
+/* Has an attempt of it been refused before? */
+static bool is_kept(const struct orders *orders, const struct world *world, uint32_t at)
 {
     for (uint32_t which = 0; which < orders->hidden_count; which++) {
         if (orders->hidden[which] == at) {
-            return (world->used >> which & 1) != 0;
+            return (world->kept >> which & 1) != 0;
         }
     }
     return false;
@@ -291,8 +335,7 @@ static bool takes_command(struct orders *orders, struct world *world, uint32_t a
         return true;
     }
     if (command_repeats_refusal(command)) {
-        /* Once an attempt is granted, no other of the call lacks stock. */
-        return !is_on_stock(command->verdict) || !was_granted(orders, world, at);
+        return is_kept(orders, world, at);
     }
     if (((world->done | world->refused) & request) != 0) {
         said->verdict = (world->done & request) != 0 ? HF_OK : 0;
@@ -308,18 +351,14 @@ static bool takes_command(struct orders *orders, struct world *world, uint32_t a
     if (command->replayed != said->replayed) {
         return false;
     }
-    if (is_on_stock(command->verdict)) {
+    if (command->verdict != HF_OK) {
         world->refused |= request;
-        return said->on_stock && (command->state == HF_STATE_NONE || command->state == state);
+        return is_refused_so(command, said, state);
     }
-    if (command->verdict != said->verdict ||
+    if (said->verdict != HF_OK ||
         (command->state != HF_STATE_NONE && command->state != said->state) ||
         (command->function == FUNCTION_RELEASE && command->existed != said->existed)) {
         return false;
-    }
-    if (command->verdict != HF_OK) {
-        world->refused |= request;
-        return true;
     }
     world->done |= request;
     if (!said->replayed) {

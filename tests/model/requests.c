@@ -83,10 +83,11 @@ bool requests_answer(struct model *model, const struct ledger_command *command,
     return true;
 }
 
+/* A command that names no lines has the first that failed. */
 static void keep_failed_lines(struct model *model, struct request *request)
 {
-    uint32_t count = model->failed.count < LIMIT_STORED_FAILED_LINES ? model->failed.count
-                                                                     : LIMIT_STORED_FAILED_LINES;
+    uint32_t most = request->line_count == 0 ? 1 : LIMIT_STORED_FAILED_LINES;
+    uint32_t count = model->failed.count < most ? model->failed.count : most;
     request->failed_lines = memory_alloc((count + 1) * sizeof *request->failed_lines);
     for (uint32_t i = 0; i < count; i++) {
         request->failed_lines[i] = model->failed.items[i];

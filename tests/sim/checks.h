@@ -199,8 +199,8 @@ uint64_t checks_invoke(struct checks *checks);
 struct bytes checks_trace_id(uint64_t operation, char text[CHECKS_TRACE_ID_BYTES]);
 /* The command's bytes, as they shall stand in an entry. Before anybody is asked. */
 void checks_asked(struct checks *checks, uint64_t operation, struct bytes command);
-/* Before checks_asked: the operation is an attempt at the request, under its request id, whose
- * first attempt was `first`; which may be itself. */
+/* Before checks_asked: the operation is an attempt at the request, under its request id and with
+ * its requested_at, whose first attempt was `first`; which may be itself. */
 void checks_attempt(struct checks *checks, uint64_t operation, uint64_t first);
 /* The client has heard the operation's result, and takes it for that of its request. */
 void checks_told(struct checks *checks, uint64_t operation);

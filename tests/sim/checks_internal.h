@@ -161,7 +161,7 @@ struct operation {
     bool is_read;
     bool is_asked;
     bool is_stale;
-    uint64_t first;   /* of an attempt at a request with an id: the first one; 0: there is no id */
+    uint64_t first;   /* of an attempt at a request with an id and a time: the first one; else 0 */
     uint64_t refused; /* of a first one: the attempt whose refusal was told; 0: none was */
     uint64_t floor;   /* the highest index that was answered when it began */
     uint64_t min_index; /* of a read: that was asked for */

@@ -286,8 +286,10 @@ static void heal(struct cluster *cluster)
     }
     let_minority_up(cluster);
     /* What was late in the storm still comes, and may cost somebody a heartbeat; a leader that was
-     * parted just before may find only now that it leads no more. */
-    uint64_t shown_us = cluster->world.now_us + UINT64_C(3000) * cluster->plan.election_timeout_ms;
+     * parted just before may find only now that it leads no more. What clients sent in the storm,
+     * and the network held up, still comes too, and may fill a small queue. */
+    uint64_t shown_us = cluster->world.now_us + UINT64_C(3000) * cluster->plan.election_timeout_ms +
+                        cluster->plan.held_up_us;
     world_run_until(&cluster->world, last_at_us > shown_us ? last_at_us : shown_us);
     cluster_wait_settled(cluster);
     replace_the_spoilt(cluster);

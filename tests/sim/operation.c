@@ -307,7 +307,9 @@ static void encode(struct operation *operation, struct request *request)
         size_t begin = data->len;
         operation->numbers[i] = checks_invoke(checks);
         command.trace_id = checks_trace_id(operation->numbers[i], text);
-        if (command.request_id.len != 0) {
+        /* Without the time at which it was made, a request is not told from a new one any more when
+         * the ledger's time has gone on by a day: clocks that jump may do that. */
+        if (command.request_id.len != 0 && command.requested_at_ms != 0) {
             request->firsts[i] =
                 request->firsts[i] != 0 ? request->firsts[i] : operation->numbers[i];
             checks_attempt(checks, operation->numbers[i], request->firsts[i]);

@@ -27,7 +27,8 @@
 #define LIMIT_QUERY_ITEMS 10000
 #define LIMIT_PAGE_ROWS   1000
 #define DEFAULT_PAGE_ROWS 100
-/* Failing lines kept in a stored reply, for a repeated request; the first answer lists all. */
+/* Failing lines kept in a stored reply, for a repeated request; the first answer lists all. Of a
+ * command that names no lines, one. */
 #define LIMIT_STORED_FAILED_LINES 100
 /* Largest time, in Unix milliseconds: the end of the year 9999, where Timestamp ends. Sums of two
  * such times stay far from the ends of int64_t. */

@@ -307,7 +307,7 @@ typedef struct hf_result {
     uint32_t attempts;       /* how often the command was sent, or tried to be */
 
     /* From here on: with positive verdicts only. */
-    bool replayed;      /* HF_OK, and nothing new was done: an earlier command had done it */
+    bool replayed; /* nothing new was done: an earlier command had done it, or was refused so */
     uint64_t log_index; /* (log_index, log_position) is the order of commands in the log */
     uint32_t log_position;
     hf_order_state order_state;         /* commands on an order */
@@ -484,8 +484,8 @@ typedef struct hf_history_row {
     int64_t reserved_change;
     int64_t reserved_before;
     int64_t reserved_after;
-    const char *order_id; /* these strings are "" where there is none */
-    const char *request_id;
+    const char *order_id;   /* these strings are "" where there is none */
+    const char *request_id; /* of a command that only its request id tells from its repetition */
     int64_t time_ms;
     const char *actor;
     const char *reason;

@@ -274,6 +274,16 @@ static void what_is_resent_holds_no_bytes_behind_its_end(void **state)
     assert_int_equal(hf_get_stock(fixture->client, "A", 1, NULL, NULL), HF_OK);
 }
 
+/* Only commands have the word. */
+static void a_read_goes_again_as_it_was(void **state)
+{
+    struct client_fixture *fixture = *state;
+    fake_cluster_next(fixture->nodes, 0, UNKNOWN);
+    assert_int_equal(hf_get_stock(fixture->client, "A", 1, NULL, NULL), HF_OK);
+    assert_int_equal(fake_cluster_count(fixture->nodes), 2);
+    assert_attempts_of_one_request(fixture->nodes, 2);
+}
+
 static void a_batch_is_resent_as_a_whole(void **state)
 {
     struct client_fixture *fixture = *state;
@@ -754,6 +764,7 @@ int main(void)
         TEST(a_refusal_after_an_unknown_attempt_stays_unknown),
         TEST(a_refusal_by_the_ledger_is_final),
         TEST(what_is_resent_holds_no_bytes_behind_its_end),
+        TEST(a_read_goes_again_as_it_was),
         TEST(a_batch_is_resent_as_a_whole),
         TEST(unavailable_to_the_end_is_surely_not_executed),
         TEST(one_unknown_attempt_makes_the_outcome_unknown),

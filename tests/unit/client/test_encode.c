@@ -312,6 +312,16 @@ static void a_request_beyond_a_message_is_refused(void **state)
     assert_non_null(strstr(fixture->error.text, "at most 4194301"));
     sku[LIMIT_MESSAGE_BYTES - 1000] = '\0';
     assert_true(encode(fixture, &command));
+    /* As long as can be: there is room for `resent`, and no more. */
+    sku[LIMIT_MESSAGE_BYTES - 1000] = 'x';
+    size_t len = LIMIT_MESSAGE_BYTES - 1000 + (LIMIT_MESSAGE_BYTES - 3 - fixture->out.len);
+    sku[len] = '\0';
+    assert_true(encode(fixture, &command));
+    encode_resent(&fixture->out);
+    assert_int_equal(fixture->out.len, LIMIT_MESSAGE_BYTES);
+    sku[len] = 'x';
+    sku[len + 1] = '\0';
+    assert_false(encode(fixture, &command));
     free(sku);
 }
 

@@ -29,6 +29,8 @@ struct asked {
     struct event event;
     char order[NAME_LENGTH];
     char request[NAME_LENGTH];
+    char made[NAME_LENGTH]; /* the library's request id, where the program gives none */
+    bool resent;
     struct event_line lines[LINES_MOST];
 };
 
@@ -59,6 +61,7 @@ struct world {
     uint64_t log_index;
     uint32_t orders;
     uint32_t requests;
+    uint32_t made;
     uint32_t recent[RECENT];
     char sku_names[256][NAME_LENGTH];
     /* of the entry that is being applied */
@@ -201,6 +204,7 @@ static void invoke(struct world *world, struct process *process)
     } else {
         ask_read(world, &process->asked);
     }
+    snprintf(process->asked.made, sizeof process->asked.made, "made%" PRIu32, world->made++);
     process->phase = SENT;
     write_event(world, &process->asked.event);
 }
@@ -274,7 +278,8 @@ static void encode(struct buffer *entry, const struct asked *asked)
                 : event->function == FUNCTION_RESERVE      ? LEDGER_RESERVE
                 : event->function == FUNCTION_DEDUCT       ? LEDGER_DEDUCT
                                                            : LEDGER_RELEASE,
-        .request_id = event->request,
+        .request_id = event->request.len != 0 ? event->request : bytes_of_string(asked->made),
+        .resent = asked->resent,
         .order_id = event->order,
         .lines = on_stock ? NULL : lines,
         .line_count = on_stock ? 0 : event->line_count,
@@ -441,6 +446,18 @@ static void replace_process(struct world *world, struct process *process)
     process->phase = IDLE;
 }
 
+/* An attempt that arrives some time later. */
+static void hold_up(struct world *world, const struct asked *asked)
+{
+    if (world->late_count < LATE) {
+        struct asked *late = &world->late[world->late_count++];
+        *late = *asked;
+        late->event.order = bytes_of_string(late->order);
+        late->event.request = bytes_of_string(late->request);
+        late->event.lines = late->lines;
+    }
+}
+
 static void give_up(struct world *world, struct process *process, bool under_way)
 {
     struct event event = {
@@ -450,12 +467,8 @@ static void give_up(struct world *world, struct process *process, bool under_way
         .order = process->asked.event.order,
         .error = BYTES_LITERAL("timeout"),
     };
-    if (under_way && world->late_count < LATE) {
-        struct asked *late = &world->late[world->late_count++];
-        *late = process->asked;
-        late->event.order = bytes_of_string(late->order);
-        late->event.request = bytes_of_string(late->request);
-        late->event.lines = late->lines;
+    if (under_way) {
+        hold_up(world, &process->asked);
     }
     write_event(world, &event);
     replace_process(world, process);
@@ -487,10 +500,24 @@ static void execute(struct world *world, struct process *process)
     commit(world, asked, count);
 }
 
+/* Nobody hears of this attempt, and the next one says that there was one. */
+static void send_again(struct world *world, struct process *process)
+{
+    const struct asked *alone = &process->asked;
+    if (chance(world, 300)) {
+        hold_up(world, alone);
+    } else {
+        world->waiting_count = 0;
+        commit(world, &alone, 1);
+    }
+    process->attempts++;
+    process->asked.resent = true;
+}
+
 static void step(struct world *world, struct process *process)
 {
     bool command = function_is_command(process->asked.event.function);
-    const struct asked *alone = &process->asked;
+    unsigned again = process->attempts > 1 ? 3 * world->shape->twice : world->shape->twice;
     switch (process->phase) {
     case IDLE:
         invoke(world, process);
@@ -501,10 +528,8 @@ static void step(struct world *world, struct process *process)
         } else if (!command) {
             answer_read(world, process);
             process->phase = DONE;
-        } else if (chance(world, world->shape->twice)) {
-            world->waiting_count = 0;
-            commit(world, &alone, 1);
-            process->attempts++;
+        } else if (chance(world, again)) {
+            send_again(world, process);
         } else {
             execute(world, process);
         }

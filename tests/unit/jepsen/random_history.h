@@ -1,7 +1,8 @@
 /*
  * random_history.h - histories as clients of a correct ledger would record them, from a seed: some
  * processes at once, answers that are lost, commands that take effect after nobody waits for them
- * any more, commands that were sent twice, holds that expire.
+ * any more, commands that were sent twice, the first time perhaps to arrive last, holds that
+ * expire.
  *
  * The ledger behind it is tests/model: the naive model, not the checkers' own rules. Commands enter
  * its log in entries of one or more, at any moment between their invocation and their answer.

@@ -143,7 +143,7 @@ static bool refused_with_more(struct history *history, uint32_t at)
 {
     struct operation *reserve = operation_at(history, at);
     bool can = reserve->function == FUNCTION_RESERVE && reserve->answered_count > 0 &&
-               reserve->verdict == HF_INSUFFICIENT_STOCK;
+               reserve->verdict == HF_INSUFFICIENT_STOCK && !reserve->replayed;
     if (can) {
         history->failed.items[reserve->answered].available += 500;
     }
@@ -186,7 +186,8 @@ static bool adjusted_by_more(struct history *history, uint32_t at)
 static bool other_order_deducted(struct history *history, uint32_t at)
 {
     struct operation *operation = operation_at(history, at);
-    bool can = operation->function == FUNCTION_DEDUCT && operation->verdict == HF_ORDER_NOT_FOUND;
+    bool can = operation->function == FUNCTION_DEDUCT && operation->verdict == HF_ORDER_NOT_FOUND &&
+               !operation->replayed;
     if (can) {
         operation->verdict = HF_OK;
         operation->outcome = OUTCOME_OK;

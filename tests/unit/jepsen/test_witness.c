@@ -283,10 +283,26 @@ static void test_repeated_refusal(void **state)
                  is_held ? READ_ORDER(3, "o", 6, "active", ":reserved 2") : READ_A(3, 6, 3, 0, 1));
         expect(check_witness, is_held ? CHECK_INVALID : CHECK_VALID,
                is_held ? "the order is not as the log before this read makes it" : NULL, text);
-        if (!is_held) {
-            expect(check_linearizable, CHECK_VALID, NULL, text);
-        }
+        expect(check_linearizable, is_held ? CHECK_INVALID : CHECK_VALID,
+               is_held ? "no order of its" : NULL, text);
     }
+}
+
+/* A Deduct comes before the order is there, is refused, and its caller hears of it later. */
+static void test_repeated_refusal_of_a_deduct(void **state)
+{
+    (void)state;
+#define TOLD REFUSED(2, "deduct", "order-not-found", 5, ", :attempts 3, :replayed true")
+    expect(check_witness, CHECK_VALID, NULL,
+           SET_A(3) ACT(2, "deduct", "p") RESERVE(1, "p", 2) OK(1, "reserve", 2, "")
+               READ_ORDER(3, "p", 4, "active", ":reserved 2") TOLD);
+    /* The order was there when it was first sent. */
+    expect(check_witness, CHECK_INVALID, "called a repetition",
+           SET_A(3) RESERVE(1, "p", 2) OK(1, "reserve", 2, "") ACT(2, "deduct", "p") TOLD);
+    /* What was refused is granted to another attempt, before the caller is told. */
+    expect(check_witness, CHECK_INVALID, "called a repetition",
+           SET_A(3) ACT(2, "deduct", "p") RESERVE(1, "p", 2) OK(1, "reserve", 2, "")
+               READ_ORDER(3, "p", 4, "deducted", ":reserved 2, :deducted 2") TOLD);
 }
 
 int main(void)
@@ -304,6 +320,7 @@ int main(void)
         cmocka_unit_test(test_attempts),
         cmocka_unit_test(test_late_attempt),
         cmocka_unit_test(test_repeated_refusal),
+        cmocka_unit_test(test_repeated_refusal_of_a_deduct),
         cmocka_unit_test(test_requests),
         cmocka_unit_test(test_expiry),
     };

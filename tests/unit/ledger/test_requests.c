@@ -146,6 +146,16 @@ static const struct fixture_case cases[] = {
      "deduct o reacquire id=d        => INSUFFICIENT_STOCK replayed EXPIRED | A 2>1 "
      "INSUFFICIENT_STOCK\n"
      "deduct o reacquire             => OK DEDUCTED\n"},
+    {"of what a whole deduct lacked, the first line is kept",
+     "set A 2                        => OK 2/0 v1\n"
+     "set B 2                        => OK 2/0 v1\n"
+     "reserve o A=2 B=2 ttl=1s       => OK ACTIVE\n"
+     "wait 2s\n"
+     "reserve p A=1 B=1              => OK ACTIVE\n"
+     "deduct o reacquire id=d resent => INSUFFICIENT_STOCK EXPIRED | A 2>1 INSUFFICIENT_STOCK | B "
+     "2>1 INSUFFICIENT_STOCK\n"
+     "deduct o reacquire id=d        => INSUFFICIENT_STOCK replayed EXPIRED | A 2>1 "
+     "INSUFFICIENT_STOCK\n"},
     {"nor does a release", "set A 2                => OK 2/0 v1\n"
                            "reserve o A=2          => OK ACTIVE\n"
                            "deduct o               => OK DEDUCTED\n"

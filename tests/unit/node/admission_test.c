@@ -278,6 +278,51 @@ static void test_execute_names_the_command(void **state)
     admission_free(admission);
 }
 
+/* Each command for itself, or all of them. */
+static void test_an_execute_is_resent_in_part_or_as_a_whole(void **state)
+{
+    (void)state;
+    Holdfast__V1__Line line = line_of("sku", 1);
+    Holdfast__V1__Line *lines[] = {&line};
+    Holdfast__V1__ReserveRequest first = reserve_of(lines, 1);
+    Holdfast__V1__ReserveRequest second = reserve_of(lines, 1);
+    second.resent = true;
+    Holdfast__V1__Command commands[2] = {HOLDFAST__V1__COMMAND__INIT, HOLDFAST__V1__COMMAND__INIT};
+    commands[0].command_case = commands[1].command_case = HOLDFAST__V1__COMMAND__COMMAND_RESERVE;
+    commands[0].reserve = &first;
+    commands[1].reserve = &second;
+    Holdfast__V1__Command *pointers[] = {&commands[0], &commands[1]};
+    Holdfast__V1__ExecuteRequest batch = HOLDFAST__V1__EXECUTE_REQUEST__INIT;
+    batch.n_commands = 2;
+    batch.commands = pointers;
+    struct admission *admission = admission_new();
+    for (int is_whole = 0; is_whole < 2; is_whole++) {
+        batch.resent = is_whole;
+        struct buffer message = pack(&batch.base);
+        struct admitted admitted = {0};
+        struct error error;
+        assert_true(admission_execute(admission, buffer_bytes(&message), &admitted, &error));
+        struct buffer entry = {0};
+        struct ledger_entry_header header = {LEDGER_ENTRY_FORMAT, LEDGER_VERSION, 1, 0, 0};
+        ledger_entry_begin(&entry, &header);
+        ledger_entry_append_encoded(&entry, buffer_bytes(&admitted.encoded));
+        ledger_entry_finish(&entry, 2);
+        struct ledger_entry_reader reader;
+        struct ledger_command_lines room = {0};
+        struct ledger_command command;
+        assert_true(ledger_entry_open(&reader, buffer_bytes(&entry), &error));
+        assert_true(ledger_entry_next(&reader, &command, &room, &error));
+        assert_int_equal(command.resent, is_whole);
+        assert_true(ledger_entry_next(&reader, &command, &room, &error));
+        assert_true(command.resent);
+        ledger_command_lines_free(&room);
+        buffer_free(&entry);
+        buffer_free(&admitted.encoded);
+        buffer_free(&message);
+    }
+    admission_free(admission);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -288,6 +333,7 @@ int main(void)
         cmocka_unit_test(test_rubbish_never_crashes),
         cmocka_unit_test(test_a_message_of_nothing_but_parts_is_bounded),
         cmocka_unit_test(test_execute_names_the_command),
+        cmocka_unit_test(test_an_execute_is_resent_in_part_or_as_a_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
