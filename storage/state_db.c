@@ -230,6 +230,18 @@ static bool check_space(const char *path, size_t write_buffer_bytes, struct erro
                      path, available, write_buffer_bytes);
 }
 
+/* Takes the words. Of what came from elsewhere they are all: our own state is as good as before. */
+static void tell_unopened(const struct state_db_options *options, bool is_foreign, char *words,
+                          struct error *error)
+{
+    if (is_foreign && options->is_foreign != NULL) {
+        error_set(error, "the state database %s can't be opened: %.200s", options->path, words);
+        rocksdb_free(words);
+    } else {
+        state_fail(error, options->path, "opened", words);
+    }
+}
+
 struct state_db *state_db_open(const struct state_db_options *options, struct error *error)
 {
     size_t write_buffer_bytes =
@@ -251,7 +263,7 @@ struct state_db *state_db_open(const struct state_db_options *options, struct er
     if (words != NULL) {
         db->db = NULL;
         *is_foreign = strncmp(words, IO_ERROR, sizeof IO_ERROR - 1) != 0;
-        state_fail(error, db->path, "opened", words);
+        tell_unopened(options, *is_foreign, words, error);
         free_db(db);
         return NULL;
     }
