@@ -29,8 +29,9 @@
 #include "state_read.h"
 
 #define STATE_FORMAT 1u
-/* How RocksDB's words begin where the disk is to blame (its Status::IOError). */
-#define IO_ERROR    "IO error"
+/* In RocksDB's words where the disk is to blame (its Status::IOError): at the beginning, or behind
+ * "Corruption: " where a table can't be opened. */
+#define IO_ERROR    "IO error: "
 #define OWN_KIND    'A'
 #define APPLIED_KEY BYTES_LITERAL("applied")
 
@@ -262,7 +263,7 @@ struct state_db *state_db_open(const struct state_db_options *options, struct er
     db->db = rocksdb_open(db->options, db->path, &words);
     if (words != NULL) {
         db->db = NULL;
-        *is_foreign = strncmp(words, IO_ERROR, sizeof IO_ERROR - 1) != 0;
+        *is_foreign = strstr(words, IO_ERROR) == NULL;
         tell_unopened(options, *is_foreign, words, error);
         free_db(db);
         return NULL;
