@@ -422,6 +422,7 @@ static bool open_core(struct node *node, struct error *error)
         .cluster_id = options->cluster_id,
         .election_timeout_ms = options->election_timeout_ms,
         .heartbeat_ms = options->heartbeat_ms,
+        .state_open_bytes = STATE_WRITE_BUFFER_BYTES,
         .disk_reserve_bytes = options->disk_reserve_bytes,
         .data = options->data,
         .files = &file_system_posix,

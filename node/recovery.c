@@ -161,10 +161,9 @@ static bool open_new(struct recovery *recovery, struct error *error)
     if (recovery->directory == NULL) {
         return false;
     }
-    bool is_foreign;
     const char *path = data_directory_state_path(recovery->directory);
     if (!from->ops->checkpoint(from->state, path, &applied_index, error) ||
-        !open_state(NULL, path, &recovery->state, &is_foreign, error)) {
+        !open_state(NULL, path, &recovery->state, NULL, error)) {
         return false;
     }
     recovery->ledger = ledger_open(recovery->state.ops->records(recovery->state.state), error);

@@ -29,8 +29,9 @@
 #include "state_read.h"
 
 #define STATE_FORMAT 1u
-/* How RocksDB's words begin where the disk is to blame (its Status::IOError). */
-#define IO_ERROR    "IO error"
+/* In RocksDB's words where the disk is to blame (its Status::IOError): at the beginning, or behind
+ * "Corruption: " where a table can't be opened. */
+#define IO_ERROR    "IO error: "
 #define OWN_KIND    'A'
 #define APPLIED_KEY BYTES_LITERAL("applied")
 
@@ -230,6 +231,18 @@ static bool check_space(const char *path, size_t write_buffer_bytes, struct erro
                      path, available, write_buffer_bytes);
 }
 
+/* Takes the words. Of what came from elsewhere they are all: our own state is as good as before. */
+static void tell_unopened(const struct state_db_options *options, bool is_foreign, char *words,
+                          struct error *error)
+{
+    if (is_foreign && options->is_foreign != NULL) {
+        error_set(error, "the state database %s can't be opened: %.200s", options->path, words);
+        rocksdb_free(words);
+    } else {
+        state_fail(error, options->path, "opened", words);
+    }
+}
+
 struct state_db *state_db_open(const struct state_db_options *options, struct error *error)
 {
     size_t write_buffer_bytes =
@@ -250,8 +263,8 @@ struct state_db *state_db_open(const struct state_db_options *options, struct er
     db->db = rocksdb_open(db->options, db->path, &words);
     if (words != NULL) {
         db->db = NULL;
-        *is_foreign = strncmp(words, IO_ERROR, sizeof IO_ERROR - 1) != 0;
-        state_fail(error, db->path, "opened", words);
+        *is_foreign = strstr(words, IO_ERROR) == NULL;
+        tell_unopened(options, *is_foreign, words, error);
         free_db(db);
         return NULL;
     }

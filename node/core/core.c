@@ -316,7 +316,7 @@ bool core_upkeep(struct core *core, struct error *error)
     }
     struct replica_status status;
     replica_status_get(core->replica, &status);
-    ledger_clock_leading(&core->clock, core_now_ms(core), ledger_time_ms(core->ledger));
+    ledger_clock_leading(&core->clock, core_now_ms(core));
     if (!status.barrier_applied) {
         return true;
     }

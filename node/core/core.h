@@ -60,8 +60,9 @@ struct core_env {
                       struct entry *const *entries, size_t count, struct error *error);
 
     /* Opens the state's database at this path, which data_directory named: in core_open, and in the
-     * pool. False with the reason, and whether the disk is not to blame: it was read, and is
-     * nothing that this release can open. */
+     * pool. False with the reason; of a state that was fetched, whether the disk is not to blame:
+     * it was read, and is nothing that this release can open. `is_foreign` NULL: it is our own,
+     * whoever wrote it, and the reason says what to do. */
     bool (*open_state)(void *context, const char *path, struct state_store *state, bool *is_foreign,
                        struct error *error);
 
@@ -108,6 +109,7 @@ struct core_config {
     uint64_t checkpoint_kept_ms;
     uint64_t staging_kept_ms;
 
+    uint64_t state_open_bytes;   /* what open_state wants to find free; 0: nothing */
     uint64_t disk_reserve_bytes; /* disk_watch.h; 0: none is kept */
     uint64_t digest_interval;    /* 0: DIGEST_INTERVAL_ENTRIES; the same on all nodes */
 

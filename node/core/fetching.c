@@ -366,12 +366,13 @@ static void write_part_done(struct pool_work *work)
 
 /* ---- opening ---- */
 
-/* Is there room for what is missing? */
+/* Is there room for what is missing, and to open all of it then? */
 static bool measure(struct fetching *fetching, struct error *error)
 {
     const struct core *core = fetching->core;
     const struct file_system *files = core->config.files;
-    uint64_t missing = fetching->list.bytes - checkpoint_receiver_bytes(fetching->receiver);
+    uint64_t missing = fetching->list.bytes - checkpoint_receiver_bytes(fetching->receiver) +
+                       core->config.state_open_bytes;
     uint64_t free_bytes;
     if (!files->free_bytes(files->context, core->config.data, &free_bytes, error)) {
         return false;

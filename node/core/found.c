@@ -95,14 +95,13 @@ static bool open_state(struct core *core, const struct core_found *found, struct
 {
     const char *path = data_directory_state_path(core->directory);
     uint64_t reached_index = found->snapshot.index;
-    bool is_foreign; /* our own state, whoever wrote it: there is no other */
     if (reached_index > 0 && !data_directory_has_state(core->directory)) {
         return error_set(error,
                          "%s is gone, the state of this node, which had applied entry %" PRIu64
                          " when the last snapshot was taken: put it back, or " ADVICE_NODE_LOST,
                          path, reached_index);
     }
-    if (!core->env.open_state(core->env.context, path, &core->state_store, &is_foreign, error)) {
+    if (!core->env.open_state(core->env.context, path, &core->state_store, NULL, error)) {
         return false;
     }
     uint64_t applied_index = core_applied_index(core);

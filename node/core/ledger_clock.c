@@ -23,20 +23,19 @@ int64_t ledger_clock_peek(const struct ledger_clock *clock, uint64_t monotonic_m
     return now > clock->last_stamp_ms ? now : clock->last_stamp_ms;
 }
 
-int64_t ledger_clock_told(const struct ledger_clock *clock, uint64_t monotonic_ms,
-                          int64_t applied_ms)
+int64_t ledger_clock_told(const struct ledger_clock *clock, uint64_t monotonic_ms)
 {
-    if (!clock->is_leading || clock->base_ms == 0 || applied_ms < clock->lead_stamp_ms) {
+    if (!clock->is_leading || !clock->is_begun || clock->base_ms == 0) {
         return 0;
     }
     return ledger_clock_peek(clock, monotonic_ms) - clock->stepped_ms;
 }
 
-void ledger_clock_leading(struct ledger_clock *clock, uint64_t monotonic_ms, int64_t applied_ms)
+void ledger_clock_leading(struct ledger_clock *clock, uint64_t monotonic_ms)
 {
     if (clock->leading_ms > clock->heard_monotonic_ms) {
         ledger_clock_heard(clock, clock->leading_ms, clock->heard_own_ms,
-                           ledger_clock_told(clock, clock->leading_ms, applied_ms));
+                           ledger_clock_told(clock, clock->leading_ms));
     }
     clock->leading_ms = monotonic_ms;
 }
@@ -97,8 +96,13 @@ struct ledger_stamp ledger_clock_lead(struct ledger_clock *clock, uint64_t monot
     }
     clock->is_leading = true;
     clock->heard_ms = 0;
-    clock->lead_stamp_ms = clock->base_ms;
+    clock->is_begun = false;
     return give(clock, monotonic_ms, credit_ms > 0 ? credit_ms : 0);
+}
+
+void ledger_clock_begun(struct ledger_clock *clock)
+{
+    clock->is_begun = true;
 }
 
 /* What may be slewed now, as much as has been earned: only time in which it was known where to
@@ -144,7 +148,6 @@ struct ledger_stamp ledger_clock_stamp(struct ledger_clock *clock, uint64_t mono
         clock->stepped_ms = 0;
     }
     settle(clock, monotonic_ms, wall);
-    ledger_clock_heard(clock, monotonic_ms, wall->own_ms,
-                       ledger_clock_told(clock, monotonic_ms, applied_ms));
+    ledger_clock_heard(clock, monotonic_ms, wall->own_ms, ledger_clock_told(clock, monotonic_ms));
     return give(clock, monotonic_ms, clock->owed_ms);
 }

@@ -32,7 +32,7 @@ struct ledger_clock {
     uint64_t base_monotonic_ms;
     uint64_t stamped_ms; /* monotonic: when the last stamp was given */
     bool is_leading;
-    int64_t lead_stamp_ms;    /* of the lead's first entry */
+    bool is_begun;            /* the lead's first entry is applied */
     bool is_continued;        /* it began from what a leader told */
     bool is_settled;          /* in this lead, the base was held against a majority's clocks */
     int64_t owed_ms;          /* what the next stamp credits */
@@ -58,7 +58,7 @@ void ledger_clock_heard(struct ledger_clock *clock, uint64_t monotonic_ms, int64
 /* Still leader: to be called now and then, for a leader that nobody writes to is no outage. What
  * lies behind the call before counts as led; what lies behind this one, only with the next: the
  * process may have been stopped in between, and not know yet that it has lost the lead. */
-void ledger_clock_leading(struct ledger_clock *clock, uint64_t monotonic_ms, int64_t applied_ms);
+void ledger_clock_leading(struct ledger_clock *clock, uint64_t monotonic_ms);
 /* Leader no more, or of another term, which begins with ledger_clock_lead. */
 void ledger_clock_lost(struct ledger_clock *clock);
 
@@ -70,6 +70,10 @@ void ledger_clock_lost(struct ledger_clock *clock);
 struct ledger_stamp ledger_clock_lead(struct ledger_clock *clock, uint64_t monotonic_ms,
                                       const struct wall_time *wall, int64_t applied_ms);
 
+/* That entry is applied. What the ledger's time shows can't tell: where clocks are behind it, or
+ * not known yet, the entry may be stamped as those before it are. */
+void ledger_clock_begun(struct ledger_clock *clock);
+
 /* A leader's next stamp. */
 struct ledger_stamp ledger_clock_stamp(struct ledger_clock *clock, uint64_t monotonic_ms,
                                        const struct wall_time *wall, int64_t applied_ms);
@@ -78,8 +82,7 @@ int64_t ledger_clock_peek(const struct ledger_clock *clock, uint64_t monotonic_m
 /* What a leader tells the others, and itself for later: 0, nothing, until its first entry is
  * applied, and then without the steps that are not applied yet. Whatever of it lies behind an entry
  * that could still be lost would come without the entry's credit, and holds would pay for it. */
-int64_t ledger_clock_told(const struct ledger_clock *clock, uint64_t monotonic_ms,
-                          int64_t applied_ms);
+int64_t ledger_clock_told(const struct ledger_clock *clock, uint64_t monotonic_ms);
 /* Has a leader been silent for so long that it should stamp an entry, if there are holds? */
 bool ledger_clock_is_idle(const struct ledger_clock *clock, uint64_t monotonic_ms);
 /* A leader that knows neither a majority's clocks nor what any leader told has no idea of the time:

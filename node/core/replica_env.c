@@ -63,7 +63,7 @@ static void replica_send_to(void *context, uint64_t peer_id, const struct peer_m
     if (message->type == PEER_APPEND_ENTRIES) {
         struct peer_message with_time = *message; /* the same entries */
         with_time.append_entries.ledger_time_ms =
-            ledger_clock_told(&core->clock, core_now_ms(core), ledger_time_ms(core->ledger));
+            ledger_clock_told(&core->clock, core_now_ms(core));
         core->env.send(core->env.context, peer_id, &with_time);
         return;
     }
@@ -101,6 +101,9 @@ static bool replica_apply(void *context, const struct entry *entry, struct error
     uint64_t applied_index = PLANTED(APPLIED_INDEX_AHEAD) ? entry->index + 1 : entry->index;
     if (!core->state_store.ops->commit(core->state_store.state, applied_index, error)) {
         return false;
+    }
+    if (entry->type == ENTRY_COMMAND && core_leads(core) && entry->term == core->term) {
+        ledger_clock_begun(&core->clock); /* it is our barrier, or behind it */
     }
     if (digests_wants(core->digests, entry->index)) {
         digests_applied(core->digests, entry->index, ledger_digest(core->ledger));

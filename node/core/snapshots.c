@@ -387,9 +387,9 @@ bool snapshots_call(struct snapshots *snapshots, struct snapshot_call *call, str
     if (is_fetched(snapshots)) {
         return error_set(why,
                          "another node fetches the snapshot at entry %" PRIu64
-                         " from this one, or has within the last minute; a newer one would make it "
-                         "begin anew",
-                         snapshots->server.index);
+                         " from this one, or has within the last %" PRIu64
+                         " s; a newer one would make it begin anew: ask again then",
+                         snapshots->server.index, core->config.checkpoint_kept_ms / 1000);
     }
     if (is_stuck_at_start(snapshots)) {
         return error_set(why,

@@ -8,8 +8,9 @@
  *
  * A checkpoint is there for others only. While nobody wants it none is kept: its files would keep
  * what the database has long left behind. Once a follower needs one, the next is kept and offered
- * (checkpoint_server.h) until nobody has asked for CHECKPOINT_KEPT_MS. Meanwhile no other snapshot
- * is taken, so that the log goes on behind the one that is being fetched; unless the log outgrows
+ * (checkpoint_server.h) until nobody has asked for CHECKPOINT_KEPT_MS; longer where offers come so
+ * seldom that it would be gone before the next. Meanwhile no other snapshot is taken, so that the
+ * log goes on behind the one that is being fetched; unless the log outgrows
  * core_config.held_log_bytes, or LIMIT_HELD_LOG_ENTRIES.
  *
  * An operator may ask for one (struct snapshot_call): it is taken at once, unless a checkpoint is

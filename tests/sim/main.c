@@ -7,11 +7,11 @@
  * runs seeds S to S + N - 1, about T events each; without --seed, fresh ones: from a seed that the
  * system's random source gives, and that is printed. --nodes fixes the size of all clusters;
  * --twice runs each seed a second time and compares; --complete fails if over all seeds some fault
- * never occurred, or recovery took long (stats.h); --climate bends the runs (plan.h); --without
- * takes a check away, to see what else notices (it may leave the others confused); --plant chooses
- * a bug (base/planted.h), which only sim-planted can. A seed that fails is printed with its check,
- * what happened last, and the command that runs it again. Exits with 1 if one has
- * failed, with 2 for wrong arguments.
+ * never occurred, or recovery took long, or what the climate is for never came to pass (stats.h);
+ * --climate bends the runs (plan.h); --without takes a check away, to see what else notices (it may
+ * leave the others confused); --plant chooses a bug (base/planted.h), which only sim-planted can. A
+ * seed that fails is printed with its check, what happened last, and the command that runs it
+ * again. Exits with 1 if one has failed, with 2 for wrong arguments.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -251,6 +251,6 @@ int main(int argc, char **argv)
            "%" PRIu64 " failed\n",
            arguments.seeds, arguments.cluster.seed, events,
            (double)events * (arguments.twice ? 2 : 1) * 60 / (seconds > 0 ? seconds : 1), failures);
-    bool complete = !arguments.complete || stats_are_complete(&stats);
+    bool complete = !arguments.complete || stats_are_complete(&stats, arguments.climate);
     return failures == 0 && complete ? 0 : 1;
 }

@@ -350,7 +350,9 @@ static bool open_state(void *context, const char *path, struct state_store *stat
 {
     struct sim_node *node = context;
     struct state_store inner;
-    *is_foreign = false;
+    if (is_foreign != NULL) {
+        *is_foreign = false;
+    }
     if (node_ends_here(node)) {
         return error_set(error, "the process has ended");
     }

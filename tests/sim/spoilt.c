@@ -6,6 +6,7 @@
  * What can fail: a wrong one goes on though a majority is right, each by itself (liveness).
  */
 #include "cluster_internal.h"
+#include "witnesses.h"
 
 /* States that differ for so long are not told apart any more. */
 #define UNDECIDED_TIMEOUTS 15
@@ -78,23 +79,16 @@ static bool spoilt_are_dealt_with(struct cluster *cluster)
 /* So many sound ones that none of them has its state from another one, or two from a third. */
 static size_t independent_sound_nodes(const struct cluster *cluster)
 {
-    struct lineage lineages[LIMIT_NODES];
-    size_t numbers[LIMIT_NODES];
+    struct witness sound[LIMIT_NODES];
     size_t count = 0;
     for (size_t i = 0; i < cluster->plan.node_count; i++) {
         const struct sim_node *node = &cluster->nodes[i];
-        bool counts = node->is_up && !node->is_wiped && node->spoilt_from == 0;
-        if (counts) {
-            data_directory_lineage(node->core.directory, &lineages[count]);
-        }
-        for (size_t k = 0; k < count && counts; k++) {
-            counts = !lineage_is_shared(i + 1, &lineages[count], numbers[k] + 1, &lineages[k]);
-        }
-        if (counts) {
-            numbers[count++] = i;
+        if (node->is_up && !node->is_wiped && node->spoilt_from == 0) {
+            sound[count].id = i + 1;
+            data_directory_lineage(node->core.directory, &sound[count++].lineage);
         }
     }
-    return count;
+    return witnesses_most(sound, count);
 }
 
 /* What a wrong state was given to is wrong as well, and nodes alone can't tell which are. Their

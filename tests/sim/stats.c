@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 /* Over the fixed list of seeds half of all clusters have recovered within 0.6 election timeouts, 99
  * of 100 within 4.7. What is far from that has lost something, though each seed is within its own
@@ -64,14 +65,35 @@ void stats_print(const struct stats *stats)
            recovery(stats, 500), recovery(stats, 990), recovery(stats, 1000));
 }
 
-bool stats_are_complete(const struct stats *stats)
+static bool must_be(size_t stat, const char *climate)
+{
+    static const struct {
+        const char *climate;
+        enum stat stat;
+    } of_climates[] = {
+#define X(climate, name) {climate, STAT_##name},
+        STATS_OF_CLIMATES(X)
+#undef X
+    };
+    bool must = climate == NULL && table[stat].must;
+    for (size_t i = 0; climate != NULL && i < sizeof of_climates / sizeof of_climates[0]; i++) {
+        must =
+            must || (of_climates[i].stat == stat && strcmp(of_climates[i].climate, climate) == 0);
+    }
+    return must;
+}
+
+bool stats_are_complete(const struct stats *stats, const char *climate)
 {
     bool complete = true;
     for (size_t i = 0; i < STAT_COUNT; i++) {
-        if (table[i].must && stats->counts[i] == 0) {
+        if (must_be(i, climate) && stats->counts[i] == 0) {
             printf("never in these seeds: %s\n", table[i].words);
             complete = false;
         }
+    }
+    if (climate != NULL) {
+        return complete;
     }
     if (stats->counts[STAT_MAJORITIES] != stats->counts[STAT_MINORITIES]) {
         printf("%" PRIu64 " of %" PRIu64 " healings of a bare majority committed something\n",

@@ -8,8 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* X(name, words, must): `must` be above 0 over any longer list of seeds; the others belong to
- * climates of their own. */
+/* X(name, words, must): `must` be above 0 over any longer list of seeds as they come. */
 #define STATS(X)                                                                                   \
     /* clients */                                                                                  \
     X(COMMANDS, "commands acknowledged", true)                                                     \
@@ -118,6 +117,13 @@
     X(QUIET_SPELLS, "quiet spells", true)                                                          \
     X(ABSENCES, "of these without one node", true)
 
+/* What a climate (plan.h) is for, and others hardly meet: X(climate, name) must be above 0 over any
+ * longer list of its seeds. */
+#define STATS_OF_CLIMATES(X)                                                                       \
+    X("copies", SPOILT_COPIES)                                                                     \
+    X("copies", UNDECIDED)                                                                         \
+    X("copies", BEYOND_REPAIR)
+
 enum stat {
 #define X(name, words, must) STAT_##name,
     STATS(X)
@@ -139,8 +145,9 @@ void stats_recovered(struct stats *stats, uint64_t took_us, uint64_t election_ti
 void stats_add(struct stats *sum, const struct stats *more);
 /* All counts, several to a line, and the times of recovery, onto stdout. */
 void stats_print(const struct stats *stats);
-/* For a longer list of seeds: prints what must be and is not - counts that must not be 0, a commit
- * in each healing of a bare majority, recovery about as fast as ever; true if all of it is. */
-bool stats_are_complete(const struct stats *stats);
+/* For a longer list of seeds: prints what must be and is not; true if all of it is. Of seeds as
+ * they come (climate NULL): counts that must not be 0, a commit in each healing of a bare majority,
+ * recovery about as fast as ever. Of a climate: what it is for. */
+bool stats_are_complete(const struct stats *stats, const char *climate);
 
 #endif

@@ -23,9 +23,10 @@ struct state_db;
 struct state_db_options {
     const char *path;          /* DATA/state.<generation> */
     size_t write_buffer_bytes; /* 0: the default; tests use 64 KiB to see many flushes */
-    /* Set by an open that fails, where it is not NULL: could the files be read, and mean nothing to
-     * this library? Those of another release are so, and damaged ones. False: the disk, or its
-     * want of room. */
+    /* NULL: of a node's own state; what can't be opened is told with how the node gets another one.
+     * Else of a state that came from elsewhere, and set by an open that fails: could the files be
+     * read, and mean nothing to this library? Those of another release are so, and damaged ones.
+     * False: the disk, or its want of room. */
     bool *is_foreign;
 };
 

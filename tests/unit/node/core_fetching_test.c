@@ -221,6 +221,51 @@ static void a_log_that_is_too_large_is_held_no_longer(void **state)
     world_free(world);
 }
 
+/* Each of them takes the place of the one before, and none is asked for. */
+static void a_checkpoint_goes_in_time_though_others_take_its_place(void **state)
+{
+    (void)state;
+    struct world *world = world_with_one_behind();
+    uint64_t leader = world_leader(world);
+    world_start_3(world);
+    WORLD_UNTIL(world, 5000, world->part_count > 1);
+    world_crash(world, 3, SIM_LOSE_NONE);
+    world->nodes[leader].core.config.held_log_bytes = 1;
+    uint64_t end_ms = world->now_ms + CHECKPOINT_KEPT_MS - 10000;
+    while (world->now_ms < end_ms) {
+        uint64_t before = world_status(world, leader).snapshot_index;
+        world_write(world, 150);
+        WORLD_UNTIL(world, 2000, world_status(world, leader).snapshot_index > before);
+        world_go(world, 5000);
+        assert_int_equal(world_leader(world), leader);
+    }
+    assert_int_equal(world_count_names(world, leader, "checkpoint."), 1);
+    for (int i = 0; i < 3; i++) {
+        world_write(world, 150);
+        world_go(world, 5000);
+    }
+    assert_true(world_is_tidy(world, leader));
+    world_free(world);
+}
+
+/* It is made because an offer could not be; the next one comes with a heartbeat, or even later. */
+static void a_checkpoint_is_still_there_when_it_is_offered(void **state)
+{
+    (void)state;
+    struct world *world = world_with_one_behind();
+    world->checkpoint_kept_ms = 100;
+    world->election_timeout_ms = 3000;
+    for (uint64_t id = 1; id <= 2; id++) {
+        world_stop(world, id);
+        assert_true(world_start(world, id));
+    }
+    WORLD_UNTIL(world, 20000, world_leader(world) != 0);
+    world_start_3(world);
+    WORLD_UNTIL(world, 20000, world_has_caught_up(world, 3));
+    assert_true(world->part_count > 3);
+    world_free(world);
+}
+
 static void an_answer_that_is_lost_is_asked_for_again(void **state)
 {
     (void)state;
@@ -377,6 +422,27 @@ static void a_state_that_cant_be_opened_is_removed(void **state)
     world_free(world);
 }
 
+/* A disk that can't be read is nobody's other release: as anywhere, the node stops, and its own
+ * state stays what it is. */
+static void a_disk_that_fails_behind_a_fetch_stops_the_node(void **state)
+{
+    (void)state;
+    struct world *world = world_with_one_behind();
+    struct world_node *node = &world->nodes[3];
+    world_start_3(world);
+    node->reads_no_state = true;
+    WORLD_UNTIL(world, 5000, node->is_stopped);
+    assert_non_null(strstr(node->error.text, "from node"));
+    assert_non_null(strstr(node->error.text, "can't be read"));
+    assert_false(world_node_warned(node, "it is not used"));
+    node->reads_no_state = false;
+    world_crash(world, 3, SIM_LOSE_ALL);
+    world_start_3(world);
+    assert_int_equal(data_directory_generation(node->core.directory), 1);
+    WORLD_UNTIL(world, 10000, world_has_caught_up(world, 3));
+    world_free(world);
+}
+
 static size_t gone;
 
 static void count_gone(struct peer_message *part)
@@ -443,6 +509,26 @@ static void a_disk_without_room_waits_for_room(void **state)
     world_free(world);
 }
 
+/* For all of the files, and not for what a database needs that is opened on them: to find that out
+ * when all has come would end the node, and so it would each time that it starts again. */
+static void a_disk_without_room_to_open_it_waits_for_room_too(void **state)
+{
+    (void)state;
+    const uint64_t open_bytes = 1 << 30;
+    struct world *world = world_with_one_behind();
+    struct world_node *node = &world->nodes[3];
+    world_start_3(world);
+    node->core.config.state_open_bytes = open_bytes;
+    sim_disk_set_capacity(node->disk, open_bytes);
+    world_go(world, 3000);
+    assert_false(node->is_stopped);
+    assert_true(world_node_warned(node, "of the room that it needs"));
+    assert_true(core_applied_index(&node->core) < 100);
+    sim_disk_set_capacity(node->disk, 2 * open_bytes);
+    WORLD_UNTIL(world, 10000, world_has_caught_up(world, 3));
+    world_free(world);
+}
+
 /* Another leader still has the entries: what was fetched is not needed any more. */
 static void who_catches_up_by_itself_drops_what_it_fetched(void **state)
 {
@@ -488,6 +574,8 @@ int main(void)
         cmocka_unit_test(what_was_installed_can_be_passed_on),
         cmocka_unit_test(the_log_goes_on_behind_what_is_fetched),
         cmocka_unit_test(a_log_that_is_too_large_is_held_no_longer),
+        cmocka_unit_test(a_checkpoint_goes_in_time_though_others_take_its_place),
+        cmocka_unit_test(a_checkpoint_is_still_there_when_it_is_offered),
         cmocka_unit_test(an_answer_that_is_lost_is_asked_for_again),
         cmocka_unit_test(a_node_that_does_not_answer_is_given_up),
         cmocka_unit_test(another_leader_goes_on_with_its_own),
@@ -495,9 +583,11 @@ int main(void)
         cmocka_unit_test(a_list_that_was_not_offered_is_refused),
         cmocka_unit_test(a_state_at_another_index_is_refused),
         cmocka_unit_test(a_state_that_cant_be_opened_is_removed),
+        cmocka_unit_test(a_disk_that_fails_behind_a_fetch_stops_the_node),
         cmocka_unit_test(what_is_not_offered_is_gone),
         cmocka_unit_test(a_newer_offer_replaces_the_one_before),
         cmocka_unit_test(a_disk_without_room_waits_for_room),
+        cmocka_unit_test(a_disk_without_room_to_open_it_waits_for_room_too),
         cmocka_unit_test(who_catches_up_by_itself_drops_what_it_fetched),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -212,6 +212,39 @@ static void a_lone_node_believes_its_clock_slowly(void **state)
     world_free(world);
 }
 
+/* Nobody says that he serves while the leader still applies what it has in its log, whatever the
+ * clocks show: what it applies may be later than its own time. */
+static void nobody_serves_before_the_leader_does(void **state)
+{
+    (void)state;
+    struct world *world = world_of(3);
+    world_write(world, 2000);
+    world->apply_turn_entries = 4;
+    for (uint64_t id = 1; id <= 3; id++) {
+        world_crash(world, id, SIM_LOSE_ALL);
+        world->nodes[id].wall_off_ms = -HOUR_MS;
+    }
+    for (uint64_t id = 1; id <= 3; id++) {
+        assert_true(world_start(world, id));
+    }
+    bool leader_serves = false;
+    size_t waited = 0; /* an elected leader, for its barrier */
+    for (int ms = 0; ms < 5000; ms++) {
+        size_t serving = 0;
+        world_step(world);
+        for (uint64_t id = 1; id <= 3; id++) {
+            const struct core *core = &world->nodes[id].core;
+            serving += core_can_serve(core);
+            waited += core_leads(core) && !world_status(world, id).barrier_applied &&
+                      core_applied_index(core) > 0;
+        }
+        leader_serves = world_leader(world) != 0;
+        assert_true(serving == 0 || leader_serves);
+    }
+    assert_true(leader_serves && waited > 300);
+    world_free(world);
+}
+
 /* ---- holds ---- */
 
 static void reserve(struct world *world, const char *order, int64_t ttl_ms)
@@ -313,6 +346,7 @@ int main(void)
         cmocka_unit_test(all_clocks_are_set_ahead),
         cmocka_unit_test(all_clocks_are_set_back),
         cmocka_unit_test(a_lone_node_believes_its_clock_slowly),
+        cmocka_unit_test(nobody_serves_before_the_leader_does),
         cmocka_unit_test(an_idle_leader_with_holds_leaves_a_trace),
         cmocka_unit_test(an_idle_leader_without_holds_is_silent),
         cmocka_unit_test(holds_outlive_leaders_whose_clocks_differ),

@@ -63,9 +63,14 @@ static bool open_state(void *context, const char *path, struct state_store *stat
                        struct error *error)
 {
     struct world_node *node = context;
-    *is_foreign = node->opens_no_state;
+    if (is_foreign != NULL) {
+        *is_foreign = node->opens_no_state;
+    }
     if (node->opens_no_state) {
         return error_set(error, "%s has an unknown format", path);
+    }
+    if (node->reads_no_state) {
+        return error_set(error, "%s can't be read", path);
     }
     if (node->world->directory == NULL) {
         return sim_states_open(node->states, path, state, error);
@@ -181,7 +186,10 @@ bool world_start(struct world *world, uint64_t id)
         .held_log_bytes = world->held_log_bytes,
         .disk_reserve_bytes = world->disk_reserve_bytes,
         .digest_interval = world->digest_interval,
-        .replica_limits = {.trailing_entries = world->trailing_entries},
+        .checkpoint_kept_ms = world->checkpoint_kept_ms,
+        .election_timeout_ms = world->election_timeout_ms,
+        .replica_limits = {.trailing_entries = world->trailing_entries,
+                           .apply_turn_entries = world->apply_turn_entries},
     };
     assert_false(node->is_up);
     node->is_stopped = false;

@@ -46,6 +46,7 @@ struct world_node {
     bool pool_is_shut;    /* works wait */
     bool pool_refuses;    /* every other one */
     bool opens_no_state;  /* as one that another release wrote */
+    bool reads_no_state;  /* the disk is to blame */
     bool is_told_nothing; /* at its start: its directory says all */
     size_t refused;
     size_t quiets;
@@ -84,7 +85,10 @@ struct world {
     uint64_t held_log_bytes;
     uint64_t digest_interval;
     uint32_t trailing_entries;
+    uint32_t apply_turn_entries;
     uint64_t disk_reserve_bytes;
+    uint64_t checkpoint_kept_ms;
+    uint32_t election_timeout_ms;
 };
 
 struct world *world_new(size_t node_count);

@@ -461,27 +461,38 @@ static void with_raw_database(const char *key, size_t key_len, const char *value
     rocksdb_options_destroy(options);
 }
 
-static void expect_refusal_of(bool foreign, const char *words)
+static void expect_no_open(const struct state_db_options *options, const char *words)
 {
-    bool is_foreign = !foreign;
-    const struct state_db_options options = {.path = directory, .is_foreign = &is_foreign};
-    assert_null(state_db_open(&options, &error));
-    assert_int_equal(is_foreign, foreign);
+    assert_null(state_db_open(options, &error));
     if (strstr(error.text, words) == NULL || strstr(error.text, directory) == NULL) {
         fail_msg("'%s' and the directory expected in: %s", words, error.text);
     }
 }
 
+/* As a node's own, and as one that came from elsewhere: of that nobody must be told to move his own
+ * state away. */
+static void expect_refusal_of(bool foreign, const char *words, const char *words_of_fetched)
+{
+    bool is_foreign = !foreign;
+    const struct state_db_options own = {.path = directory};
+    const struct state_db_options fetched = {.path = directory, .is_foreign = &is_foreign};
+    expect_no_open(&own, words);
+    expect_no_open(&fetched, words_of_fetched);
+    assert_int_equal(is_foreign, foreign);
+    assert_true(!foreign || strstr(error.text, "made anew") == NULL);
+}
+
 static void expect_refusal(const char *words)
 {
-    expect_refusal_of(false, words);
+    expect_refusal_of(false, words, words);
 }
 
 static void test_newer_format(void **state)
 {
     (void)state;
     with_raw_database("Aapplied", 8, "\2\0\0\0\1\0\0\0\0\0\0\0", 12);
-    expect_refusal_of(true, "format 2, this program reads format 1");
+    const char *words = "format 2, this program reads format 1";
+    expect_refusal_of(true, words, words);
 }
 
 static void test_broken_applied_index(void **state)
@@ -509,7 +520,7 @@ static void test_a_database_of_another_library(void **state)
     assert_non_null(file);
     assert_true(fputs("something else", file) >= 0);
     assert_int_equal(fclose(file), 0);
-    expect_refusal_of(true, "can't be opened");
+    expect_refusal_of(true, "can't be opened: Corruption", "can't be opened: Corruption");
 }
 
 /* Nobody has this much: the disk is as good as full. */
@@ -608,7 +619,26 @@ static void test_cut_table(void **state)
     (void)state;
     fill_and_close();
     flip_in_tables(1, true);
-    expect_refusal_of(true, "made anew from the log");
+    expect_refusal_of(true, "made anew from the log", "can't be opened: Corruption");
+}
+
+/* RocksDB calls it a corruption, and there is nothing foreign in it: the table can't be read. So it
+ * is with any table that can't be opened, of a disk that fails or for want of descriptors. */
+static void test_table_that_is_gone(void **state)
+{
+    (void)state;
+    fill_and_close();
+    DIR *stream = opendir(directory);
+    assert_non_null(stream);
+    const struct dirent *entry;
+    while ((entry = readdir(stream)) != NULL) {
+        const char *dot = strrchr(entry->d_name, '.');
+        assert_true(dot == NULL || strcmp(dot, ".sst") != 0 ||
+                    unlinkat(dirfd(stream), entry->d_name, 0) == 0);
+    }
+    closedir(stream);
+    expect_refusal("made anew from the log");
+    assert_non_null(strstr(error.text, "can't be opened: Corruption"));
 }
 
 /* A disk that takes no more: in a child, whose files may not grow beyond a few KiB. */
@@ -717,6 +747,7 @@ int main(void)
         ON_DISK(test_open_twice),
         ON_DISK(test_flipped_block),
         ON_DISK(test_cut_table),
+        ON_DISK(test_table_that_is_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

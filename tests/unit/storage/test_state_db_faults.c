@@ -269,6 +269,28 @@ static void write_within(int number)
 
 /* libuv writes to a pipe when a signal comes, be it within any call of any thread: the disk must
  * not wait for itself there. */
+/* Nobody's release is to blame, though the state may have come from elsewhere. */
+static void test_reads_that_fail_at_an_open(void **state)
+{
+    (void)state;
+    bool is_foreign = true;
+    const struct state_db_options fetched = {
+        .path = path, .write_buffer_bytes = 64u << 10, .is_foreign = &is_foreign};
+    set_fault("");
+    struct state_db *db = must_open();
+    for (uint64_t i = 1; i <= COMMITS_BEFORE; i++) {
+        assert_true(commit_one(db, i));
+    }
+    assert_true(state_db_close(db, &error));
+    set_fault("read .sst EIO");
+    assert_null(state_db_open(&fetched, &error));
+    expect(strerror(EIO));
+    expect(ADVICE_DISK_FAILED);
+    assert_false(is_foreign);
+    set_fault("");
+    assert_true(state_db_close(must_open(), &error));
+}
+
 static void test_signals_within_calls(void **state)
 {
     (void)state;
@@ -303,6 +325,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_checkpoints_that_fail, make_directory,
                                         remove_directory),
         cmocka_unit_test_setup_teardown(test_damage_that_a_compaction_finds, make_directory,
+                                        remove_directory),
+        cmocka_unit_test_setup_teardown(test_reads_that_fail_at_an_open, make_directory,
                                         remove_directory),
         cmocka_unit_test_setup_teardown(test_signals_within_calls, make_directory,
                                         remove_directory),
