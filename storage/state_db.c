@@ -253,6 +253,10 @@ struct state_db *state_db_open(const struct state_db_options *options, struct er
     if (!check_space(options->path, write_buffer_bytes, error)) {
         return NULL;
     }
+    /* RocksDB counts what it does, each comparison of two keys, in variables of the calling thread,
+     * and in a shared library each of these is found by a call. Nobody reads them. This is for the
+     * calling thread alone: the loop's, which opens the first state and uses them all. */
+    rocksdb_set_perf_level(rocksdb_disable);
     struct state_db *db = memory_zalloc(sizeof *db);
     db->path = memory_strdup(options->path);
     db->overlay = overlay_new();
