@@ -28,7 +28,7 @@ struct nemesis_ground {
     struct nodes *nodes;
     uint32_t first_client_host; /* client hosts are this one and those behind it */
     uint32_t client_host_count;
-    struct random random; /* the nemesis' own, from the run's seed */
+    struct random random; /* the fault's own, from the run's seed */
 };
 
 struct nemesis {

@@ -176,7 +176,6 @@ static bool open_testbed(struct run *run, struct error *error)
                     .host = run->testbed.first_client_host,
                     .timeout_ms = DIGEST_TIMEOUT_MS},
         .healthy_limit_ms = HEALTHY_LIMIT_MS,
-        .seed = run->options->seed,
     };
     return true;
 }

@@ -39,7 +39,8 @@ static void add(struct schedule *schedule, int64_t at_ms, enum act_kind kind,
         schedule->acts =
             memory_realloc(schedule->acts, schedule->capacity * sizeof *schedule->acts);
     }
-    schedule->acts[schedule->count++] = (struct act){at_ms, kind, nemesis};
+    schedule->acts[schedule->count++] =
+        (struct act){.at_ms = at_ms, .kind = kind, .nemesis = nemesis};
 }
 
 static void fill_bag(struct bag *bag, struct random *random)
@@ -130,6 +131,17 @@ static struct chapter draw_chapter(struct random *random, int64_t at_ms, int64_t
     };
 }
 
+/* What one fault draws does not change the next, however long it was on. */
+static void give_sequences(struct schedule *schedule, uint64_t seed)
+{
+    uint64_t number = 0;
+    for (uint32_t i = 0; i < schedule->count; i++) {
+        if (schedule->acts[i].kind == ACT_START) {
+            schedule->acts[i].random = random_sequence(seed, ++number);
+        }
+    }
+}
+
 void schedule_make(struct schedule *schedule, const struct nemesis *const *among, uint32_t count,
                    uint64_t seed, int64_t time_ms)
 {
@@ -160,6 +172,7 @@ void schedule_make(struct schedule *schedule, const struct nemesis *const *among
         }
     }
     free(bag.left);
+    give_sequences(schedule, seed);
     assert(schedule_fault(schedule, time_ms) == NULL);
 }
 

@@ -31,6 +31,7 @@ struct act {
     int64_t at_ms;
     enum act_kind kind;
     const struct nemesis *nemesis; /* START, STOP */
+    struct random random;          /* START: a sequence of the fault's own */
 };
 
 struct schedule {

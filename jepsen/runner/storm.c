@@ -37,15 +37,13 @@ static void record(struct storm *storm, const char *prefix, const char *name, st
     buffer_free(&fault);
 }
 
-/* Each fault draws from a sequence of its own: what one draws does not change the next. */
-static bool start(struct storm *storm, const struct nemesis *nemesis, struct error *error)
+static bool start(struct storm *storm, const struct act *act, struct error *error)
 {
+    const struct nemesis *nemesis = act->nemesis;
     struct buffer value = {0};
     assert(storm->on_count < sizeof storm->on / sizeof *storm->on);
     struct on *on = &storm->on[storm->on_count];
-    *on = (struct on){.nemesis = nemesis, .random = {storm->seed + ++storm->started}};
-    on->random.state =
-        random_next(&on->random); /* neighbours draw the same, one draw later, else */
+    *on = (struct on){.nemesis = nemesis, .random = act->random};
     storm->ground.random = on->random;
     record(storm, "start-", nemesis->name, bytes_of(NULL, 0));
     bool fine = nemesis->start(&storm->ground, &on->state, &value, error);
@@ -229,7 +227,7 @@ static enum storm_end perform(struct storm *storm, const struct act *act, struct
     case ACT_DIGESTS:
         return digests_read(&storm->digests, &told, error) ? STORM_OVER : STORM_BROKEN;
     case ACT_START:
-        return start(storm, act->nemesis, error) ? STORM_OVER : STORM_BROKEN;
+        return start(storm, act, error) ? STORM_OVER : STORM_BROKEN;
     case ACT_STOP:
         return stop(storm, act->nemesis, error) ? STORM_OVER : STORM_BROKEN;
     }

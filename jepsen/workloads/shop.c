@@ -119,7 +119,7 @@ static void draw_group(const struct shop *shop, struct random *random, struct sh
 
 void shop_order(const struct shop *shop, uint64_t number, struct shop_order *order)
 {
-    struct random random = {shop->options.seed ^ number * UINT64_C(0x9e3779b97f4a7c15)};
+    struct random random = random_sequence(shop->options.seed, number);
     *order = (struct shop_order){.number = number};
     snprintf(order->id, sizeof order->id, "o%" PRIx64 "-%" PRIu64, shop->options.seed, number);
     if (shop->shape.group != 0) {

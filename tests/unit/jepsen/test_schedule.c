@@ -74,6 +74,33 @@ static void test_same_seed_same_plan(void **state)
     schedule_free(&other);
 }
 
+/* Nothing that a fault draws is drawn by another, at whatever place, nor by one of a neighbouring
+ * plan: seeds are 1, 2, 3, ... where people type them. */
+static void test_no_two_faults_draw_the_same(void **state)
+{
+    enum { SEEDS = 10, MOST = 4000 };
+    static uint64_t drawn[MOST];
+    uint32_t count = 0;
+    (void)state;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        struct schedule schedule;
+        make(&schedule, SOME, seed, 120000);
+        for (uint32_t i = 0; i < schedule.count; i++) {
+            for (int draws = 0; draws < 4 && schedule.acts[i].kind == ACT_START; draws++) {
+                assert_true(count < MOST);
+                drawn[count++] = random_next(&schedule.acts[i].random);
+            }
+        }
+        schedule_free(&schedule);
+    }
+    assert_true(count > SEEDS * 4);
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t k = 0; k < i; k++) {
+            assert_true(drawn[i] != drawn[k]);
+        }
+    }
+}
+
 /* Each has its turn before any has its second, up to what waits in the bag at the end. */
 static void test_all_have_their_turn(void **state)
 {
@@ -126,6 +153,11 @@ static void test_nothing_to_choose_from(void **state)
     schedule_free(&schedule);
 }
 
+#define ACT(at, what, of)                                                                          \
+    {                                                                                              \
+        .at_ms = (at), .kind = ACT_##what, .nemesis = (of)                                         \
+    }
+
 /* Each rule, broken by hand. */
 static void test_faults_are_found(void **state)
 {
@@ -136,27 +168,25 @@ static void test_faults_are_found(void **state)
         struct act acts[5];
         uint32_t count;
     } cases[] = {
-        {NULL,
-         {{1, ACT_START, cut}, {2, ACT_START, kill}, {3, ACT_STOP, cut}, {4, ACT_STOP, kill}},
-         4},
-        {NULL, {{1, ACT_HEALTH, NULL}, {1, ACT_START, power}, {2, ACT_STOP, power}}, 3},
-        {"a fault is never stopped", {{1, ACT_START, cut}}, 1},
-        {"a fault is stopped that is not on", {{1, ACT_STOP, cut}}, 1},
+        {NULL, {ACT(1, START, cut), ACT(2, START, kill), ACT(3, STOP, cut), ACT(4, STOP, kill)}, 4},
+        {NULL, {ACT(1, HEALTH, NULL), ACT(1, START, power), ACT(2, STOP, power)}, 3},
+        {"a fault is never stopped", {ACT(1, START, cut)}, 1},
+        {"a fault is stopped that is not on", {ACT(1, STOP, cut)}, 1},
         {"two faults that don't go together",
-         {{1, ACT_START, cut}, {2, ACT_START, ring}, {3, ACT_STOP, cut}, {3, ACT_STOP, ring}},
+         {ACT(1, START, cut), ACT(2, START, ring), ACT(3, STOP, cut), ACT(3, STOP, ring)},
          4},
-        {"two faults that don't go together", {{1, ACT_START, cut}, {2, ACT_START, cut}}, 2},
+        {"two faults that don't go together", {ACT(1, START, cut), ACT(2, START, cut)}, 2},
         {"something is destroyed without a check of the health before",
-         {{1, ACT_START, power}, {2, ACT_STOP, power}},
+         {ACT(1, START, power), ACT(2, STOP, power)},
          2},
         {"two faults that don't go together",
-         {{1, ACT_HEALTH, NULL}, {1, ACT_START, power}, {2, ACT_START, kill}},
+         {ACT(1, HEALTH, NULL), ACT(1, START, power), ACT(2, START, kill)},
          3},
         {"the health is checked while a fault is on",
-         {{1, ACT_START, cut}, {2, ACT_HEALTH, NULL}},
+         {ACT(1, START, cut), ACT(2, HEALTH, NULL)},
          2},
-        {"an act out of time", {{2, ACT_HEALTH, NULL}, {1, ACT_HEALTH, NULL}}, 2},
-        {"an act out of time", {{11, ACT_HEALTH, NULL}}, 1},
+        {"an act out of time", {ACT(2, HEALTH, NULL), ACT(1, HEALTH, NULL)}, 2},
+        {"an act out of time", {ACT(11, HEALTH, NULL)}, 1},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -176,6 +206,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rules_are_kept),
         cmocka_unit_test(test_same_seed_same_plan),
+        cmocka_unit_test(test_no_two_faults_draw_the_same),
         cmocka_unit_test(test_all_have_their_turn),
         cmocka_unit_test(test_short_runs_and_mixtures),
         cmocka_unit_test(test_nothing_to_choose_from),
