@@ -255,10 +255,15 @@ static void test_digests(void **state)
 
 #define FAULT(word, at)                                                                            \
     "{:type :info, :process :nemesis, :f :" word ", :value nil, :time " #at "000000000}\n"
-#define ANSWERED(began, ended)                                                                     \
-    "{:type :invoke, :process 1, :f :release, :value {:order 'o'}, :time " #began "000000000}\n"   \
-    "{:type :ok, :process 1, :f :release, :value {:verdict :ok, :log-index 1}, :time " #ended      \
+#define ASKED(process, at)                                                                         \
+    "{:type :invoke, :process " #process ", :f :release, :value {:order 'o'}, :time " #at          \
     "000000000}\n"
+#define TOLD(process, at)                                                                          \
+    "{:type :ok, :process " #process ", :f :release, :value {:verdict :ok, :log-index 1}, "        \
+    ":time " #at "000000000}\n"
+#define IN_DOUBT(process, at)                                                                      \
+    "{:type :info, :process " #process ", :f :release, :value {}, :time " #at "000000000}\n"
+#define ANSWERED(began, ended) ASKED(1, began) TOLD(1, ended)
 
 static void test_recovery(void **state)
 {
@@ -272,11 +277,7 @@ static void test_recovery(void **state)
                 FAULT("start-kill", 1) FAULT("stop-kill", 6) ANSWERED(7, 17));
     /* nothing answered at all behind it */
     expect_with(check_recovery, &options, CHECK_INVALID, "pause ended at 6.0 s",
-                FAULT("start-pause", 1)
-                    FAULT("stop-pause",
-                          6) "{:type :invoke, :process 1, :f :release, :value {:order 'o'}, :time "
-                             "7000000000}\n{:type :info, :process 1, :f :release, :value {}, :time "
-                             "37000000000}\n");
+                FAULT("start-pause", 1) FAULT("stop-pause", 6) ASKED(1, 7) IN_DOUBT(1, 37));
     /* another fault is there: its end counts */
     expect_with(check_recovery, &options, CHECK_VALID, NULL,
                 FAULT("start-kill", 1) FAULT("start-pause", 5) FAULT("stop-kill", 6)
@@ -303,6 +304,64 @@ static void test_recovery(void **state)
     expect_with(check_recovery, &options, CHECK_SKIPPED, NULL, ANSWERED(1, 2));
 }
 
+static void expect_recovery(enum check_verdict verdict, int64_t faults, int64_t recoveries,
+                            int64_t unjudged, int64_t longest_ms, const char *text)
+{
+    struct check check;
+    struct history *history = text_history(text);
+    const struct check_options options = {.recovery_limit_ms = 10000};
+    check_begin(&check, "recovery", history);
+    check_recovery(&check, history, &options);
+    if (check.verdict != verdict) {
+        fail_msg("%s: %s", check_verdict_name(check.verdict),
+                 check.reason_count > 0 ? check.reasons[0].text : "no reason");
+    }
+    assert_int_equal(check_fact(&check, "faults"), faults);
+    assert_int_equal(check_fact(&check, "recoveries"), recoveries);
+    assert_int_equal(check_fact(&check, "unjudged"), unjudged);
+    assert_int_equal(check_fact(&check, "longest-ms"), longest_ms);
+    check_free(&check);
+    history_free(history);
+}
+
+#define KILL(began, ended) FAULT("start-kill", began) FAULT("stop-kill", ended)
+
+/* Which faults are judged, where the next one comes soon. */
+static void test_recovery_between_faults(void **state)
+{
+    (void)state;
+    /* an answer between two: both are judged */
+    expect_recovery(CHECK_VALID, 2, 2, 0, 2000,
+                    KILL(1, 2) ANSWERED(3, 4) KILL(5, 6) ANSWERED(7, 8));
+    /* none between them, and the second began within the limit: it was on when the answer came */
+    expect_recovery(CHECK_VALID, 2, 1, 1, 2000,
+                    KILL(1, 2) ASKED(2, 3) IN_DOUBT(2, 4) KILL(5, 6) ANSWERED(7, 8));
+    expect_recovery(CHECK_VALID, 2, 1, 1, 1000,
+                    KILL(1, 2) ASKED(2, 3) FAULT("start-kill", 4) TOLD(2, 15) FAULT("stop-kill", 16)
+                        ANSWERED(16, 17));
+    /* none between them, and the second began behind the limit */
+    expect_recovery(CHECK_INVALID, 2, 1, 0, 2000,
+                    KILL(1, 2) ASKED(2, 3) IN_DOUBT(2, 4) KILL(13, 14) ANSWERED(15, 16));
+    /* those that overlap are healed by the last one's end, answers before it or not */
+    expect_recovery(CHECK_VALID, 3, 1, 0, 1000,
+                    FAULT("start-kill", 1) ANSWERED(1, 2) FAULT("start-cut", 3)
+                        FAULT("stop-kill", 4) FAULT("start-slow", 5) FAULT("stop-cut", 20)
+                            FAULT("stop-slow", 21) ANSWERED(21, 22));
+    expect_recovery(CHECK_INVALID, 2, 1, 0, 11000,
+                    FAULT("start-kill", 1) FAULT("start-cut", 2) FAULT("stop-kill", 3)
+                        ANSWERED(4, 5) FAULT("stop-cut", 6) ANSWERED(7, 17));
+    /* the commands' end, and a fault that nobody stops */
+    expect_recovery(CHECK_VALID, 2, 1, 1, 1000,
+                    KILL(1, 2) ANSWERED(2, 3) KILL(5, 6) ASKED(2, 7) IN_DOUBT(2, 9));
+    expect_recovery(CHECK_VALID, 2, 1, 1, 1000,
+                    KILL(1, 2) ANSWERED(2, 3) FAULT("start-cut", 5) ANSWERED(7, 9));
+    expect_recovery(CHECK_UNKNOWN, 2, 0, 2, 0,
+                    KILL(1, 2) ASKED(2, 3) IN_DOUBT(2, 4) KILL(5, 6) ASKED(3, 7) IN_DOUBT(3, 9));
+    /* what the nemesis saw is no fault */
+    expect_recovery(CHECK_INVALID, 1, 1, 0, 1000,
+                    KILL(1, 2) ANSWERED(2, 3) FAULT("not-healthy", 8));
+}
+
 static void test_enough(void **state)
 {
     struct check_options options = check_options_default();
@@ -312,10 +371,7 @@ static void test_enough(void **state)
     expect_with(check_enough, &options, CHECK_UNKNOWN, "of 2 that a run needs", ANSWERED(1, 2));
     options.least_operations = 1;
     options.least_answered_permille = 600;
-    expect_with(
-        check_enough, &options, CHECK_UNKNOWN, "less than 600",
-        ANSWERED(1, 2) "{:type :invoke, :process 2, :f :release, :value {:order 'o'}, :time "
-                       "3000000000}\n");
+    expect_with(check_enough, &options, CHECK_UNKNOWN, "less than 600", ANSWERED(1, 2) ASKED(2, 3));
     options = (struct check_options){.least_operations = 1, .least_faults = 1};
     expect_with(check_enough, &options, CHECK_VALID, NULL,
                 FAULT("start-kill", 1) FAULT("stop-kill", 2) ANSWERED(3, 4));
@@ -397,6 +453,7 @@ int main(void)
         cmocka_unit_test(test_digests),
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_recovery),
+        cmocka_unit_test(test_recovery_between_faults),
         cmocka_unit_test(test_enough),
         cmocka_unit_test(test_logs),
     };
