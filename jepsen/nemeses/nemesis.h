@@ -56,4 +56,14 @@ struct nemesis {
 
 extern const struct nemesis *const nemeses[]; /* up to a NULL */
 
+static inline bool nemesis_is_among(const struct nemesis *nemesis,
+                                    const struct nemesis *const *list, uint32_t count)
+{
+    uint32_t i = 0;
+    while (i < count && list[i] != nemesis) {
+        i++;
+    }
+    return i < count;
+}
+
 #endif

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "directory.h"
+#include "faults.h"
 #include "interrupt.h"
 #include "programs.h"
 #include "provenance.h"
@@ -244,8 +245,9 @@ static void make_history(struct run *run)
     struct error error;
     bool fine = open_recorder(run, &error) && open_testbed(run, &error);
     if (fine) {
-        schedule_make(&run->schedule, run->chaos.nemeses, run->chaos.nemesis_count,
-                      run->options->seed, run->chaos.time_ms);
+        const struct schedule_choice choice = {run->chaos.nemeses, run->chaos.nemesis_count,
+                                               run->chaos.first, run->chaos.first_count};
+        schedule_make(&run->schedule, &choice, run->options->seed, run->chaos.time_ms);
         fine = work(run, &error);
     }
     if (!fine) {
@@ -258,9 +260,26 @@ static void make_history(struct run *run)
 
 /* ---- after ---- */
 
-static void note_result(struct run *run, const struct analysis *analysis)
+/* By their places in the options, not in what this machine can do of them. */
+static void note_turns(struct run *run, const struct history *history)
+{
+    const struct chaos_options *chaos = run->options->chaos;
+    uint32_t count;
+    struct fault_window *windows = fault_windows(history, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t k = 0; k < chaos->nemesis_count; k++) {
+            run->result->turns[k] +=
+                bytes_equal(windows[i].name, bytes_of_string(chaos->nemeses[k]->name));
+        }
+    }
+    free(windows);
+}
+
+static void note_result(struct run *run, const struct history *history,
+                        const struct analysis *analysis)
 {
     struct run_result *result = run->result;
+    note_turns(run, history);
     for (uint32_t i = 0; i < analysis->count; i++) {
         const struct check *check = &analysis->checks[i];
         if (strcmp(check->name, "enough") == 0) {
@@ -297,7 +316,7 @@ static enum run_status analyse(struct run *run)
     printf("analysing %u events\n", history->events);
     fflush(stdout);
     analysis_run(&analysis, history, run->result->directory, &run->check);
-    note_result(run, &analysis);
+    note_result(run, history, &analysis);
     if (!store_write_results(run->result->directory, (const char *)run->name.data, history,
                              &analysis, &error)) {
         fail(run, &error);

@@ -28,7 +28,8 @@ struct run_result {
     uint64_t answered; /* ok and refused */
     uint64_t unknown;
     uint32_t faults;
-    int64_t longest_ms; /* of recoveries */
+    int64_t longest_ms;                /* of recoveries */
+    uint32_t turns[CHAOS_CHOSEN_MOST]; /* of the nemeses that the options name */
 };
 
 struct run_options {
