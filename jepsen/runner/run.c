@@ -1,6 +1,7 @@
 /*
  * run.c - one run. Happy path: directory, sandbox, test.edn, recorder, testbed, healthy, begin,
- * load and storm, healed and healthy, end, digests, all nodes down, analysis, summary.
+ * load and storm, healed and healthy, end, digests, all nodes down, their disks kept, analysis,
+ * summary.
  *
  * Fails: what the testbed can't do (no root, no device, a node that can't be started): RUN_FAILED,
  * with words, but what was recorded is analysed all the same, and an invalid history counts for
@@ -339,10 +340,14 @@ static enum run_status run_inside(struct run *run)
         if (run->recorder != NULL && !recorder_close(run->recorder, &error)) {
             fail(run, &error);
         }
+        /* Whatever becomes of the analysis: the disks are there to be looked at. */
+        testbed_close(&run->testbed);
         if (run->recorder != NULL) {
             status = analyse(run);
         }
-        testbed_close(&run->testbed, status != RUN_VALID);
+        if (status == RUN_VALID && !testbed_remove_disks(run->result->directory, &error)) {
+            fail(run, &error);
+        }
     }
     schedule_free(&run->schedule);
     return status;

@@ -3,10 +3,9 @@
  * of what the clients saw.
  *
  * Order of things, so that a run which dies leaves what it had: the directory and test.edn, the
- * history while it goes, nodes' logs, then results and pictures. Nothing else is left behind: the
- * sandbox takes processes, mounts and devices with it.
- *
- * What the nodes had on their disks is kept in the directory of a run that is not valid.
+ * history while it goes, nodes' logs, what they had on their disks, then results and pictures. Of a
+ * valid run the disks' contents are removed. Nothing else is left behind: the sandbox takes
+ * processes, mounts and devices with it.
  *
  * Threads: run_execute is called in a process without others (the sandbox wants that).
  */

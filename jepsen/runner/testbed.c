@@ -3,8 +3,12 @@
  */
 #include "testbed.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
+
+#include "directory.h"
 
 #define NODE_HOSTS        NODES_MOST /* members come and go, and no number is used again */
 #define CLIENT_HOSTS_MOST 8
@@ -99,9 +103,21 @@ bool testbed_end_nodes(struct testbed *testbed, struct error *error)
     return fine;
 }
 
-void testbed_close(struct testbed *testbed, bool keep_data)
+void testbed_close(struct testbed *testbed)
 {
     load_close(testbed->load);
-    nodes_close(testbed->nodes, keep_data);
+    nodes_close(testbed->nodes, true);
     network_close(testbed->network);
+}
+
+bool testbed_remove_disks(const char *directory, struct error *error)
+{
+    for (uint32_t id = 1; id <= NODES_MOST; id++) {
+        char path[PATH_MAX + 16];
+        snprintf(path, sizeof path, "%s/n%u", directory, id);
+        if (access(path, F_OK) == 0 && !directory_remove(path, error)) {
+            return false;
+        }
+    }
+    return true;
 }

@@ -40,6 +40,9 @@ bool testbed_open(struct testbed *testbed, const struct testbed_options *options
                   struct error *error);
 /* SIGTERM to all nodes that run, so that their logs have an end. */
 bool testbed_end_nodes(struct testbed *testbed, struct error *error);
-void testbed_close(struct testbed *testbed, bool keep_data);
+/* What the nodes had on their disks is in the run's directory then, as n1, n2, ... */
+void testbed_close(struct testbed *testbed);
+/* Removes that again. */
+bool testbed_remove_disks(const char *directory, struct error *error);
 
 #endif

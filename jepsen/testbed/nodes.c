@@ -411,12 +411,10 @@ static bool keep_contents(struct node *node, struct error *error)
 {
     char *kept = nodes_format("%s.kept", node->directory);
     const char *const copy[] = {"cp", "-a", "--sparse=always", "--", node->directory, kept, NULL};
-    bool ok = disk_run_program(copy, error);
-    if (ok) {
-        disk_close(&node->disk);
-        if (rename(kept, node->directory) != 0) {
-            ok = error_set(error, "can't rename %s: %s", kept, strerror(errno));
-        }
+    bool ok = disk_run_program(copy, error); /* where it fails, what there is of it stays */
+    disk_close(&node->disk);
+    if (rename(kept, node->directory) != 0 && ok) {
+        ok = error_set(error, "can't rename %s: %s", kept, strerror(errno));
     }
     free(kept);
     return ok;
