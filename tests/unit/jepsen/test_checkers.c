@@ -412,6 +412,7 @@ static void test_logs(void **state)
         "raft/replica.c:9:3: runtime error: signed integer overflow\n",
         "Segmentation fault (core dumped)\n",
         "(the node was ended by a signal: SIGBUS)\n",
+        "(the node had not ended 60000 ms after SIGTERM: SIGABRT)\n",
         "its digest is 00, that of a majority of the voters is 11; it stops, the others go on\n",
         "the states differ at log index 9 and none has a majority of the voters, nobody knows\n",
     };
