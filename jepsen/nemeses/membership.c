@@ -15,17 +15,11 @@
 #include <assert.h>
 #include <poll.h>
 #include <stdio.h>
-#include <time.h>
+
+#include "clock.h"
 
 #define CALL_MS  1000
 #define PAUSE_MS 50
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 bool membership_has_room(struct nemesis_ground *ground, uint32_t joins, struct buffer *value)
 {
@@ -118,7 +112,7 @@ static bool try_leave(struct nemesis_ground *ground, struct membership_plan *pla
 bool membership_advance(struct nemesis_ground *ground, struct membership_plan *plan, uint32_t until,
                         uint32_t timeout_ms, struct error *error)
 {
-    int64_t deadline_ms = now_ms() + timeout_ms;
+    int64_t deadline_ms = clock_now_ms() + timeout_ms;
     assert(until <= plan->count);
     while (plan->done < until) {
         bool done = false;
@@ -133,7 +127,7 @@ bool membership_advance(struct nemesis_ground *ground, struct membership_plan *p
             plan->added = false;
             continue;
         }
-        if (now_ms() + PAUSE_MS >= deadline_ms) {
+        if (clock_now_ms() + PAUSE_MS >= deadline_ms) {
             return true;
         }
         (void)poll(NULL, 0, PAUSE_MS);

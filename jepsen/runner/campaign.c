@@ -15,9 +15,9 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "directory.h"
 #include "schedule.h"
 
@@ -48,13 +48,6 @@ static void on_signal(int number)
         kill(running, number);
     }
     errno = saved;
-}
-
-static int64_t now_ms(void)
-{
-    struct timespec now = {0};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* Signals wait while the child is made, so that none is lost between. */
@@ -197,7 +190,7 @@ enum run_status campaign_execute(const struct chaos_options *given)
     struct sum sum = {0};
     struct kept kept = {.count = 0};
     struct sigaction action = {.sa_handler = on_signal};
-    int64_t began_ms = now_ms();
+    int64_t began_ms = clock_now_ms();
     enum run_status status = RUN_VALID;
     struct run_result *result =
         mmap(NULL, sizeof *result, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -216,11 +209,11 @@ enum run_status campaign_execute(const struct chaos_options *given)
         options.first_count =
             schedule_owed(options.nemeses, sum.turns, options.nemesis_count, options.first);
         more = status == RUN_VALID && interrupted == 0 &&
-               (options.soak_ms > 0 ? now_ms() - began_ms + options.time_ms <= options.soak_ms
+               (options.soak_ms > 0 ? clock_now_ms() - began_ms + options.time_ms <= options.soak_ms
                                     : number + 1 < options.workload_count);
     }
     if (options.soak_ms > 0 || options.workload_count > 1) {
-        print_sum(&sum, &options, now_ms() - began_ms, status);
+        print_sum(&sum, &options, clock_now_ms() - began_ms, status);
     }
     for (uint32_t i = 0; i < kept.count; i++) {
         free(kept.directories[i]);

@@ -14,7 +14,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* Of a client: a turn leaves one or two, and none is made while one is open. */
 #define DOUBTS   16
@@ -309,15 +308,6 @@ enum client_outcome shop_adjust(struct shop *shop, struct client *client, uint32
 }
 
 /* ---- orders that are to be finished ---- */
-
-int64_t shop_now_ns(void)
-{
-    struct timespec now;
-    int status = clock_gettime(CLOCK_MONOTONIC, &now);
-    assert(status == 0);
-    (void)status;
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 bool shop_keep_open(struct shop *shop, uint32_t client_number, const struct shop_order *order,
                     int64_t due_ns)
