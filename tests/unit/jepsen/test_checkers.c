@@ -8,55 +8,28 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "history_words.h"
 #include "text_history.h"
-
-#define SET_A(count)                                                                               \
-    "{:type :invoke, :process 0, :f :set-stock, :value {:stock 'A', :on-hand " #count              \
-    ", :request-id 'set-a'}}\n"                                                                    \
-    "{:type :ok, :process 0, :f :set-stock, :value {:verdict :ok, :log-index 1, :log-position 0, " \
-    ":after {:on-hand " #count ", :reserved 0, :version 1}}}\n"
-#define ASK(process, order, quantity)                                                              \
-    "{:type :invoke, :process " #process ", :f :reserve, :value {:order '" order                   \
-    "', :lines [['A' " #quantity "]]}}\n"
-#define ACT(process, act, order)                                                                   \
-    "{:type :invoke, :process " #process ", :f :" act ", :value {:order '" order "'}}\n"
-#define OK(process, act, index, rest)                                                              \
-    "{:type :ok, :process " #process ", :f :" act ", :value {:verdict :ok, :log-index " #index     \
-    ", :log-position 0" rest "}}\n"
-#define INFO(process, act) "{:type :info, :process " #process ", :f :" act ", :value {}}\n"
-#define FAIL(process, act)                                                                         \
-    "{:type :fail, :process " #process ", :f :" act ", :value {}, :error 'no leader'}\n"
-#define READ_A(process, index, on_hand, reserved)                                                  \
-    "{:type :invoke, :process " #process ", :f :read-stock, :value {:stocks ['A']}}\n"             \
-    "{:type :ok, :process " #process ", :f :read-stock, :value {:verdict :ok, :log-index " #index  \
-    ", :stocks {'A' {:on-hand " #on_hand ", :reserved " #reserved ", :version 1}}}}\n"
-#define READ_ORDER(process, order, index, state, line)                                             \
-    "{:type :invoke, :process " #process ", :f :read-order, :value {:order '" order "'}}\n"        \
-    "{:type :ok, :process " #process ", :f :read-order, :value {:verdict :ok, :log-index " #index  \
-    ", :state :" state ", :lines {'A' {" line "}}}}\n"
-#define NO_ORDER(process, order, index)                                                            \
-    "{:type :invoke, :process " #process ", :f :read-order, :value {:order '" order "'}}\n"        \
-    "{:type :ok, :process " #process ", :f :read-order, :value {:verdict :order-not-found, "       \
-    ":log-index " #index "}}\n"
 
 static void test_oversell(void **state)
 {
     (void)state;
     expect(check_oversell, CHECK_VALID, NULL,
-           SET_A(3) ASK(1, "o", 2) OK(1, "reserve", 2, "") ACT(1, "release", "o")
-               OK(1, "release", 3, ", :existed true") ASK(1, "p", 3) OK(1, "reserve", 4, "")
+           SET_A(3) RESERVE(1, "o", 2) OK(1, "reserve", 2, "") ACT(1, "release", "o")
+               OK(1, "release", 3, ", :existed true") RESERVE(1, "p", 3) OK(1, "reserve", 4, "")
                    ACT(1, "deduct", "p") OK(1, "deduct", 5, ""));
     expect(check_oversell, CHECK_INVALID, "4 held, of at most 3",
-           SET_A(3) ASK(1, "o", 2) OK(1, "reserve", 2, "") ASK(2, "p", 2) OK(2, "reserve", 3, ""));
+           SET_A(3) RESERVE(1, "o", 2) OK(1, "reserve", 2, "") RESERVE(2, "p", 2)
+               OK(2, "reserve", 3, ""));
     expect(check_oversell, CHECK_INVALID, "2 held, of at most 1",
-           SET_A(3) ASK(1, "o", 2) OK(1, "reserve", 2, "") ACT(1, "deduct", "o")
-               OK(1, "deduct", 3, "") ASK(2, "p", 2) OK(2, "reserve", 4, ""));
+           SET_A(3) RESERVE(1, "o", 2) OK(1, "reserve", 2, "") ACT(1, "deduct", "o")
+               OK(1, "deduct", 3, "") RESERVE(2, "p", 2) OK(2, "reserve", 4, ""));
     expect(check_oversell, CHECK_INVALID, "shows 3 on hand and 4 reserved",
-           SET_A(3) READ_A(1, 2, 3, 4));
+           SET_A(3) READ_A(1, 2, 3, 4, 1));
     /* somebody may have received some */
     expect(check_oversell, CHECK_VALID, NULL,
            SET_A(3) "{:type :invoke, :process 9, :f :adjust-stock, :value {:stock 'A', :change 5, "
-                    ":request-id 'r'}}\n" INFO(9, "adjust-stock") ASK(1, "o", 8)
+                    ":request-id 'r'}}\n" INFO(9, "adjust-stock") RESERVE(1, "o", 8)
                         OK(1, "reserve", 2, ""));
     expect(check_oversell, CHECK_SKIPPED, NULL, NO_ORDER(1, "o", 1));
 }
@@ -65,21 +38,22 @@ static void test_conservation(void **state)
 {
     (void)state;
     expect(check_conservation, CHECK_VALID, NULL,
-           SET_A(9) ASK(1, "o", 2) OK(1, "reserve", 2, "") ASK(1, "p", 3) OK(1, "reserve", 3, "")
-               ACT(1, "deduct", "o") OK(1, "deduct", 4, "") READ_A(0, 4, 7, 3));
+           SET_A(9) RESERVE(1, "o", 2) OK(1, "reserve", 2, "") RESERVE(1, "p", 3)
+               OK(1, "reserve", 3, "") ACT(1, "deduct", "o") OK(1, "deduct", 4, "")
+                   READ_A(0, 4, 7, 3, 1));
     expect(check_conservation, CHECK_INVALID, "set + received - sold is 7 to 7",
-           SET_A(9) ASK(1, "o", 2) OK(1, "reserve", 2, "") ACT(1, "deduct", "o")
-               OK(1, "deduct", 4, "") READ_A(0, 4, 8, 0));
+           SET_A(9) RESERVE(1, "o", 2) OK(1, "reserve", 2, "") ACT(1, "deduct", "o")
+               OK(1, "deduct", 4, "") READ_A(0, 4, 8, 0, 1));
     expect(check_conservation, CHECK_INVALID, "orders hold 2 to 2",
-           SET_A(9) ASK(1, "o", 2) OK(1, "reserve", 2, "") READ_A(0, 4, 9, 0));
+           SET_A(9) RESERVE(1, "o", 2) OK(1, "reserve", 2, "") READ_A(0, 4, 9, 0, 1));
     /* of unknown fate: anything from nothing to sold */
     expect(check_conservation, CHECK_VALID, NULL,
-           SET_A(9) ASK(1, "o", 2) INFO(1, "reserve") READ_A(0, 4, 9, 2));
+           SET_A(9) RESERVE(1, "o", 2) INFO(1, "reserve") READ_A(0, 4, 9, 2, 1));
     expect(check_conservation, CHECK_INVALID, "orders hold 0 to 2",
-           SET_A(9) ASK(1, "o", 2) INFO(1, "reserve") READ_A(0, 4, 9, 3));
+           SET_A(9) RESERVE(1, "o", 2) INFO(1, "reserve") READ_A(0, 4, 9, 3, 1));
     /* surely not executed */
     expect(check_conservation, CHECK_INVALID, "orders hold 0 to 0",
-           SET_A(9) ASK(1, "o", 2) FAIL(1, "reserve") READ_A(0, 4, 9, 2));
+           SET_A(9) RESERVE(1, "o", 2) FAIL(1, "reserve") READ_A(0, 4, 9, 2, 1));
 }
 
 #define ADJUST(process, change)                                                                    \
@@ -91,61 +65,65 @@ static void test_conservation_of_doubts(void **state)
 {
     (void)state;
     expect(check_conservation, CHECK_VALID, NULL,
-           SET_A(9) ASK(1, "o", 2) INFO(1, "reserve") READ_ORDER(2, "o", 4, "active", ":reserved 2")
-               READ_A(0, 4, 9, 2));
+           SET_A(9) RESERVE(1, "o", 2) INFO(1, "reserve")
+               READ_ORDER(2, "o", 4, "active", ":reserved 2") READ_A(0, 4, 9, 2, 1));
     expect(check_conservation, CHECK_INVALID, "orders hold 2 to 2",
-           SET_A(9) ASK(1, "o", 2) INFO(1, "reserve") READ_ORDER(2, "o", 4, "active", ":reserved 2")
-               READ_A(0, 4, 9, 1));
+           SET_A(9) RESERVE(1, "o", 2) INFO(1, "reserve")
+               READ_ORDER(2, "o", 4, "active", ":reserved 2") READ_A(0, 4, 9, 1, 1));
     expect(check_conservation, CHECK_INVALID, "set + received - sold is 8 to 8",
-           SET_A(9) ASK(1, "o", 2) INFO(1, "reserve")
+           SET_A(9) RESERVE(1, "o", 2) INFO(1, "reserve")
                READ_ORDER(2, "o", 4, "deducted", ":reserved 2, :deducted 1, :released 1")
-                   READ_A(0, 5, 7, 0));
+                   READ_A(0, 5, 7, 0, 1));
     /* it may have come between the two reads */
     expect(check_conservation, CHECK_VALID, NULL,
-           SET_A(9) ASK(1, "o", 2) INFO(1, "reserve") NO_ORDER(2, "o", 3) READ_A(0, 4, 9, 2));
+           SET_A(9) RESERVE(1, "o", 2) INFO(1, "reserve") NO_ORDER(2, "o", 3)
+               READ_A(0, 4, 9, 2, 1));
     expect(check_conservation, CHECK_INVALID, "orders hold 0 to 0",
-           SET_A(9) ASK(1, "o", 2) INFO(1, "reserve") READ_A(0, 3, 9, 2) NO_ORDER(2, "o", 4));
+           SET_A(9) RESERVE(1, "o", 2) INFO(1, "reserve") READ_A(0, 3, 9, 2, 1)
+               NO_ORDER(2, "o", 4));
     /* a restock in doubt, and its repetition */
     expect(check_conservation, CHECK_VALID, NULL,
-           SET_A(9) ADJUST(1, 5) INFO(1, "adjust-stock") READ_A(0, 3, 9, 0));
+           SET_A(9) ADJUST(1, 5) INFO(1, "adjust-stock") READ_A(0, 3, 9, 0, 1));
     expect(check_conservation, CHECK_VALID, NULL,
            SET_A(9) ADJUST(1, 5) INFO(1, "adjust-stock") ADJUST(2, 5)
-               OK(2, "adjust-stock", 3, ", :replayed true") READ_A(0, 3, 14, 0));
+               OK(2, "adjust-stock", 3, ", :replayed true") READ_A(0, 3, 14, 0, 1));
     expect(check_conservation, CHECK_INVALID, "set + received - sold is 14 to 14",
            SET_A(9) ADJUST(1, 5) INFO(1, "adjust-stock") ADJUST(2, 5)
-               OK(2, "adjust-stock", 3, ", :replayed true") READ_A(0, 3, 19, 0));
+               OK(2, "adjust-stock", 3, ", :replayed true") READ_A(0, 3, 19, 0, 1));
     expect(check_conservation, CHECK_INVALID, "set + received - sold is 14 to 14",
            SET_A(9) ADJUST(1, 5) INFO(1, "adjust-stock") ADJUST(2, 5) OK(2, "adjust-stock", 3, "")
-               READ_A(0, 3, 19, 0));
+               READ_A(0, 3, 19, 0, 1));
 }
 
 static void test_acknowledged(void **state)
 {
     (void)state;
     expect(check_acknowledged, CHECK_VALID, NULL,
-           ASK(1, "o", 2) OK(1, "reserve", 2, "") READ_ORDER(1, "o", 2, "active", ":reserved 2")
+           RESERVE(1, "o", 2) OK(1, "reserve", 2, "") READ_ORDER(1, "o", 2, "active", ":reserved 2")
                ACT(1, "deduct", "o") OK(1, "deduct", 3, "")
                    READ_ORDER(1, "o", 3, "deducted", ":reserved 2, :deducted 2"));
     expect(check_acknowledged, CHECK_INVALID, "an acknowledged hold is lost",
-           ASK(1, "o", 2) OK(1, "reserve", 2, "") NO_ORDER(1, "o", 3));
+           RESERVE(1, "o", 2) OK(1, "reserve", 2, "") NO_ORDER(1, "o", 3));
     /* the read was under way at the same time */
-    expect(check_acknowledged, CHECK_VALID, NULL,
-           ASK(1, "o", 2) "{:type :invoke, :process 2, :f :read-order, :value {:order 'o'}}\n" OK(
-               1, "reserve", 2, "") "{:type :ok, :process 2, :f :read-order, :value {:verdict "
-                                    ":order-not-found, :log-index 1}}\n");
+    expect(
+        check_acknowledged, CHECK_VALID, NULL,
+        RESERVE(1, "o", 2) "{:type :invoke, :process 2, :f :read-order, :value {:order 'o'}}\n" OK(
+            1, "reserve", 2, "") "{:type :ok, :process 2, :f :read-order, :value {:verdict "
+                                 ":order-not-found, :log-index 1}}\n");
     expect(check_acknowledged, CHECK_INVALID, "other lines",
-           ASK(1, "o", 2) OK(1, "reserve", 2, "") READ_ORDER(1, "o", 2, "active", ":reserved 1"));
+           RESERVE(1, "o", 2) OK(1, "reserve", 2, "")
+               READ_ORDER(1, "o", 2, "active", ":reserved 1"));
     expect(check_acknowledged, CHECK_INVALID, "an acknowledged deduct is lost",
-           ASK(1, "o", 2) OK(1, "reserve", 2, "") ACT(1, "deduct", "o") OK(1, "deduct", 3, "")
+           RESERVE(1, "o", 2) OK(1, "reserve", 2, "") ACT(1, "deduct", "o") OK(1, "deduct", 3, "")
                READ_ORDER(1, "o", 4, "active", ":reserved 2"));
     expect(check_acknowledged, CHECK_INVALID, "an acknowledged release is lost",
-           ASK(1, "o", 2) OK(1, "reserve", 2, "") ACT(1, "release", "o")
+           RESERVE(1, "o", 2) OK(1, "reserve", 2, "") ACT(1, "release", "o")
                OK(1, "release", 3, ", :existed true")
                    READ_ORDER(1, "o", 4, "active", ":reserved 2"));
     expect(check_acknowledged, CHECK_INVALID, "done twice",
-           ASK(1, "o", 2) OK(1, "reserve", 2, "") ASK(1, "o", 2) OK(1, "reserve", 3, ""));
+           RESERVE(1, "o", 2) OK(1, "reserve", 2, "") RESERVE(1, "o", 2) OK(1, "reserve", 3, ""));
     expect(check_acknowledged, CHECK_INVALID, "surely not executed",
-           ASK(1, "o", 2) FAIL(1, "reserve") READ_ORDER(1, "o", 2, "active", ":reserved 2"));
+           RESERVE(1, "o", 2) FAIL(1, "reserve") READ_ORDER(1, "o", 2, "active", ":reserved 2"));
     expect(check_acknowledged, CHECK_INVALID, "nobody reserved",
            READ_ORDER(1, "o", 2, "active", ":reserved 2"));
 }
@@ -159,11 +137,12 @@ static void test_acknowledged(void **state)
 static void test_stale(void **state)
 {
     (void)state;
-#define ACKNOWLEDGED ASK(0, "o", 1) OK(0, "reserve", 5, "") /* at 1 ms */
-    expect(check_stale, CHECK_VALID, NULL, ACKNOWLEDGED READ_A(1, 5, 1, 1));
-    expect(check_stale, CHECK_INVALID, "older than what was told", ACKNOWLEDGED READ_A(1, 4, 1, 1));
+#define ACKNOWLEDGED RESERVE(0, "o", 1) OK(0, "reserve", 5, "") /* at 1 ms */
+    expect(check_stale, CHECK_VALID, NULL, ACKNOWLEDGED READ_A(1, 5, 1, 1, 1));
     expect(check_stale, CHECK_INVALID, "older than what was told",
-           ACKNOWLEDGED READ_A(1, 7, 1, 1) READ_A(2, 6, 1, 1));
+           ACKNOWLEDGED READ_A(1, 4, 1, 1, 1));
+    expect(check_stale, CHECK_INVALID, "older than what was told",
+           ACKNOWLEDGED READ_A(1, 7, 1, 1, 1) READ_A(2, 6, 1, 1, 1));
     expect(check_stale, CHECK_VALID, NULL, ACKNOWLEDGED STALE_READ(4, 1000, 500));
     expect(check_stale, CHECK_INVALID, "at most 100 ms old", ACKNOWLEDGED STALE_READ(4, 100, 500));
     expect(check_stale, CHECK_INVALID, "at least 9 was asked for",
@@ -183,22 +162,22 @@ static void test_set(void **state)
 {
     (void)state;
     expect(check_set, CHECK_VALID, NULL,
-           ASK(1, "o", 1) OK(1, "reserve", 2, "") READ_SET(1, 2, ROW("o")) ASK(1, "p", 1)
+           RESERVE(1, "o", 1) OK(1, "reserve", 2, "") READ_SET(1, 2, ROW("o")) RESERVE(1, "p", 1)
                OK(1, "reserve", 3, "") READ_SET(2, 3, ROW("o") ROW("p")));
     expect(check_set, CHECK_INVALID, "a hold is lost",
-           ASK(1, "o", 1) OK(1, "reserve", 2, "") READ_SET(1, 2, ROW("o")) READ_SET(1, 3, ""));
+           RESERVE(1, "o", 1) OK(1, "reserve", 2, "") READ_SET(1, 2, ROW("o")) READ_SET(1, 3, ""));
     expect(check_set, CHECK_INVALID, "stale",
-           ASK(1, "o", 1) OK(1, "reserve", 2, "") READ_SET(1, 2, "") READ_SET(1, 3, ROW("o")));
+           RESERVE(1, "o", 1) OK(1, "reserve", 2, "") READ_SET(1, 2, "") READ_SET(1, 3, ROW("o")));
     expect(check_set, CHECK_INVALID, "there twice",
-           ASK(1, "o", 1) OK(1, "reserve", 2, "") READ_SET(1, 2, ROW("o") ROW("o")));
+           RESERVE(1, "o", 1) OK(1, "reserve", 2, "") READ_SET(1, 2, ROW("o") ROW("o")));
     expect(check_set, CHECK_INVALID, "nobody was granted",
-           ASK(1, "o", 1) FAIL(1, "reserve") READ_SET(1, 2, ROW("o")));
+           RESERVE(1, "o", 1) FAIL(1, "reserve") READ_SET(1, 2, ROW("o")));
     /* unknown: may be there, and once shown must stay */
     expect(check_set, CHECK_VALID, NULL,
-           ASK(1, "o", 1) INFO(1, "reserve") READ_SET(2, 2, "") READ_SET(2, 3, ROW("o")));
+           RESERVE(1, "o", 1) INFO(1, "reserve") READ_SET(2, 2, "") READ_SET(2, 3, ROW("o")));
     expect(check_set, CHECK_INVALID, "a hold is lost",
-           ASK(1, "o", 1) INFO(1, "reserve") READ_SET(2, 3, ROW("o")) READ_SET(2, 4, ""));
-    expect(check_set, CHECK_SKIPPED, NULL, ASK(1, "o", 1) OK(1, "reserve", 2, ""));
+           RESERVE(1, "o", 1) INFO(1, "reserve") READ_SET(2, 3, ROW("o")) READ_SET(2, 4, ""));
+    expect(check_set, CHECK_SKIPPED, NULL, RESERVE(1, "o", 1) OK(1, "reserve", 2, ""));
 }
 
 #define ROW_AT(index, op, changes, order)                                                          \
@@ -208,7 +187,7 @@ static void test_rows(void **state)
 {
     (void)state;
 #define HELD_AND_SOLD                                                                              \
-    ASK(1, "o", 2) OK(1, "reserve", 2, "") ACT(1, "deduct", "o") OK(1, "deduct", 3, "")
+    RESERVE(1, "o", 2) OK(1, "reserve", 2, "") ACT(1, "deduct", "o") OK(1, "deduct", 3, "")
     expect(check_rows, CHECK_VALID, NULL,
            HELD_AND_SOLD READ_SET(1, 3,
                                   ROW_AT(2, "reserve", ":held 2", "o")
@@ -229,9 +208,11 @@ static void test_rows(void **state)
                                   ROW_AT(3, "deduct", ":held -2, :on-hand -2", "o")
                                       ROW_AT(2, "reserve", ":held 2", "o")));
     expect(check_rows, CHECK_VALID, NULL,
-           ASK(1, "o", 2) INFO(1, "reserve") READ_SET(2, 3, ROW_AT(2, "reserve", ":held 2", "o")));
+           RESERVE(1, "o", 2) INFO(1, "reserve")
+               READ_SET(2, 3, ROW_AT(2, "reserve", ":held 2", "o")));
     expect(check_rows, CHECK_INVALID, "that nobody was told of",
-           ASK(1, "o", 2) FAIL(1, "reserve") READ_SET(2, 3, ROW_AT(2, "reserve", ":held 2", "o")));
+           RESERVE(1, "o", 2) FAIL(1, "reserve")
+               READ_SET(2, 3, ROW_AT(2, "reserve", ":held 2", "o")));
     expect(check_rows, CHECK_SKIPPED, NULL, HELD_AND_SOLD);
 }
 
