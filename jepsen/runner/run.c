@@ -1,5 +1,5 @@
 /*
- * run.c - one run. Happy path: directory, sandbox, test.edn, recorder, testbed, healthy, begin,
+ * run.c - one run. Happy path: directory, sandbox, test.edn, recorder, stage, healthy, begin,
  * load and storm, healed and healthy, end, digests, all nodes down, their disks kept, analysis,
  * summary.
  *
@@ -21,10 +21,10 @@
 #include "programs.h"
 #include "provenance.h"
 #include "sandbox.h"
+#include "stage.h"
 #include "store.h"
 #include "storm.h"
 #include "summary.h"
-#include "testbed.h"
 
 #define HEALTHY_LIMIT_MS  90000 /* behind a fault; installing a state takes its time */
 #define DIGEST_TIMEOUT_MS 30000
@@ -37,7 +37,7 @@ struct run {
     struct chaos_options chaos; /* without what this machine can't do */
     struct programs programs;
     struct recorder *recorder;
-    struct testbed testbed;
+    struct stage stage;
     struct schedule schedule;
     struct storm storm;
     atomic_uint processes;
@@ -150,9 +150,9 @@ static const char *wanted(const struct run *run, bool clock)
     return NULL;
 }
 
-static bool open_testbed(struct run *run, struct error *error)
+static bool open_stage(struct run *run, struct error *error)
 {
-    struct testbed_options options = {
+    struct stage_options options = {
         .chaos = &run->chaos,
         .workload = run->options->workload,
         .recorder = run->recorder,
@@ -162,20 +162,20 @@ static bool open_testbed(struct run *run, struct error *error)
         .faketime = wanted(run, true),
         .seed = run->options->seed,
     };
-    if (!testbed_open(&run->testbed, &options, error)) {
+    if (!stage_open(&run->stage, &options, error)) {
         return false;
     }
     run->storm = (struct storm){
-        .ground = {.network = run->testbed.network,
-                   .nodes = run->testbed.nodes,
-                   .first_client_host = run->testbed.first_client_host,
-                   .client_host_count = run->testbed.client_host_count},
+        .ground = {.network = run->stage.network,
+                   .nodes = run->stage.nodes,
+                   .first_client_host = run->stage.first_client_host,
+                   .client_host_count = run->stage.client_host_count},
         .recorder = run->recorder,
         .digests = {.recorder = run->recorder,
-                    .network = run->testbed.network,
-                    .nodes = run->testbed.nodes,
+                    .network = run->stage.network,
+                    .nodes = run->stage.nodes,
                     .processes = &run->processes,
-                    .host = run->testbed.first_client_host,
+                    .host = run->stage.first_client_host,
                     .timeout_ms = DIGEST_TIMEOUT_MS},
         .healthy_limit_ms = HEALTHY_LIMIT_MS,
     };
@@ -206,7 +206,7 @@ static bool finish(struct run *run, struct error *error)
     case STORM_NOT_HEALTHY:
         return true; /* it is in the history */
     case STORM_OVER:
-        return load_end(run->testbed.load, error) && read_digests(run, error) &&
+        return load_end(run->stage.load, error) && read_digests(run, error) &&
                storm_end_nodes(&run->storm, error);
     default:
         return false;
@@ -219,11 +219,11 @@ static bool work(struct run *run, struct error *error)
     if (storm_wait_healthy(&run->storm, true, error) != STORM_OVER) {
         return error_wrap(error, "the new cluster does not get healthy");
     }
-    if (!load_begin(run->testbed.load, error) || !load_start(run->testbed.load, error)) {
+    if (!load_begin(run->stage.load, error) || !load_start(run->stage.load, error)) {
         return false;
     }
     enum storm_end end = storm_run(&run->storm, &run->schedule, run->chaos.time_ms, error);
-    if (!load_stop(run->testbed.load, &stop_error) && end != STORM_BROKEN) {
+    if (!load_stop(run->stage.load, &stop_error) && end != STORM_BROKEN) {
         *error = stop_error;
         end = STORM_BROKEN;
     }
@@ -244,7 +244,7 @@ static void announce(const struct run *run)
 static void make_history(struct run *run)
 {
     struct error error;
-    bool fine = open_recorder(run, &error) && open_testbed(run, &error);
+    bool fine = open_recorder(run, &error) && open_stage(run, &error);
     if (fine) {
         const struct schedule_choice choice = {run->chaos.nemeses, run->chaos.nemesis_count,
                                                run->chaos.first, run->chaos.first_count};
@@ -254,7 +254,7 @@ static void make_history(struct run *run)
     if (!fine) {
         fail(run, &error);
     }
-    if (run->testbed.nodes != NULL && !testbed_end_nodes(&run->testbed, &error)) {
+    if (run->stage.nodes != NULL && !stage_end_nodes(&run->stage, &error)) {
         fail(run, &error);
     }
 }
@@ -341,11 +341,11 @@ static enum run_status run_inside(struct run *run)
             fail(run, &error);
         }
         /* Whatever becomes of the analysis: the disks are there to be looked at. */
-        testbed_close(&run->testbed);
+        stage_close(&run->stage);
         if (run->recorder != NULL) {
             status = analyse(run);
         }
-        if (status == RUN_VALID && !testbed_remove_disks(run->result->directory, &error)) {
+        if (status == RUN_VALID && !stage_remove_disks(run->result->directory, &error)) {
             fail(run, &error);
         }
     }
