@@ -11,10 +11,12 @@
 #include "run.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "directory.h"
 #include "faults.h"
 #include "interrupt.h"
@@ -30,6 +32,7 @@
 #define DIGEST_TIMEOUT_MS 30000
 #define DIGEST_PROCESSES  1000000000u /* far from those of the load's clients */
 #define DIGEST_TRIES      5
+#define LOOK_MS           20
 
 struct run {
     const struct run_options *options;
@@ -199,18 +202,25 @@ static bool read_digests(struct run *run, struct error *error)
                      told, run->chaos.node_count);
 }
 
+/* All faults are stopped. Clients go on until all is well, and each has been at it twice since: so
+ * the last storm is judged by its recovery as all others are. */
+static enum storm_end heal(struct run *run, struct error *error)
+{
+    enum storm_end end = storm_wait_healthy(&run->storm, true, error);
+    uint64_t enough = load_operations(run->stage.load) + 2 * (uint64_t)run->chaos.client_count;
+    int64_t until_ms = clock_now_ms() + run->check.recovery_limit_ms;
+    while (end == STORM_OVER && load_operations(run->stage.load) < enough &&
+           clock_now_ms() < until_ms) {
+        (void)poll(NULL, 0, LOOK_MS);
+    }
+    return end;
+}
+
 /* Healed and healthy: read everything. */
 static bool finish(struct run *run, struct error *error)
 {
-    switch (storm_wait_healthy(&run->storm, true, error)) {
-    case STORM_NOT_HEALTHY:
-        return true; /* it is in the history */
-    case STORM_OVER:
-        return load_end(run->stage.load, error) && read_digests(run, error) &&
-               storm_end_nodes(&run->storm, error);
-    default:
-        return false;
-    }
+    return load_end(run->stage.load, error) && read_digests(run, error) &&
+           storm_end_nodes(&run->storm, error);
 }
 
 static bool work(struct run *run, struct error *error)
@@ -223,12 +233,16 @@ static bool work(struct run *run, struct error *error)
         return false;
     }
     enum storm_end end = storm_run(&run->storm, &run->schedule, run->chaos.time_ms, error);
+    run->result->interrupted = interrupt_came();
+    if (end == STORM_OVER || end == STORM_INTERRUPTED) {
+        end = heal(run, error);
+    }
     if (!load_stop(run->stage.load, &stop_error) && end != STORM_BROKEN) {
         *error = stop_error;
         end = STORM_BROKEN;
     }
-    run->result->interrupted = interrupt_came();
-    return end != STORM_BROKEN && (end == STORM_NOT_HEALTHY || finish(run, error));
+    /* Not healthy: it is in the history, and there is nothing to be read. */
+    return end == STORM_NOT_HEALTHY || (end == STORM_OVER && finish(run, error));
 }
 
 static void announce(const struct run *run)
