@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "clock.h"
 #include "load.h"
 #include "report.h"
 
@@ -137,13 +138,9 @@ static void wait_for_the_end(uint64_t time_s)
     sigemptyset(&ends);
     sigaddset(&ends, SIGINT);
     sigaddset(&ends, SIGTERM);
-    struct timespec began;
-    clock_gettime(CLOCK_MONOTONIC, &began);
+    int64_t until_ns = clock_now_ns() + (int64_t)time_s * 1000000000;
     for (;;) {
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        int64_t left_ns = (began.tv_sec + (int64_t)time_s - now.tv_sec) * 1000000000 +
-                          began.tv_nsec - now.tv_nsec;
+        int64_t left_ns = until_ns - clock_now_ns();
         if (left_ns <= 0) {
             return;
         }

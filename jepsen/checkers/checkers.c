@@ -1,9 +1,8 @@
 /*
  * checkers.c - all checkers, in the order in which results name them.
  */
-#include <time.h>
-
 #include "check.h"
+#include "clock.h"
 
 const struct checker checkers[] = {
     {"enough", check_enough},
@@ -22,20 +21,13 @@ const struct checker checkers[] = {
 const uint32_t checker_count = sizeof checkers / sizeof *checkers;
 _Static_assert(sizeof checkers / sizeof *checkers <= CHECKERS_MOST, "an analysis holds them all");
 
-static int64_t now_ns(void)
-{
-    struct timespec now = {0};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 void analysis_run(struct analysis *analysis, const struct history *history, const char *logs,
                   const struct check_options *options)
 {
     *analysis = (struct analysis){.count = checker_count};
     for (uint32_t i = 0; i < checker_count; i++) {
         struct check *check = &analysis->checks[i];
-        int64_t began_ns = now_ns();
+        int64_t began_ns = clock_now_ns();
         check_begin(check, checkers[i].name, history);
         if ((options->skip >> i & 1) != 0) {
             continue;
@@ -45,7 +37,7 @@ void analysis_run(struct analysis *analysis, const struct history *history, cons
         } else {
             check_logs(check, history, logs);
         }
-        check->duration_ns = now_ns() - began_ns;
+        check->duration_ns = clock_now_ns() - began_ns;
         if (check->verdict > analysis->verdict) {
             analysis->verdict = check->verdict;
         }

@@ -13,8 +13,8 @@
  */
 #include <inttypes.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "clock.h"
 #include "order_rules.h"
 #include "search.h"
 
@@ -224,13 +224,6 @@ static void add_operation(struct partition *partition, uint32_t at)
 
 /* ---- the searches ---- */
 
-static int64_t now_ns(void)
-{
-    struct timespec now = {0};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 struct sized {
     uint32_t count;
     uint32_t stock;
@@ -276,7 +269,7 @@ static void search_all(struct check *check, const struct partition *partition)
 {
     uint32_t parts = history_stock_count(partition->history) + partition->history->texts.count;
     struct sized *sized = memory_alloc((parts + 1u) * sizeof *sized);
-    int64_t deadline_ns = now_ns() + partition->options->search_limit_ms * INT64_C(1000000);
+    int64_t deadline_ns = clock_now_ns() + partition->options->search_limit_ms * INT64_C(1000000);
     uint32_t count = 0;
     uint64_t configurations = 0;
     int64_t operations = 0;

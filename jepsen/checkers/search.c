@@ -19,9 +19,9 @@
  * nothing undecided.
  */
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/random.h"
+#include "clock.h"
 #include "search_state.h"
 
 #define SEEN_BITS 26 /* configurations that are remembered: at most half of 2^bits */
@@ -79,13 +79,6 @@ static bool advance(struct search *search, struct frame *frame, const struct cha
     return right;
 }
 
-static int64_t now_ns(void)
-{
-    struct timespec now = {0};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 static void note_progress(struct search *search)
 {
     if (search->depth >= search->report->furthest) {
@@ -115,7 +108,7 @@ static enum search_outcome walk(struct search *search, int64_t deadline_ns)
                 chain = frame->chains[frame->chain_next];
             }
             frame->chain_next++;
-            if ((++*looked & 255) == 0 && now_ns() > deadline_ns) {
+            if ((++*looked & 255) == 0 && clock_now_ns() > deadline_ns) {
                 return SEARCH_GAVE_UP;
             }
             if (advance(search, frame, &chain)) {
@@ -309,7 +302,7 @@ static enum search_outcome run_once(const struct history *history, const struct 
     make_list(search);
     list_optional(search);
     enum search_outcome outcome = walk(search, deadline_ns);
-    *again = outcome == SEARCH_GAVE_UP && !search->hopeless && now_ns() < deadline_ns;
+    *again = outcome == SEARCH_GAVE_UP && !search->hopeless && clock_now_ns() < deadline_ns;
     free_search(search);
     return outcome;
 }

@@ -44,7 +44,7 @@ struct search_report {
 /* What orders say of their own optional items, told to the items. */
 void search_refine(const struct history *history, struct search_item *items, uint32_t count);
 
-/* Until `deadline_ns` of CLOCK_MONOTONIC. Items are the caller's. */
+/* Until `deadline_ns` of clock.h. Items are the caller's. */
 enum search_outcome search_run(const struct history *history, const struct search_item *items,
                                uint32_t count, int64_t deadline_ns, struct search_report *report);
 

@@ -11,8 +11,9 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "clock.h"
 
 #define BLOCK_BYTES ((size_t)64 << 10)
 
@@ -26,15 +27,6 @@ struct recorder {
     struct error error;
 };
 
-static int64_t monotonic_ns(void)
-{
-    struct timespec now;
-    int status = clock_gettime(CLOCK_MONOTONIC, &now);
-    assert(status == 0);
-    (void)status;
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 struct recorder *recorder_open(const char *path, struct error *error)
 {
     int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0644);
@@ -47,7 +39,7 @@ struct recorder *recorder_open(const char *path, struct error *error)
     assert(status == 0);
     (void)status;
     recorder->file = file;
-    recorder->began_ns = monotonic_ns();
+    recorder->began_ns = clock_now_ns();
     return recorder;
 }
 
@@ -70,7 +62,7 @@ static void write_block(struct recorder *recorder)
 
 int64_t recorder_now_ns(const struct recorder *recorder)
 {
-    return monotonic_ns() - recorder->began_ns;
+    return clock_now_ns() - recorder->began_ns;
 }
 
 int64_t recorder_add(struct recorder *recorder, struct event event)

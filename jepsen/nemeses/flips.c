@@ -12,7 +12,7 @@
  *
  * Fails: a file that can't be changed, a node that can't be replaced; the run ends.
  */
-#include "membership.h"
+#include "member_plan.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -139,7 +139,7 @@ static bool flip(struct nemesis_ground *ground, uint32_t id, const char *part, s
 }
 
 struct flipped {
-    struct membership_plan plan;
+    struct member_plan plan;
     uint32_t id; /* 0: none, for there would be none to replace it */
 };
 
@@ -147,12 +147,12 @@ static struct flipped *draw_node(struct nemesis_ground *ground, struct buffer *v
 {
     struct ground_ids nodes = ground_members(ground);
     struct flipped *flipped = memory_zalloc(sizeof *flipped);
-    if (!membership_has_room(ground, 1, value)) {
+    if (!member_plan_has_room(ground, 1, value)) {
         return flipped;
     }
     flipped->id = nodes.ids[ground_draw(ground, nodes.count)];
-    membership_plan_leave(&flipped->plan, flipped->id);
-    membership_plan_join(&flipped->plan);
+    member_plan_leave(&flipped->plan, flipped->id);
+    member_plan_join(&flipped->plan);
     return flipped;
 }
 
@@ -237,8 +237,8 @@ static bool finish(struct nemesis_ground *ground, void *state, struct buffer *va
                    struct error *error)
 {
     struct flipped *flipped = state;
-    bool fine = membership_finish(ground, &flipped->plan, error);
-    membership_write(value, ground, &flipped->plan);
+    bool fine = member_plan_finish(ground, &flipped->plan, error);
+    member_plan_write(value, ground, &flipped->plan);
     free(flipped);
     return fine;
 }

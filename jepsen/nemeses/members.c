@@ -10,7 +10,7 @@
  * Fails: a disk or a process that can't be had, or a change that a cluster without faults does not
  * take; the run ends.
  */
-#include "membership.h"
+#include "member_plan.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@
 #define TURN_MS 400 /* of the nemesis' thread, at a turn */
 
 struct members {
-    struct membership_plan plan;
+    struct member_plan plan;
     uint32_t meanwhile; /* steps that are done while the fault is on; the rest behind it */
 };
 
@@ -30,7 +30,7 @@ static struct members *members_new(void)
 static bool turn(struct nemesis_ground *ground, void *state, struct error *error)
 {
     struct members *members = state;
-    return membership_advance(ground, &members->plan, members->meanwhile, TURN_MS, error);
+    return member_plan_advance(ground, &members->plan, members->meanwhile, TURN_MS, error);
 }
 
 static bool stop(struct nemesis_ground *ground, void *state, struct buffer *value,
@@ -39,7 +39,7 @@ static bool stop(struct nemesis_ground *ground, void *state, struct buffer *valu
     struct members *members = state;
     (void)error;
     members->meanwhile = members->plan.count;
-    membership_write(value, ground, &members->plan);
+    member_plan_write(value, ground, &members->plan);
     return true;
 }
 
@@ -47,8 +47,8 @@ static bool finish(struct nemesis_ground *ground, void *state, struct buffer *va
                    struct error *error)
 {
     struct members *members = state;
-    bool fine = membership_finish(ground, &members->plan, error);
-    membership_write(value, ground, &members->plan);
+    bool fine = member_plan_finish(ground, &members->plan, error);
+    member_plan_write(value, ground, &members->plan);
     free(members);
     return fine;
 }
@@ -64,15 +64,15 @@ static bool start_replace(struct nemesis_ground *ground, void **state, struct bu
     bool joins_first = ground_draw(ground, 2) == 0;
     (void)error;
     *state = members;
-    if (!membership_has_room(ground, 1, value)) {
+    if (!member_plan_has_room(ground, 1, value)) {
         return true;
     }
     if (joins_first) {
-        membership_plan_join(&members->plan);
+        member_plan_join(&members->plan);
     }
-    membership_plan_leave(&members->plan, id);
+    member_plan_leave(&members->plan, id);
     if (!joins_first) {
-        membership_plan_join(&members->plan);
+        member_plan_join(&members->plan);
     }
     members->meanwhile = members->plan.count;
     buffer_printf(value, "{:leaves \"n%u\" :first %s}", id, joins_first ? ":join" : ":leave");
@@ -86,11 +86,11 @@ static bool start_lost(struct nemesis_ground *ground, void **state, struct buffe
     struct ground_ids nodes = ground_members(ground);
     uint32_t id = nodes.ids[ground_draw(ground, nodes.count)];
     *state = members;
-    if (!membership_has_room(ground, 1, value)) {
+    if (!member_plan_has_room(ground, 1, value)) {
         return true;
     }
-    membership_plan_leave(&members->plan, id);
-    membership_plan_join(&members->plan);
+    member_plan_leave(&members->plan, id);
+    member_plan_join(&members->plan);
     members->meanwhile = members->plan.count;
     buffer_printf(value, "{:lost \"n%u\"}", id);
     return nodes_wipe(ground->nodes, id, error);
@@ -109,14 +109,14 @@ static bool start_grow(struct nemesis_ground *ground, void **state, struct buffe
     ground_shuffle(ground, &leaving);
     leaving.count = leaving.count < GROWTH ? leaving.count : GROWTH;
     *state = members;
-    if (!membership_has_room(ground, leaving.count, value)) {
+    if (!member_plan_has_room(ground, leaving.count, value)) {
         return true;
     }
     for (uint32_t i = 0; i < leaving.count; i++) {
-        membership_plan_join(&members->plan);
+        member_plan_join(&members->plan);
     }
     for (uint32_t i = 0; i < leaving.count; i++) {
-        membership_plan_leave(&members->plan, leaving.ids[i]);
+        member_plan_leave(&members->plan, leaving.ids[i]);
     }
     members->meanwhile = leaving.count; /* large until it stops */
     buffer_printf(value, "{:join %u :will-leave ", leaving.count);

@@ -28,7 +28,7 @@ struct nemesis_ground {
     struct nodes *nodes;
     uint32_t first_client_host; /* client hosts are this one and those behind it */
     uint32_t client_host_count;
-    struct random random; /* the nemesis' own, from the run's seed */
+    struct random random; /* the fault's own, from the run's seed */
 };
 
 struct nemesis {
@@ -55,5 +55,15 @@ struct nemesis {
 };
 
 extern const struct nemesis *const nemeses[]; /* up to a NULL */
+
+static inline bool nemesis_is_among(const struct nemesis *nemesis,
+                                    const struct nemesis *const *list, uint32_t count)
+{
+    uint32_t i = 0;
+    while (i < count && list[i] != nemesis) {
+        i++;
+    }
+    return i < count;
+}
 
 #endif

@@ -15,13 +15,15 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "directory.h"
+#include "schedule.h"
 
 struct sum {
     uint32_t runs;
+    uint32_t turns[CHAOS_CHOSEN_MOST]; /* as in struct run_result */
     uint64_t operations;
     uint64_t answered;
     uint64_t unknown;
@@ -46,13 +48,6 @@ static void on_signal(int number)
         kill(running, number);
     }
     errno = saved;
-}
-
-static int64_t now_ms(void)
-{
-    struct timespec now = {0};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* Signals wait while the child is made, so that none is lost between. */
@@ -124,9 +119,31 @@ static void add(struct sum *sum, const struct run_result *result)
     if (result->longest_ms > sum->longest_ms) {
         sum->longest_ms = result->longest_ms;
     }
+    for (uint32_t i = 0; i < CHAOS_CHOSEN_MOST; i++) {
+        sum->turns[i] += result->turns[i];
+    }
 }
 
-static void print_sum(const struct sum *sum, int64_t took_ms, enum run_status status)
+/* How many nemeses have had a turn, of all that were chosen. */
+static void print_met(const struct sum *sum, const struct chaos_options *options)
+{
+    uint32_t met = 0;
+    const char *before = "; not: ";
+    for (uint32_t i = 0; i < options->nemesis_count; i++) {
+        met += sum->turns[i] > 0;
+    }
+    printf("nemeses: %u of %u", met, options->nemesis_count);
+    for (uint32_t i = 0; i < options->nemesis_count; i++) {
+        if (sum->turns[i] == 0) {
+            printf("%s%s", before, options->nemeses[i]->name);
+            before = ", ";
+        }
+    }
+    printf("\n");
+}
+
+static void print_sum(const struct sum *sum, const struct chaos_options *options, int64_t took_ms,
+                      enum run_status status)
 {
     static const char *const words[] = {"all valid", "the last one invalid",
                                         "the last one could not run", "the last one unknown"};
@@ -134,6 +151,9 @@ static void print_sum(const struct sum *sum, int64_t took_ms, enum run_status st
            " of unknown outcome, %" PRIu64 " faults, longest recovery %" PRId64 " ms; %s\n",
            sum->runs, took_ms / 1000, sum->operations, sum->answered, sum->unknown, sum->faults,
            sum->longest_ms, words[status]);
+    if (options->nemesis_count > 0) {
+        print_met(sum, options);
+    }
 }
 
 static bool fresh_seed(uint64_t *seed)
@@ -156,10 +176,7 @@ static enum run_status run_one(const struct chaos_options *options, uint32_t num
         .workload = options->workloads[number % options->workload_count],
         .seed = options->seed + number,
     };
-    if (!options->seed_given && !fresh_seed(&run.seed)) {
-        return RUN_FAILED;
-    }
-    result->directory[0] = '\0';
+    *result = (struct run_result){.operations = 0}; /* also for a run that dies */
     enum run_status status = run_child(&run, result);
     if (status == RUN_VALID && options->soak_ms > 0) {
         keep(kept, result->directory);
@@ -167,15 +184,19 @@ static enum run_status run_one(const struct chaos_options *options, uint32_t num
     return status;
 }
 
-enum run_status campaign_execute(const struct chaos_options *options)
+enum run_status campaign_execute(const struct chaos_options *given)
 {
+    struct chaos_options options = *given;
     struct sum sum = {0};
     struct kept kept = {.count = 0};
     struct sigaction action = {.sa_handler = on_signal};
-    int64_t began_ms = now_ms();
+    int64_t began_ms = clock_now_ms();
     enum run_status status = RUN_VALID;
     struct run_result *result =
         mmap(NULL, sizeof *result, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (!options.seed_given && !fresh_seed(&options.seed)) {
+        return RUN_FAILED;
+    }
     if (result == MAP_FAILED || sigaction(SIGINT, &action, NULL) != 0 ||
         sigaction(SIGTERM, &action, NULL) != 0) {
         fprintf(stderr, "chaos: %s\n", strerror(errno));
@@ -183,14 +204,16 @@ enum run_status campaign_execute(const struct chaos_options *options)
     }
     bool more = true;
     for (uint32_t number = 0; more; number++) {
-        status = run_one(options, number, result, &kept);
+        status = run_one(&options, number, result, &kept);
         add(&sum, result);
+        options.first_count =
+            schedule_owed(options.nemeses, sum.turns, options.nemesis_count, options.first);
         more = status == RUN_VALID && interrupted == 0 &&
-               (options->soak_ms > 0 ? now_ms() - began_ms + options->time_ms <= options->soak_ms
-                                     : number + 1 < options->workload_count);
+               (options.soak_ms > 0 ? clock_now_ms() - began_ms + options.time_ms <= options.soak_ms
+                                    : number + 1 < options.workload_count);
     }
-    if (options->soak_ms > 0 || options->workload_count > 1) {
-        print_sum(&sum, now_ms() - began_ms, status);
+    if (options.soak_ms > 0 || options.workload_count > 1) {
+        print_sum(&sum, &options, clock_now_ms() - began_ms, status);
     }
     for (uint32_t i = 0; i < kept.count; i++) {
         free(kept.directories[i]);

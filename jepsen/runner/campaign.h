@@ -1,6 +1,8 @@
 /*
  * campaign.h - runs, one after the other: each workload once, or, in a soak, again and again until
- * its time is over. It ends at the first that is not valid, whose store stays as it is.
+ * its time is over. It ends at the first that is not valid, whose store stays as it is. The first
+ * has the campaign's seed, each other one the next; nemeses that have had fewer turns than others
+ * come first in the run that follows (--first), so that a soak has met all of them soon.
  *
  * Each run is a process of its own, so that nothing of one reaches the next. Of a soak's valid runs
  * the newest CAMPAIGN_KEPT stay, histories and pictures, the older ones are removed: so much, and

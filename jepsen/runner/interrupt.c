@@ -10,27 +10,21 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "clock.h"
 
 #define SAME_NS INT64_C(250000000)
 
 static int event = -1;
 static atomic_llong first_ns;
 
-static int64_t now_ns(void)
-{
-    struct timespec now = {0};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 static void on_signal(int number)
 {
     int saved = errno;
     long long none = 0;
-    if (!atomic_compare_exchange_strong(&first_ns, &none, now_ns())) {
-        if (now_ns() - none > SAME_NS) {
+    if (!atomic_compare_exchange_strong(&first_ns, &none, clock_now_ns())) {
+        if (clock_now_ns() - none > SAME_NS) {
             _exit(128 + number);
         }
     } else {
@@ -63,10 +57,10 @@ bool interrupt_came(void)
 
 bool interrupt_wait(int64_t time_ms)
 {
-    int64_t until_ns = now_ns() + time_ms * 1000000;
+    int64_t until_ns = clock_now_ns() + time_ms * 1000000;
     while (!interrupt_came()) {
         struct pollfd watched = {.fd = event, .events = POLLIN};
-        int64_t left_ms = (until_ns - now_ns() + 999999) / 1000000;
+        int64_t left_ms = (until_ns - clock_now_ns() + 999999) / 1000000;
         if (left_ms <= 0) {
             return false;
         }

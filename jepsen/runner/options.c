@@ -18,6 +18,7 @@ enum option_kind {
     KIND_FLAG,
     KIND_WORKLOAD,
     KIND_NEMESIS,
+    KIND_FIRST,
     KIND_COUNT,
     KIND_TIME,
     KIND_SEED,
@@ -39,6 +40,8 @@ static const struct option {
      "what clients do; all: a run of each (default orders)"},
     {"nemesis", "N,...", KIND_NEMESIS, 0, 0, 0,
      "what goes wrong: these, none, or all that this machine can do (default all)"},
+    {"first", "N,...", KIND_FIRST, 0, 0, 0,
+     "of these nemeses, those whose turn comes before that of others: what earlier runs had not"},
     {"time", "T", KIND_TIME, offsetof(struct chaos_options, time_ms), 5000, 24 * HOUR_MS,
      "how long clients and nemeses are at it, as 90s, 2m, 1h (default 2m)"},
     {"seed", "S", KIND_SEED, offsetof(struct chaos_options, seed), 0, 0,
@@ -50,7 +53,8 @@ static const struct option {
     {"rate", "R", KIND_COUNT, offsetof(struct chaos_options, rate), 1, 100000,
      "operations a second at most, of all clients together (default 800)"},
     {"soak", "T", KIND_TIME, offsetof(struct chaos_options, soak_ms), 60000, 240 * HOUR_MS,
-     "run after run, workload after workload, fresh seeds, for so long or until one is not valid"},
+     "run after run, workload after workload, seed after seed, for so long or until one is not "
+     "valid"},
     {"planted", "BUG", KIND_TEXT, offsetof(struct chaos_options, planted), 0, 0,
      "nodes run with this bug, planted on purpose (docs/planted-bugs.md)"},
     {"program", "FILE", KIND_TEXT, offsetof(struct chaos_options, program), 0, 0,
@@ -126,23 +130,40 @@ static bool parse_workloads(struct chaos_options *options, const char *text,
            error_set(error, "there is no workload '%s': --list names them", text);
 }
 
-static bool add_nemesis(struct chaos_options *options, struct bytes name,
+static bool add_nemesis(const struct nemesis **list, uint32_t *count, struct bytes name,
                         const struct chaos_catalogue *catalogue, struct error *error)
 {
-    for (uint32_t i = 0; i < options->nemesis_count; i++) {
-        if (bytes_equal(name, bytes_of_string(options->nemeses[i]->name))) {
+    for (uint32_t i = 0; i < *count; i++) {
+        if (bytes_equal(name, bytes_of_string(list[i]->name))) {
             return error_set(error, "'%.*s' is named twice", (int)name.len,
                              (const char *)name.data);
         }
     }
     for (uint32_t i = 0; catalogue->nemeses[i] != NULL; i++) {
         if (bytes_equal(name, bytes_of_string(catalogue->nemeses[i]->name))) {
-            options->nemeses[options->nemesis_count++] = catalogue->nemeses[i];
+            list[(*count)++] = catalogue->nemeses[i];
             return true;
         }
     }
     return error_set(error, "there is no nemesis '%.*s': --list names them", (int)name.len,
                      (const char *)name.data);
+}
+
+/* Names with commas between. */
+static bool parse_names(const struct nemesis **list, uint32_t *count, const char *text,
+                        const struct chaos_catalogue *catalogue, struct error *error)
+{
+    *count = 0;
+    for (const char *at = text;; at++) {
+        size_t len = strcspn(at, ",");
+        if (!add_nemesis(list, count, bytes_of(at, len), catalogue, error)) {
+            return false;
+        }
+        at += len;
+        if (*at == '\0') {
+            return true;
+        }
+    }
 }
 
 static bool parse_nemeses(struct chaos_options *options, const char *text,
@@ -157,19 +178,8 @@ static bool parse_nemeses(struct chaos_options *options, const char *text,
         }
         return true;
     }
-    if (strcmp(text, "none") == 0) {
-        return true;
-    }
-    for (const char *at = text;; at++) {
-        size_t len = strcspn(at, ",");
-        if (!add_nemesis(options, bytes_of(at, len), catalogue, error)) {
-            return false;
-        }
-        at += len;
-        if (*at == '\0') {
-            return true;
-        }
-    }
+    return strcmp(text, "none") == 0 ||
+           parse_names(options->nemeses, &options->nemesis_count, text, catalogue, error);
 }
 
 static bool parse_seed(const char *text, uint64_t *out, struct error *error)
@@ -210,6 +220,9 @@ static bool take_value(struct chaos_options *options, const struct option *optio
         break;
     case KIND_NEMESIS:
         fine = parse_nemeses(options, text, catalogue, error);
+        break;
+    case KIND_FIRST:
+        fine = parse_names(options->first, &options->first_count, text, catalogue, error);
         break;
     case KIND_COUNT:
         fine = parse_count(option, text, target, error);
@@ -286,6 +299,12 @@ static bool check_together(const struct chaos_options *options, struct error *er
     if (options->soak_ms > 0 && options->soak_ms < options->time_ms) {
         return error_set(error, "--soak is shorter than the --time of one run");
     }
+    for (uint32_t i = 0; i < options->first_count; i++) {
+        if (!nemesis_is_among(options->first[i], options->nemeses, options->nemesis_count)) {
+            return error_set(error, "--first: '%s' is not one of --nemesis",
+                             options->first[i]->name);
+        }
+    }
     return true;
 }
 
@@ -349,15 +368,21 @@ void chaos_options_list(struct buffer *out, const struct chaos_catalogue *catalo
     }
 }
 
+static void write_names(struct buffer *out, const struct nemesis *const *list, uint32_t count,
+                        const char *between)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        buffer_printf(out, "%s%s", i > 0 ? between : "", list[i]->name);
+    }
+}
+
 static void write_nemeses(struct buffer *out, const struct chaos_options *options,
                           const char *between)
 {
     if (options->all_nemeses || options->nemesis_count == 0) {
         buffer_printf(out, "%s", options->all_nemeses ? "all" : "none");
-        return;
-    }
-    for (uint32_t i = 0; i < options->nemesis_count; i++) {
-        buffer_printf(out, "%s%s", i > 0 ? between : "", options->nemeses[i]->name);
+    } else {
+        write_names(out, options->nemeses, options->nemesis_count, between);
     }
 }
 
@@ -394,6 +419,10 @@ void chaos_options_write(struct buffer *out, const struct chaos_options *options
 {
     buffer_printf(out, "--workload %s --nemesis ", workload->name);
     write_nemeses(out, options, ",");
+    if (options->first_count > 0) {
+        buffer_printf(out, " --first ");
+        write_names(out, options->first, options->first_count, ",");
+    }
     buffer_printf(out, " --seed %" PRIu64 " --time ", seed);
     write_duration(out, options->time_ms);
     buffer_printf(out, " --nodes %u --clients %u --rate %u", options->node_count,

@@ -26,6 +26,8 @@ struct chaos_options {
     const struct nemesis *nemeses[CHAOS_CHOSEN_MOST]; /* 0 of them: no faults */
     uint32_t nemesis_count;
     bool all_nemeses; /* those that this machine can do, not each by name */
+    const struct nemesis *first[CHAOS_CHOSEN_MOST]; /* of them; their turn comes before others' */
+    uint32_t first_count;
     uint32_t node_count;
     uint32_t client_count;
     uint32_t rate; /* operations a second, of all clients together */

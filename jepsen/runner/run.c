@@ -1,6 +1,7 @@
 /*
- * run.c - one run. Happy path: directory, sandbox, test.edn, recorder, testbed, healthy, begin,
- * load and storm, healed and healthy, end, digests, all nodes down, analysis, summary.
+ * run.c - one run. Happy path: directory, sandbox, test.edn, recorder, stage, healthy, begin,
+ * load and storm, healed and healthy, end, digests, all nodes down, their disks kept, analysis,
+ * summary.
  *
  * Fails: what the testbed can't do (no root, no device, a node that can't be started): RUN_FAILED,
  * with words, but what was recorded is analysed all the same, and an invalid history counts for
@@ -10,24 +11,28 @@
 #include "run.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "directory.h"
+#include "faults.h"
 #include "interrupt.h"
 #include "programs.h"
 #include "provenance.h"
 #include "sandbox.h"
+#include "stage.h"
 #include "store.h"
 #include "storm.h"
 #include "summary.h"
-#include "testbed.h"
 
 #define HEALTHY_LIMIT_MS  90000 /* behind a fault; installing a state takes its time */
 #define DIGEST_TIMEOUT_MS 30000
 #define DIGEST_PROCESSES  1000000000u /* far from those of the load's clients */
 #define DIGEST_TRIES      5
+#define LOOK_MS           20
 
 struct run {
     const struct run_options *options;
@@ -35,7 +40,7 @@ struct run {
     struct chaos_options chaos; /* without what this machine can't do */
     struct programs programs;
     struct recorder *recorder;
-    struct testbed testbed;
+    struct stage stage;
     struct schedule schedule;
     struct storm storm;
     atomic_uint processes;
@@ -148,9 +153,9 @@ static const char *wanted(const struct run *run, bool clock)
     return NULL;
 }
 
-static bool open_testbed(struct run *run, struct error *error)
+static bool open_stage(struct run *run, struct error *error)
 {
-    struct testbed_options options = {
+    struct stage_options options = {
         .chaos = &run->chaos,
         .workload = run->options->workload,
         .recorder = run->recorder,
@@ -160,23 +165,22 @@ static bool open_testbed(struct run *run, struct error *error)
         .faketime = wanted(run, true),
         .seed = run->options->seed,
     };
-    if (!testbed_open(&run->testbed, &options, error)) {
+    if (!stage_open(&run->stage, &options, error)) {
         return false;
     }
     run->storm = (struct storm){
-        .ground = {.network = run->testbed.network,
-                   .nodes = run->testbed.nodes,
-                   .first_client_host = run->testbed.first_client_host,
-                   .client_host_count = run->testbed.client_host_count},
+        .ground = {.network = run->stage.network,
+                   .nodes = run->stage.nodes,
+                   .first_client_host = run->stage.first_client_host,
+                   .client_host_count = run->stage.client_host_count},
         .recorder = run->recorder,
         .digests = {.recorder = run->recorder,
-                    .network = run->testbed.network,
-                    .nodes = run->testbed.nodes,
+                    .network = run->stage.network,
+                    .nodes = run->stage.nodes,
                     .processes = &run->processes,
-                    .host = run->testbed.first_client_host,
+                    .host = run->stage.first_client_host,
                     .timeout_ms = DIGEST_TIMEOUT_MS},
         .healthy_limit_ms = HEALTHY_LIMIT_MS,
-        .seed = run->options->seed,
     };
     return true;
 }
@@ -198,18 +202,25 @@ static bool read_digests(struct run *run, struct error *error)
                      told, run->chaos.node_count);
 }
 
+/* All faults are stopped. Clients go on until all is well, and each has been at it twice since: so
+ * the last storm is judged by its recovery as all others are. */
+static enum storm_end heal(struct run *run, struct error *error)
+{
+    enum storm_end end = storm_wait_healthy(&run->storm, true, error);
+    uint64_t enough = load_operations(run->stage.load) + 2 * (uint64_t)run->chaos.client_count;
+    int64_t until_ms = clock_now_ms() + run->check.recovery_limit_ms;
+    while (end == STORM_OVER && load_operations(run->stage.load) < enough &&
+           clock_now_ms() < until_ms) {
+        (void)poll(NULL, 0, LOOK_MS);
+    }
+    return end;
+}
+
 /* Healed and healthy: read everything. */
 static bool finish(struct run *run, struct error *error)
 {
-    switch (storm_wait_healthy(&run->storm, true, error)) {
-    case STORM_NOT_HEALTHY:
-        return true; /* it is in the history */
-    case STORM_OVER:
-        return load_end(run->testbed.load, error) && read_digests(run, error) &&
-               storm_end_nodes(&run->storm, error);
-    default:
-        return false;
-    }
+    return load_end(run->stage.load, error) && read_digests(run, error) &&
+           storm_end_nodes(&run->storm, error);
 }
 
 static bool work(struct run *run, struct error *error)
@@ -218,16 +229,20 @@ static bool work(struct run *run, struct error *error)
     if (storm_wait_healthy(&run->storm, true, error) != STORM_OVER) {
         return error_wrap(error, "the new cluster does not get healthy");
     }
-    if (!load_begin(run->testbed.load, error) || !load_start(run->testbed.load, error)) {
+    if (!load_begin(run->stage.load, error) || !load_start(run->stage.load, error)) {
         return false;
     }
     enum storm_end end = storm_run(&run->storm, &run->schedule, run->chaos.time_ms, error);
-    if (!load_stop(run->testbed.load, &stop_error) && end != STORM_BROKEN) {
+    run->result->interrupted = interrupt_came();
+    if (end == STORM_OVER || end == STORM_INTERRUPTED) {
+        end = heal(run, error);
+    }
+    if (!load_stop(run->stage.load, &stop_error) && end != STORM_BROKEN) {
         *error = stop_error;
         end = STORM_BROKEN;
     }
-    run->result->interrupted = interrupt_came();
-    return end != STORM_BROKEN && (end == STORM_NOT_HEALTHY || finish(run, error));
+    /* Not healthy: it is in the history, and there is nothing to be read. */
+    return end == STORM_NOT_HEALTHY || (end == STORM_OVER && finish(run, error));
 }
 
 static void announce(const struct run *run)
@@ -243,25 +258,43 @@ static void announce(const struct run *run)
 static void make_history(struct run *run)
 {
     struct error error;
-    bool fine = open_recorder(run, &error) && open_testbed(run, &error);
+    bool fine = open_recorder(run, &error) && open_stage(run, &error);
     if (fine) {
-        schedule_make(&run->schedule, run->chaos.nemeses, run->chaos.nemesis_count,
-                      run->options->seed, run->chaos.time_ms);
+        const struct schedule_choice choice = {run->chaos.nemeses, run->chaos.nemesis_count,
+                                               run->chaos.first, run->chaos.first_count};
+        schedule_make(&run->schedule, &choice, run->options->seed, run->chaos.time_ms);
         fine = work(run, &error);
     }
     if (!fine) {
         fail(run, &error);
     }
-    if (run->testbed.nodes != NULL && !testbed_end_nodes(&run->testbed, &error)) {
+    if (run->stage.nodes != NULL && !stage_end_nodes(&run->stage, &error)) {
         fail(run, &error);
     }
 }
 
 /* ---- after ---- */
 
-static void note_result(struct run *run, const struct analysis *analysis)
+/* By their places in the options, not in what this machine can do of them. */
+static void note_turns(struct run *run, const struct history *history)
+{
+    const struct chaos_options *chaos = run->options->chaos;
+    uint32_t count;
+    struct fault_window *windows = fault_windows(history, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t k = 0; k < chaos->nemesis_count; k++) {
+            run->result->turns[k] +=
+                bytes_equal(windows[i].name, bytes_of_string(chaos->nemeses[k]->name));
+        }
+    }
+    free(windows);
+}
+
+static void note_result(struct run *run, const struct history *history,
+                        const struct analysis *analysis)
 {
     struct run_result *result = run->result;
+    note_turns(run, history);
     for (uint32_t i = 0; i < analysis->count; i++) {
         const struct check *check = &analysis->checks[i];
         if (strcmp(check->name, "enough") == 0) {
@@ -298,7 +331,7 @@ static enum run_status analyse(struct run *run)
     printf("analysing %u events\n", history->events);
     fflush(stdout);
     analysis_run(&analysis, history, run->result->directory, &run->check);
-    note_result(run, &analysis);
+    note_result(run, history, &analysis);
     if (!store_write_results(run->result->directory, (const char *)run->name.data, history,
                              &analysis, &error)) {
         fail(run, &error);
@@ -321,10 +354,14 @@ static enum run_status run_inside(struct run *run)
         if (run->recorder != NULL && !recorder_close(run->recorder, &error)) {
             fail(run, &error);
         }
+        /* Whatever becomes of the analysis: the disks are there to be looked at. */
+        stage_close(&run->stage);
         if (run->recorder != NULL) {
             status = analyse(run);
         }
-        testbed_close(&run->testbed, status != RUN_VALID);
+        if (status == RUN_VALID && !stage_remove_disks(run->result->directory, &error)) {
+            fail(run, &error);
+        }
     }
     schedule_free(&run->schedule);
     return status;

@@ -3,10 +3,9 @@
  * of what the clients saw.
  *
  * Order of things, so that a run which dies leaves what it had: the directory and test.edn, the
- * history while it goes, nodes' logs, then results and pictures. Nothing else is left behind: the
- * sandbox takes processes, mounts and devices with it.
- *
- * What the nodes had on their disks is kept in the directory of a run that is not valid.
+ * history while it goes, nodes' logs, what they had on their disks, then results and pictures. Of a
+ * valid run the disks' contents are removed. Nothing else is left behind: the sandbox takes
+ * processes, mounts and devices with it.
  *
  * Threads: run_execute is called in a process without others (the sandbox wants that).
  */
@@ -28,7 +27,8 @@ struct run_result {
     uint64_t answered; /* ok and refused */
     uint64_t unknown;
     uint32_t faults;
-    int64_t longest_ms; /* of recoveries */
+    int64_t longest_ms;                /* of recoveries */
+    uint32_t turns[CHAOS_CHOSEN_MOST]; /* of the nemeses that the options name */
 };
 
 struct run_options {

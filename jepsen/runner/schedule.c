@@ -13,8 +13,7 @@
 
 /* What is left of the nemeses until each has had its turn. */
 struct bag {
-    const struct nemesis *const *nemeses;
-    uint32_t nemesis_count;
+    const struct schedule_choice *choice;
     const struct nemesis **left;
     uint32_t left_count;
 };
@@ -39,17 +38,22 @@ static void add(struct schedule *schedule, int64_t at_ms, enum act_kind kind,
         schedule->acts =
             memory_realloc(schedule->acts, schedule->capacity * sizeof *schedule->acts);
     }
-    schedule->acts[schedule->count++] = (struct act){at_ms, kind, nemesis};
+    schedule->acts[schedule->count++] =
+        (struct act){.at_ms = at_ms, .kind = kind, .nemesis = nemesis};
 }
 
-static void fill_bag(struct bag *bag, struct random *random)
+/* In a random order. */
+static void fill_bag(struct bag *bag, const struct nemesis *const *list, uint32_t count,
+                     struct random *random)
 {
-    for (uint32_t i = 0; i < bag->nemesis_count; i++) {
-        uint32_t at = (uint32_t)draw(random, 0, i);
-        bag->left[i] = bag->left[at];
-        bag->left[at] = bag->nemeses[i];
+    bag->left_count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (nemesis_is_among(list[i], bag->choice->among, bag->choice->count)) {
+            uint32_t at = (uint32_t)draw(random, 0, bag->left_count);
+            bag->left[bag->left_count++] = bag->left[at];
+            bag->left[at] = list[i];
+        }
     }
-    bag->left_count = bag->nemesis_count;
 }
 
 static bool goes_with(const struct nemesis *nemesis, const struct nemesis *const *chosen,
@@ -72,9 +76,9 @@ static uint32_t choose(struct bag *bag, struct random *random, uint32_t most,
 {
     uint32_t count = 0;
     uint32_t kept = 0;
-    assert(bag->nemesis_count > 0 && most > 0);
+    assert(bag->choice->count > 0 && most > 0);
     if (bag->left_count == 0) {
-        fill_bag(bag, random);
+        fill_bag(bag, bag->choice->among, bag->choice->count, random);
     }
     for (uint32_t i = 0; i < bag->left_count; i++) {
         const struct nemesis *nemesis = bag->left[i];
@@ -117,32 +121,45 @@ static void add_storm(struct schedule *schedule, struct random *random,
     add(schedule, at_ms + length_ms, ACT_HEALTH, NULL);
 }
 
-/* Storms of a short run are short: it shall have four of them. */
+/* Storms of a short run are short, and so are chapters: it shall have four storms, and more than
+ * one mixture. */
 static struct chapter draw_chapter(struct random *random, int64_t at_ms, int64_t time_ms)
 {
     int64_t longest_ms = time_ms / 5;
     longest_ms = longest_ms < 4000 ? 4000 : longest_ms > 20000 ? 20000 : longest_ms;
+    int64_t chapter_ms = time_ms / 3 > 120000 ? 120000 : time_ms / 3;
     return (struct chapter){
-        .until_ms = at_ms + draw(random, 60000, 120000),
+        .until_ms = at_ms + draw(random, chapter_ms / 2, chapter_ms),
         .most = (uint32_t)draw(random, 1, AT_ONCE_MOST),
         .storm_ms = draw(random, 4000, longest_ms),
         .quiet_ms = draw(random, 2000, longest_ms / 2 > 2000 ? longest_ms / 2 : 2000),
     };
 }
 
-void schedule_make(struct schedule *schedule, const struct nemesis *const *among, uint32_t count,
-                   uint64_t seed, int64_t time_ms)
+/* What one fault draws does not change the next, however long it was on. */
+static void give_sequences(struct schedule *schedule, uint64_t seed)
+{
+    uint64_t number = 0;
+    for (uint32_t i = 0; i < schedule->count; i++) {
+        if (schedule->acts[i].kind == ACT_START) {
+            schedule->acts[i].random = random_sequence(seed, ++number);
+        }
+    }
+}
+
+void schedule_make(struct schedule *schedule, const struct schedule_choice *choice, uint64_t seed,
+                   int64_t time_ms)
 {
     struct random random = {seed};
     const struct nemesis *chosen[AT_ONCE_MOST];
-    struct bag bag = {.nemeses = among,
-                      .nemesis_count = count,
-                      .left = memory_zalloc((count + 1) * sizeof *bag.left)};
+    struct bag bag = {.choice = choice,
+                      .left = memory_zalloc((choice->count + 1) * sizeof *bag.left)};
     struct chapter chapter = draw_chapter(&random, 0, time_ms);
     *schedule = (struct schedule){.acts = NULL};
     int64_t at_ms = FIRST_QUIET_MS;
     add(schedule, at_ms, ACT_DIGESTS, NULL);
-    while (count > 0) {
+    fill_bag(&bag, choice->first, choice->first_count, &random);
+    while (choice->count > 0) {
         int64_t length_ms = draw(&random, chapter.storm_ms / 2, chapter.storm_ms);
         if (at_ms + length_ms + LAST_QUIET_MS > time_ms) {
             break;
@@ -160,7 +177,24 @@ void schedule_make(struct schedule *schedule, const struct nemesis *const *among
         }
     }
     free(bag.left);
+    give_sequences(schedule, seed);
     assert(schedule_fault(schedule, time_ms) == NULL);
+}
+
+uint32_t schedule_owed(const struct nemesis *const *among, const uint32_t *turns, uint32_t count,
+                       const struct nemesis **owed)
+{
+    uint32_t most = 0;
+    uint32_t owed_count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        most = turns[i] > most ? turns[i] : most;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (turns[i] < most) {
+            owed[owed_count++] = among[i];
+        }
+    }
+    return owed_count;
 }
 
 void schedule_free(struct schedule *schedule)

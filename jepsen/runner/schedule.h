@@ -2,9 +2,10 @@
  * schedule.h - what goes wrong when: the plan of a run, drawn from its seed alone.
  *
  * Quiet spells and storms take turns. A storm is one nemesis or several of different kinds, each
- * with a beginning and an end of its own; a chapter of a minute or two has a mixture of its own:
- * how many at once, how long, how much quiet between. Nemeses come from a bag that is refilled when
- * it is empty, so that each has its turn before any has its second.
+ * with a beginning and an end of its own; a chapter has a mixture of its own: how many at once, how
+ * long, how much quiet between. Nemeses come from a bag that is refilled when it is empty, so that
+ * each has its turn before any has its second. A run that goes on where others have ended begins
+ * with the rest of their bag.
  *
  * Invariants, asserted when a plan is made:
  *   - acts stand in the order of time, none behind the end;
@@ -31,6 +32,7 @@ struct act {
     int64_t at_ms;
     enum act_kind kind;
     const struct nemesis *nemesis; /* START, STOP */
+    struct random random;          /* START: a sequence of the fault's own */
 };
 
 struct schedule {
@@ -39,10 +41,21 @@ struct schedule {
     uint32_t capacity;
 };
 
-/* `count` nemeses, each once; 0: quiet all the time. */
-void schedule_make(struct schedule *schedule, const struct nemesis *const *among, uint32_t count,
-                   uint64_t seed, int64_t time_ms);
+struct schedule_choice {
+    const struct nemesis *const *among; /* each once; none: quiet all the time */
+    uint32_t count;
+    const struct nemesis *const
+        *first; /* they have their turn before others; not among: left out */
+    uint32_t first_count;
+};
+
+void schedule_make(struct schedule *schedule, const struct schedule_choice *choice, uint64_t seed,
+                   int64_t time_ms);
 void schedule_free(struct schedule *schedule);
+/* What is left of the bag of runs that have been: of `count` nemeses those that had fewer turns
+ * than others. Returns how many; `owed` has room for all. */
+uint32_t schedule_owed(const struct nemesis *const *among, const uint32_t *turns, uint32_t count,
+                       const struct nemesis **owed);
 /* Which invariant is broken, or NULL. */
 const char *schedule_fault(const struct schedule *schedule, int64_t time_ms);
 

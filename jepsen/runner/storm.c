@@ -9,19 +9,12 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "clock.h"
 #include "interrupt.h"
 
 #define LOOK_MS  1000 /* a wait for health is cut into pieces, to notice an interrupt */
 #define ENDED_MS 5000 /* clients see what it comes to, before the run ends */
-
-static int64_t now_ms(void)
-{
-    struct timespec now = {0};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void record(struct storm *storm, const char *prefix, const char *name, struct bytes value)
 {
@@ -37,15 +30,13 @@ static void record(struct storm *storm, const char *prefix, const char *name, st
     buffer_free(&fault);
 }
 
-/* Each fault draws from a sequence of its own: what one draws does not change the next. */
-static bool start(struct storm *storm, const struct nemesis *nemesis, struct error *error)
+static bool start(struct storm *storm, const struct act *act, struct error *error)
 {
+    const struct nemesis *nemesis = act->nemesis;
     struct buffer value = {0};
     assert(storm->on_count < sizeof storm->on / sizeof *storm->on);
     struct on *on = &storm->on[storm->on_count];
-    *on = (struct on){.nemesis = nemesis, .random = {storm->seed + ++storm->started}};
-    on->random.state =
-        random_next(&on->random); /* neighbours draw the same, one draw later, else */
+    *on = (struct on){.nemesis = nemesis, .random = act->random};
     storm->ground.random = on->random;
     record(storm, "start-", nemesis->name, bytes_of(NULL, 0));
     bool fine = nemesis->start(&storm->ground, &on->state, &value, error);
@@ -140,10 +131,11 @@ static enum storm_end look_for_ended(struct storm *storm, struct error *error)
     if (id != 0) {
         storm->ended_id = id;
         storm->ended_status = nodes_exit_status(nodes, id);
-        storm->ended_ms = now_ms();
+        storm->ended_ms = clock_now_ms();
     }
-    return storm->ended_id == 0 || now_ms() - storm->ended_ms < ENDED_MS ? STORM_OVER
-                                                                         : tell_ended(storm, error);
+    return storm->ended_id == 0 || clock_now_ms() - storm->ended_ms < ENDED_MS
+               ? STORM_OVER
+               : tell_ended(storm, error);
 }
 
 bool storm_end_nodes(struct storm *storm, struct error *error)
@@ -203,12 +195,12 @@ enum storm_end storm_wait_healthy(struct storm *storm, bool patient, struct erro
     if (!finish_all(storm, error)) {
         return not_healthy(storm, error);
     }
-    int64_t until_ms = now_ms() + storm->healthy_limit_ms;
+    int64_t until_ms = clock_now_ms() + storm->healthy_limit_ms;
     while (!nodes_wait_healthy(storm->ground.nodes, LOOK_MS, error)) {
         if (!patient && interrupt_came()) {
             return STORM_INTERRUPTED;
         }
-        if (now_ms() > until_ms) {
+        if (clock_now_ms() > until_ms) {
             struct error why;
             error_set(&why, "for %u s: %.400s", storm->healthy_limit_ms / 1000, error->text);
             return not_healthy(storm, &why);
@@ -229,7 +221,7 @@ static enum storm_end perform(struct storm *storm, const struct act *act, struct
     case ACT_DIGESTS:
         return digests_read(&storm->digests, &told, error) ? STORM_OVER : STORM_BROKEN;
     case ACT_START:
-        return start(storm, act->nemesis, error) ? STORM_OVER : STORM_BROKEN;
+        return start(storm, act, error) ? STORM_OVER : STORM_BROKEN;
     case ACT_STOP:
         return stop(storm, act->nemesis, error) ? STORM_OVER : STORM_BROKEN;
     }
@@ -239,8 +231,8 @@ static enum storm_end perform(struct storm *storm, const struct act *act, struct
 /* Until then, with turns between. */
 static enum storm_end wait_until(struct storm *storm, int64_t until_ms, struct error *error)
 {
-    while (now_ms() < until_ms) {
-        int64_t left_ms = until_ms - now_ms();
+    while (clock_now_ms() < until_ms) {
+        int64_t left_ms = until_ms - clock_now_ms();
         bool turns = storm->on_count > 0 && left_ms > NEMESIS_TURN_MS;
         if (interrupt_wait(turns ? NEMESIS_TURN_MS : left_ms > 1000 ? 1000 : left_ms)) {
             return STORM_INTERRUPTED;
@@ -258,7 +250,7 @@ static enum storm_end wait_until(struct storm *storm, int64_t until_ms, struct e
 enum storm_end storm_run(struct storm *storm, const struct schedule *schedule, int64_t time_ms,
                          struct error *error)
 {
-    int64_t began_ms = now_ms();
+    int64_t began_ms = clock_now_ms();
     int64_t late_ms = 0;
     struct error stop_error;
     enum storm_end end = STORM_OVER;
@@ -272,7 +264,7 @@ enum storm_end storm_run(struct storm *storm, const struct schedule *schedule, i
         if (end == STORM_OVER) {
             end = perform(storm, act, error);
         }
-        int64_t behind_ms = now_ms() - began_ms - due_ms;
+        int64_t behind_ms = clock_now_ms() - began_ms - due_ms;
         late_ms += behind_ms > 0 ? behind_ms : 0;
     }
     if (end == STORM_OVER) {

@@ -35,8 +35,6 @@ struct storm {
     uint32_t on_count;
     struct on unfinished[8]; /* stopped, and to be finished before the cluster is looked at */
     uint32_t unfinished_count;
-    uint64_t seed;
-    uint32_t started;  /* faults, so far */
     uint32_t ended_id; /* a node that has ended by itself, without a reason; 0: none */
     int ended_status;
     int64_t ended_ms; /* when that was seen */

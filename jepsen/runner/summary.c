@@ -71,20 +71,30 @@ static void print_faults(const struct history *history)
     free(windows);
 }
 
+static void print_recovery(const struct check *recovery)
+{
+    int64_t unjudged = check_fact(recovery, "unjudged");
+    if (check_fact(recovery, "faults") == 0) {
+        return;
+    }
+    printf("recovery     %" PRId64 " times, median %" PRId64 " ms, longest %" PRId64 " ms",
+           check_fact(recovery, "recoveries"), check_fact(recovery, "median-ms"),
+           check_fact(recovery, "longest-ms"));
+    if (unjudged > 0) {
+        printf("; faults not judged: %" PRId64, unjudged);
+    }
+    printf("\n");
+}
+
 void summary_print(const struct run_options *options, const struct run_result *result,
                    const struct history *history, const struct analysis *analysis)
 {
     struct buffer again = {0};
-    const struct check *recovery = find_check(analysis, "recovery");
     chaos_options_write(&again, options->chaos, options->workload, options->seed);
     printf("\n");
     print_operations(find_check(analysis, "enough"));
     print_faults(history);
-    if (check_fact(recovery, "recoveries") > 0) {
-        printf("recovery     %" PRId64 " times, median %" PRId64 " ms, longest %" PRId64 " ms\n",
-               check_fact(recovery, "recoveries"), check_fact(recovery, "median-ms"),
-               check_fact(recovery, "longest-ms"));
-    }
+    print_recovery(find_check(analysis, "recovery"));
     printf("\n");
     report_print_checks(analysis);
     printf("\n");

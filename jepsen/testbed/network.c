@@ -32,6 +32,7 @@
 
 #include "base/bytes.h"
 #include "base/random.h"
+#include "clock.h"
 #include "network_host.h"
 
 #define NS_PER_MS     UINT64_C(1000000)
@@ -79,13 +80,6 @@ struct network {
     size_t held_bytes;
     uint64_t held_number;
 };
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
-}
 
 /* ---- packets that wait ---- */
 
@@ -160,7 +154,7 @@ static void deliver(struct network *network, uint32_t from, uint32_t to, const v
 
 static void deliver_due(struct network *network)
 {
-    uint64_t now = network->heap_count > 0 ? now_ns() : 0;
+    uint64_t now = network->heap_count > 0 ? (uint64_t)clock_now_ns() : 0;
     while (network->heap_count > 0 && network->heap[0].due_ns <= now) {
         struct held held = heap_pop(network);
         network->links[held.from][held.to].held_bytes -= held.len;
@@ -202,7 +196,7 @@ static void send_once(struct network *network, uint32_t from, uint32_t to, const
         deliver(network, from, to, data, len);
         return;
     }
-    uint64_t due_ns = now_ns();
+    uint64_t due_ns = (uint64_t)clock_now_ns();
     if (!take_wire(link, len, &due_ns)) {
         network->counts.overflowed++;
         return;
@@ -272,7 +266,7 @@ static void *run_switch(void *argument)
     for (;;) {
         struct timespec timeout = {0};
         if (network->heap_count > 0) {
-            uint64_t now = now_ns();
+            uint64_t now = (uint64_t)clock_now_ns();
             uint64_t due = network->heap[0].due_ns;
             uint64_t left = due > now ? due - now : 0;
             timeout.tv_sec = (time_t)(left / NS_PER_SECOND);

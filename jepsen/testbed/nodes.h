@@ -32,6 +32,7 @@ struct nodes_options {
     const char *program;             /* holdfastd */
     const char *planted;             /* HOLDFAST_PLANTED of the nodes; NULL: none */
     uint32_t election_timeout_ms;    /* 0: the program's own */
+    uint32_t end_timeout_ms;         /* of SIGTERM; 0: a minute */
     uint64_t disk_bytes;             /* a quarter is its --disk-reserve. 0: no disks of their own,
                                       * but directories in the store; their power can't be cut */
     const char *disk_faults_library; /* NULL: not preloaded */
@@ -68,8 +69,10 @@ uint32_t nodes_present(struct nodes *nodes, uint32_t n);
 /* It runs when this returns, but need not serve yet: nodes_wait_healthy. */
 bool nodes_start(struct nodes *nodes, uint32_t id, struct error *error);
 /* Of one that does not run any more: fine, too. */
-bool nodes_kill(struct nodes *nodes, uint32_t id, struct error *error);      /* SIGKILL, waits */
-bool nodes_terminate(struct nodes *nodes, uint32_t id, struct error *error); /* SIGTERM, waits */
+bool nodes_kill(struct nodes *nodes, uint32_t id, struct error *error); /* SIGKILL, waits */
+/* SIGTERM, waits. Who has not ended in time is aborted, for its core: the log has it, as a crash.
+ */
+bool nodes_terminate(struct nodes *nodes, uint32_t id, struct error *error);
 bool nodes_pause(struct nodes *nodes, uint32_t id, struct error *error);
 bool nodes_resume(struct nodes *nodes, uint32_t id, struct error *error);
 /* Waits for a node that is expected to end by itself. False: it runs on. */

@@ -13,10 +13,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "clock.h"
 #include "nodes_internal.h"
 
 #define ASK_MS  1000
@@ -253,18 +253,11 @@ static bool is_healthy(struct nodes *nodes, struct error *error)
     return ok;
 }
 
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 bool nodes_wait_healthy(struct nodes *nodes, uint32_t timeout_ms, struct error *error)
 {
-    uint64_t deadline_ms = now_ms() + timeout_ms;
+    int64_t deadline_ms = clock_now_ms() + timeout_ms;
     while (!is_healthy(nodes, error)) {
-        if (now_ms() >= deadline_ms) {
+        if (clock_now_ms() >= deadline_ms) {
             return error_wrap(error, "the cluster is not healthy after %u ms", timeout_ms);
         }
         (void)poll(NULL, 0, LOOK_MS);

@@ -32,6 +32,7 @@ struct nodes {
     struct network *network;
     uint32_t founders;
     uint32_t election_timeout_ms;
+    uint32_t end_timeout_ms;
     uint64_t disk_bytes;
     char *directory; /* all paths are absolute */
     char *program;

@@ -6,6 +6,7 @@
  * So each client comes back to every order that it has made, soon after the hold has ended; and
  * holds are not so short that all orders are always in doubt.
  */
+#include "clock.h"
 #include "shop.h"
 
 #define TTL_MS INT64_C(3000)
@@ -30,7 +31,7 @@ static int64_t draw_due_ns(struct random *random)
     int64_t wait_ms = draw_permille(random, 800)
                           ? TTL_MS - span_ms + draw_below(random, (uint32_t)(3 * span_ms))
                           : draw_below(random, (uint32_t)TTL_MS);
-    return shop_now_ns() + wait_ms * MS_NS;
+    return clock_now_ns() + wait_ms * MS_NS;
 }
 
 static void make_order(struct shop *shop, struct client *client, uint32_t client_number)
@@ -90,7 +91,7 @@ static void expiry_turn(void *shared, struct client *client, uint32_t client_num
     if (shop_settle(shop, client, client_number)) {
         return;
     }
-    if (shop_take_open(shop, client_number, &order, shop_now_ns())) {
+    if (shop_take_open(shop, client_number, &order, clock_now_ns())) {
         finish_order(shop, client, client_number, &order);
         return;
     }

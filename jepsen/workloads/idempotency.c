@@ -113,7 +113,7 @@ static void say_again(struct idempotency *idempotency, struct client *client,
 static void restock(struct idempotency *idempotency, struct client *client, uint32_t client_number,
                     uint64_t number, bool otherwise)
 {
-    struct random random = {idempotency->seed + number * UINT64_C(0x2545f4914f6cdd1d)};
+    struct random random = random_sequence(idempotency->seed, number);
     char request[SHOP_NAME];
     snprintf(request, sizeof request, "s%" PRIx64 "-%" PRIu64, idempotency->seed, number);
     uint32_t sku = shop_draw_sku(idempotency->shop, &random);

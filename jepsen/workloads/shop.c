@@ -14,7 +14,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* Of a client: a turn leaves one or two, and none is made while one is open. */
 #define DOUBTS   16
@@ -119,7 +118,7 @@ static void draw_group(const struct shop *shop, struct random *random, struct sh
 
 void shop_order(const struct shop *shop, uint64_t number, struct shop_order *order)
 {
-    struct random random = {shop->options.seed ^ number * UINT64_C(0x9e3779b97f4a7c15)};
+    struct random random = random_sequence(shop->options.seed, number);
     *order = (struct shop_order){.number = number};
     snprintf(order->id, sizeof order->id, "o%" PRIx64 "-%" PRIu64, shop->options.seed, number);
     if (shop->shape.group != 0) {
@@ -309,15 +308,6 @@ enum client_outcome shop_adjust(struct shop *shop, struct client *client, uint32
 }
 
 /* ---- orders that are to be finished ---- */
-
-int64_t shop_now_ns(void)
-{
-    struct timespec now;
-    int status = clock_gettime(CLOCK_MONOTONIC, &now);
-    assert(status == 0);
-    (void)status;
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 bool shop_keep_open(struct shop *shop, uint32_t client_number, const struct shop_order *order,
                     int64_t due_ns)

@@ -84,14 +84,13 @@ enum client_outcome shop_adjust(struct shop *shop, struct client *client, uint32
 /* Looks after one of the client's doubts. True: there was one, and the turn is over. */
 bool shop_settle(struct shop *shop, struct client *client, uint32_t client_number);
 
-/* Orders that the client has reserved, and is to finish, not before `due_ns` of CLOCK_MONOTONIC (0:
- * at once). False: it has as many as it may. */
+/* Orders that the client has reserved, and is to finish, not before `due_ns` of clock.h (0: at
+ * once). False: it has as many as it may. */
 bool shop_keep_open(struct shop *shop, uint32_t client_number, const struct shop_order *order,
                     int64_t due_ns);
 /* The one that is due first, if it is due. False: there is none. */
 bool shop_take_open(struct shop *shop, uint32_t client_number, struct shop_order *order,
                     int64_t now_ns);
-int64_t shop_now_ns(void);
 
 /* ---- as workloads have them: `shared` is the shop ---- */
 

@@ -109,6 +109,24 @@ class Runner(unittest.TestCase):
         for node in ("n1", "n2", "n3"):
             self.assertTrue((where / node).is_dir())
 
+    def test_an_analysis_that_dies_leaves_the_disks(self):
+        store = chaos.fresh_store("unanalysed")
+        process = chaos.start(store, *QUICK, "--time", "10s", "--nemesis", "none")
+        self.wait_for_operations(process, store)
+        where = (store / "latest").resolve()
+        os.mkfifo(where / ".results.edn.new")  # whoever writes results waits for a reader
+        deadline = time.monotonic() + 60
+        while not (where / "n3" / "data").is_dir():
+            self.assertLess(time.monotonic(), deadline)
+            self.assertIsNone(process.poll(), "it ended by itself")
+            time.sleep(0.1)
+        process.kill()
+        process.communicate(timeout=10)
+        for node in ("n1", "n2", "n3"):
+            self.assertTrue((where / node / "data").is_dir())
+        self.assertFalse((where / "results.edn").exists())
+        self.assertEqual(wait_gone(store, 10), [])
+
     def wait_for_operations(self, process, store):
         """The run is under way: its history grows."""
         deadline = time.monotonic() + 60

@@ -1,9 +1,12 @@
-/* base: views, UTF-8, codecs, hashes. */
+/* base: views, UTF-8, codecs, hashes, random numbers. */
 #include "cmocka_test.h"
+
+#include <stdlib.h>
 
 #include "base/codec.h"
 #include "base/hash.h"
 #include "base/limits.h"
+#include "base/random.h"
 
 static void test_utf8(void **state)
 {
@@ -116,6 +119,34 @@ static void test_buffers_grow(void **state)
     buffer_free(&buffer);
 }
 
+static int by_value(const void *left, const void *right)
+{
+    const uint64_t *a = left;
+    const uint64_t *b = right;
+    return *a < *b ? -1 : *a > *b;
+}
+
+/* Neighbouring sequences of neighbouring seeds: no draw comes twice, at whatever place. */
+static void test_sequences_share_no_draws(void **state)
+{
+    enum { SEEDS = 20, SEQUENCES = 20, DRAWS = 20, ALL = SEEDS * SEQUENCES * DRAWS };
+    static uint64_t drawn[ALL];
+    (void)state;
+    uint32_t count = 0;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        for (uint64_t n = 0; n < SEQUENCES; n++) {
+            struct random random = random_sequence(seed, n);
+            for (int i = 0; i < DRAWS; i++) {
+                drawn[count++] = random_next(&random);
+            }
+        }
+    }
+    qsort(drawn, ALL, sizeof *drawn, by_value);
+    for (uint32_t i = 1; i < ALL; i++) {
+        assert_true(drawn[i - 1] != drawn[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -124,6 +155,7 @@ int main(void)
         cmocka_unit_test(test_crc32c_is_the_published_one),
         cmocka_unit_test(test_digest_sums_do_not_depend_on_order),
         cmocka_unit_test(test_buffers_grow),
+        cmocka_unit_test(test_sequences_share_no_draws),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -319,27 +319,44 @@ static void write_empty(const char *path)
     (void)close(fd);
 }
 
+/* One node, without a disk of its own, that is a program of the shell. */
+static void open_script(const char *text, uint32_t end_timeout_ms)
+{
+    char path[128];
+    strcpy(directory, "/tmp/test_nodes.XXXXXX");
+    assert_non_null(mkdtemp(directory));
+    snprintf(path, sizeof path, "%s/script", directory);
+    FILE *program = fopen(path, "we");
+    assert_non_null(program);
+    fprintf(program, "#!/bin/sh\nulimit -c 0\n%s", text);
+    fclose(program);
+    assert_int_equal(chmod(path, 0755), 0);
+    network = network_open(2, 7, &error);
+    must(network != NULL);
+    nodes = nodes_open(&(struct nodes_options){.network = network,
+                                               .count = 1,
+                                               .directory = directory,
+                                               .program = path,
+                                               .end_timeout_ms = end_timeout_ms},
+                       &error);
+    must(nodes != NULL);
+}
+
+static void wait_for_words(const char *words)
+{
+    for (int left = PATIENCE_MS / 50; left > 0 && !log_has(1, words); left--) {
+        (void)poll(NULL, 0, 50);
+    }
+}
+
 /* Who crashes without a word has one in its log all the same: check_logs looks for it. */
 static void test_crash(void **state)
 {
     char path[128];
     (void)state;
-    strcpy(directory, "/tmp/test_nodes.XXXXXX");
-    assert_non_null(mkdtemp(directory));
-    snprintf(path, sizeof path, "%s/crashes", directory);
-    FILE *program = fopen(path, "we");
-    assert_non_null(program);
-    fprintf(program, "#!/bin/sh\nulimit -c 0\ntrap 'kill -SEGV $$' TERM\necho here\n"
-                     "[ -e stays ] || kill -SEGV $$\nwhile :; do sleep 0.1; done\n");
-    fclose(program);
-    assert_int_equal(chmod(path, 0755), 0);
-    network = network_open(2, 7, &error);
-    must(network != NULL);
-    nodes = nodes_open(
-        &(struct nodes_options){
-            .network = network, .count = 1, .directory = directory, .program = path},
-        &error);
-    must(nodes != NULL);
+    open_script("trap 'kill -SEGV $$' TERM\necho here\n"
+                "[ -e stays ] || kill -SEGV $$\nwhile :; do sleep 0.1; done\n",
+                0);
     assert_false(nodes_cut_power(nodes, 1, &error)); /* it has no disk of its own */
     must(nodes_start(nodes, 1, &error));
     must(nodes_wait_end(nodes, 1, PATIENCE_MS, &error));
@@ -350,12 +367,25 @@ static void test_crash(void **state)
     snprintf(path, sizeof path, "%s/stays", directory);
     write_empty(path);
     must(nodes_start(nodes, 1, &error));
-    for (int left = PATIENCE_MS / 50; left > 0 && !log_has(1, "SIGSEGV)\nhere\n"); left--) {
-        (void)poll(NULL, 0, 50);
-    }
+    wait_for_words("SIGSEGV)\nhere\n");
     must(nodes_terminate(nodes, 1, &error));
     assert_true(log_has(1, "SIGSEGV)\nhere\n(the node was ended by a signal: SIGSEGV)\n"));
     assert_false(nodes_ended_by_itself(nodes, 1));
+    assert_int_equal(close_nodes(state), 0);
+}
+
+/* So has one that does not end when it is told to: that is no failure of the testbed. */
+static void test_does_not_end(void **state)
+{
+    open_script("trap '' TERM\necho here\nwhile :; do sleep 0.1; done\n", 200);
+    must(nodes_start(nodes, 1, &error));
+    wait_for_words("here\n");
+    must(nodes_terminate(nodes, 1, &error));
+    assert_int_equal(nodes_life(nodes, 1), NODE_DOWN);
+    assert_int_equal(nodes_exit_status(nodes, 1), 128 + 6);
+    assert_false(nodes_ended_by_itself(nodes, 1));
+    assert_true(log_has(1, "here\n(the node had not ended 200 ms after SIGTERM: SIGABRT)\n"
+                           "(the node was ended by a signal: SIGABRT)\n"));
     assert_int_equal(close_nodes(state), 0);
 }
 
@@ -376,6 +406,7 @@ int main(void)
         CASE(test_replace),
         cmocka_unit_test(test_keep_data),
         cmocka_unit_test(test_crash),
+        cmocka_unit_test(test_does_not_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -68,13 +68,16 @@ static void test_values(void **state)
 {
     struct chaos_options options = parsed(
         "--workload=all --nemesis slow,cut --nodes 3 --time 1m30s --seed 18446744073709551615 "
-        "--clients 7 --rate=50 --planted stale-read --program ./x --store /y --soak 2h");
+        "--clients 7 --rate=50 --planted stale-read --program ./x --store /y --soak 2h "
+        "--first cut");
     (void)state;
     assert_int_equal(options.workload_count, 2);
     assert_int_equal(options.nemesis_count, 2);
     assert_ptr_equal(options.nemeses[0], &slow);
     assert_ptr_equal(options.nemeses[1], &cut);
     assert_false(options.all_nemeses);
+    assert_int_equal(options.first_count, 1);
+    assert_ptr_equal(options.first[0], &cut);
     assert_int_equal(options.node_count, 3);
     assert_int_equal(options.time_ms, 90000);
     assert_true(options.seed_given);
@@ -124,6 +127,10 @@ static void test_refusals(void **state)
         {"orders", "'orders': options begin with --"},
         {"--time 24h --rate 1000", "lower one of them"},
         {"--time 10m --soak 5m", "--soak is shorter"},
+        {"--first nothing", "--first: there is no nemesis 'nothing'"},
+        {"--first cut,cut", "--first: 'cut' is named twice"},
+        {"--first slow --nemesis kill,cut", "--first: 'slow' is not one of --nemesis"},
+        {"--nemesis none --first cut", "--first: 'cut' is not one of --nemesis"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -158,7 +165,10 @@ static void test_durations(void **state)
 static void test_words_of_a_run(void **state)
 {
     static const char *const lines[] = {
-        "", "--nemesis none --time 5500ms",
+        "",
+        "--nemesis none --time 5500ms",
+        "--nemesis all --first slow,cut",
+        "--nemesis kill,cut --first kill",
         "--nemesis wipe,cut --planted no-deduplication --store /s/t",
         "--nodes 1 --clients 3 --rate 9 --disk-faults a.so --faketime b.so --program ../p"};
     (void)state;
@@ -195,6 +205,7 @@ static void test_names(void **state)
     expect_name("", "orders-all");
     expect_name("--nemesis none --workload holds", "holds-none");
     expect_name("--nemesis kill,cut", "orders-kill+cut");
+    expect_name("--nemesis kill,cut --first cut", "orders-kill+cut");
     expect_name("--nemesis kill,cut,slow,wipe", "orders-4-nemeses");
 }
 

@@ -21,7 +21,8 @@ static void make(struct schedule *schedule, uint32_t count, uint64_t seed, int64
     for (uint32_t i = 0; i < count; i++) {
         among[i] = &some[i];
     }
-    schedule_make(schedule, among, count, seed, time_ms);
+    const struct schedule_choice choice = {among, count, NULL, 0};
+    schedule_make(schedule, &choice, seed, time_ms);
 }
 
 static uint32_t count_starts(const struct schedule *schedule, const char *name)
@@ -74,6 +75,43 @@ static void test_same_seed_same_plan(void **state)
     schedule_free(&other);
 }
 
+/* Nothing that a fault draws is drawn by another, at whatever place, nor by one of a neighbouring
+ * plan: seeds are 1, 2, 3, ... where people type them. */
+static void test_no_two_faults_draw_the_same(void **state)
+{
+    enum { SEEDS = 10, MOST = 4000 };
+    static uint64_t drawn[MOST];
+    uint32_t count = 0;
+    (void)state;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        struct schedule schedule;
+        make(&schedule, SOME, seed, 120000);
+        for (uint32_t i = 0; i < schedule.count; i++) {
+            for (int draws = 0; draws < 4 && schedule.acts[i].kind == ACT_START; draws++) {
+                assert_true(count < MOST);
+                drawn[count++] = random_next(&schedule.acts[i].random);
+            }
+        }
+        schedule_free(&schedule);
+    }
+    assert_true(count > SEEDS * 4);
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t k = 0; k < i; k++) {
+            assert_true(drawn[i] != drawn[k]);
+        }
+    }
+}
+
+static void look_at_turns(const uint32_t *turns, uint32_t *least, uint32_t *most)
+{
+    *least = UINT32_MAX;
+    *most = 0;
+    for (uint32_t i = 0; i < SOME; i++) {
+        *least = turns[i] < *least ? turns[i] : *least;
+        *most = turns[i] > *most ? turns[i] : *most;
+    }
+}
+
 /* Each has its turn before any has its second, up to what waits in the bag at the end. */
 static void test_all_have_their_turn(void **state)
 {
@@ -81,15 +119,74 @@ static void test_all_have_their_turn(void **state)
     for (uint64_t seed = 0; seed < 50; seed++) {
         struct schedule schedule;
         make(&schedule, SOME, seed, 1200000);
-        uint32_t least = UINT32_MAX;
-        uint32_t most = 0;
+        uint32_t turns[SOME];
+        uint32_t least;
+        uint32_t most;
         for (uint32_t i = 0; i < SOME; i++) {
-            uint32_t starts = count_starts(&schedule, some[i].name);
-            least = starts < least ? starts : least;
-            most = starts > most ? starts : most;
+            turns[i] = count_starts(&schedule, some[i].name);
         }
+        look_at_turns(turns, &least, &most);
         assert_true(least >= 2);
         assert_true(most <= least + 1);
+        schedule_free(&schedule);
+    }
+}
+
+/* Run after run, as in a soak; what one does not come to do at its end is done by the next. */
+static void test_runs_share_a_bag(void **state)
+{
+    enum { RUNS = 12, ENOUGH = 3 };
+    const struct nemesis *all[SOME];
+    (void)state;
+    for (uint32_t i = 0; i < SOME; i++) {
+        all[i] = &some[i];
+    }
+    for (uint64_t seed = 0; seed < 50; seed++) {
+        uint32_t turns[SOME] = {0};
+        const struct nemesis *first[SOME];
+        struct schedule_choice choice = {all, SOME, first, 0};
+        for (uint64_t run = 0; run < RUNS; run++) {
+            struct schedule schedule;
+            uint32_t least;
+            uint32_t most;
+            schedule_make(&schedule, &choice, seed + run, 60000);
+            assert_null(schedule_fault(&schedule, 60000));
+            schedule.count -= schedule.count / 4;
+            for (uint32_t i = 0; i < SOME; i++) {
+                turns[i] += count_starts(&schedule, some[i].name);
+            }
+            schedule_free(&schedule);
+            look_at_turns(turns, &least, &most);
+            assert_true(most <= least + 1);
+            assert_true(least >= 1 || run < ENOUGH - 1);
+            choice.first_count = schedule_owed(all, turns, SOME, first);
+        }
+    }
+}
+
+/* They come before others, in some order; one that can't be done is left out. */
+static void test_some_come_first(void **state)
+{
+    static const struct nemesis elsewhere = {.name = "elsewhere", .kind = "elsewhere"};
+    const struct nemesis *all[SOME];
+    const struct nemesis *const first[] = {&some[3], &elsewhere, &some[8]};
+    (void)state;
+    for (uint32_t i = 0; i < SOME; i++) {
+        all[i] = &some[i];
+    }
+    for (uint64_t seed = 0; seed < 50; seed++) {
+        struct schedule schedule;
+        schedule_make(&schedule, &(struct schedule_choice){all, SOME, first, 3}, seed, 120000);
+        uint32_t started = 0;
+        for (uint32_t i = 0; i < schedule.count && started < 2; i++) {
+            const struct nemesis *nemesis = schedule.acts[i].nemesis;
+            if (schedule.acts[i].kind == ACT_START) {
+                assert_true(nemesis == &some[3] || nemesis == &some[8]);
+                started++;
+            }
+        }
+        assert_int_equal(started, 2);
+        assert_int_equal(count_starts(&schedule, "elsewhere"), 0);
         schedule_free(&schedule);
     }
 }
@@ -126,6 +223,11 @@ static void test_nothing_to_choose_from(void **state)
     schedule_free(&schedule);
 }
 
+#define ACT(at, what, of)                                                                          \
+    {                                                                                              \
+        .at_ms = (at), .kind = ACT_##what, .nemesis = (of)                                         \
+    }
+
 /* Each rule, broken by hand. */
 static void test_faults_are_found(void **state)
 {
@@ -136,27 +238,25 @@ static void test_faults_are_found(void **state)
         struct act acts[5];
         uint32_t count;
     } cases[] = {
-        {NULL,
-         {{1, ACT_START, cut}, {2, ACT_START, kill}, {3, ACT_STOP, cut}, {4, ACT_STOP, kill}},
-         4},
-        {NULL, {{1, ACT_HEALTH, NULL}, {1, ACT_START, power}, {2, ACT_STOP, power}}, 3},
-        {"a fault is never stopped", {{1, ACT_START, cut}}, 1},
-        {"a fault is stopped that is not on", {{1, ACT_STOP, cut}}, 1},
+        {NULL, {ACT(1, START, cut), ACT(2, START, kill), ACT(3, STOP, cut), ACT(4, STOP, kill)}, 4},
+        {NULL, {ACT(1, HEALTH, NULL), ACT(1, START, power), ACT(2, STOP, power)}, 3},
+        {"a fault is never stopped", {ACT(1, START, cut)}, 1},
+        {"a fault is stopped that is not on", {ACT(1, STOP, cut)}, 1},
         {"two faults that don't go together",
-         {{1, ACT_START, cut}, {2, ACT_START, ring}, {3, ACT_STOP, cut}, {3, ACT_STOP, ring}},
+         {ACT(1, START, cut), ACT(2, START, ring), ACT(3, STOP, cut), ACT(3, STOP, ring)},
          4},
-        {"two faults that don't go together", {{1, ACT_START, cut}, {2, ACT_START, cut}}, 2},
+        {"two faults that don't go together", {ACT(1, START, cut), ACT(2, START, cut)}, 2},
         {"something is destroyed without a check of the health before",
-         {{1, ACT_START, power}, {2, ACT_STOP, power}},
+         {ACT(1, START, power), ACT(2, STOP, power)},
          2},
         {"two faults that don't go together",
-         {{1, ACT_HEALTH, NULL}, {1, ACT_START, power}, {2, ACT_START, kill}},
+         {ACT(1, HEALTH, NULL), ACT(1, START, power), ACT(2, START, kill)},
          3},
         {"the health is checked while a fault is on",
-         {{1, ACT_START, cut}, {2, ACT_HEALTH, NULL}},
+         {ACT(1, START, cut), ACT(2, HEALTH, NULL)},
          2},
-        {"an act out of time", {{2, ACT_HEALTH, NULL}, {1, ACT_HEALTH, NULL}}, 2},
-        {"an act out of time", {{11, ACT_HEALTH, NULL}}, 1},
+        {"an act out of time", {ACT(2, HEALTH, NULL), ACT(1, HEALTH, NULL)}, 2},
+        {"an act out of time", {ACT(11, HEALTH, NULL)}, 1},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -176,7 +276,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rules_are_kept),
         cmocka_unit_test(test_same_seed_same_plan),
+        cmocka_unit_test(test_no_two_faults_draw_the_same),
         cmocka_unit_test(test_all_have_their_turn),
+        cmocka_unit_test(test_runs_share_a_bag),
+        cmocka_unit_test(test_some_come_first),
         cmocka_unit_test(test_short_runs_and_mixtures),
         cmocka_unit_test(test_nothing_to_choose_from),
         cmocka_unit_test(test_faults_are_found),

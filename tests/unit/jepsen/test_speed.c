@@ -8,19 +8,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "clock.h"
 #include "random_history.h"
 #include "text_history.h"
 
 #define MINUTE_NS INT64_C(60000000000)
-
-static int64_t now_ns(void)
-{
-    struct timespec now = {0};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 static bool run(const char *what, checker_run checker, const struct random_shape *shape,
                 int64_t limit_ns)
@@ -29,9 +22,9 @@ static bool run(const char *what, checker_run checker, const struct random_shape
     struct check_options options = check_options_default();
     struct check check;
     check_begin(&check, what, history);
-    int64_t began_ns = now_ns();
+    int64_t began_ns = clock_now_ns();
     checker(&check, history, &options);
-    int64_t took_ns = now_ns() - began_ns;
+    int64_t took_ns = clock_now_ns() - began_ns;
     uint32_t unknown = 0;
     for (uint32_t i = 0; i < history->operations.count; i++) {
         unknown += history->operations.items[i].outcome == OUTCOME_UNKNOWN;

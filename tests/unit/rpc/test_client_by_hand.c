@@ -108,15 +108,24 @@ static bool reset_has_come(void *context)
     return has_come(context, RAW(0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 0));
 }
 
+/* Calls have been made, and the connection is there; nothing has been said on it. */
+static void open_with_calls(struct hand_server *server, uint64_t keepalive_ms,
+                            struct result *results, int count)
+{
+    open_hand_server(server, 0, keepalive_ms);
+    for (int i = 0; i < count; i++) {
+        call(server->client, "/test.Test/Echo", BYTES_LITERAL("x"), 0, &results[i]);
+    }
+    run_until(&server->loop, flag_is_set, &server->accepted);
+}
+
 /* Greets, waits for the whole request, answers with raw bytes. */
 static void answer_by_hand(struct bytes answer, bool close_after, enum rpc_status status,
                            bool never_sent, const char *words)
 {
     struct hand_server server;
-    open_hand_server(&server, 0, 0);
     struct result result;
-    call(server.client, "/test.Test/Echo", BYTES_LITERAL("x"), 0, &result);
-    run_until(&server.loop, flag_is_set, &server.accepted);
+    open_with_calls(&server, 0, &result, 1);
     socket_peer_send(&server.peer, RAW(SETTINGS));
     run_until(&server.loop, message_has_come, &server);
     socket_peer_send(&server.peer, answer);
@@ -216,19 +225,21 @@ static void lost_and_broken_connections_leave_the_outcome_open(void **state)
     answer_by_hand(RAW(0, 0, 1, 0, 0, 0, 0, 0, 0, 'x'), false, RPC_UNAVAILABLE, false, NULL);
 }
 
+/* Of three calls the server takes one at a time, and has the first. */
+static void open_with_one_of_three(struct hand_server *server, struct result results[3])
+{
+    open_with_calls(server, 0, results, 3);
+    /* SETTINGS_MAX_CONCURRENT_STREAMS = 1. */
+    socket_peer_send(&server->peer, RAW(0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 1));
+    run_until(&server->loop, message_has_come, server);
+}
+
 static void calls_beyond_the_servers_streams_wait_here(void **state)
 {
     (void)state;
     struct hand_server server;
-    open_hand_server(&server, 0, 0);
     struct result results[3];
-    for (int i = 0; i < 3; i++) {
-        call(server.client, "/test.Test/Echo", BYTES_LITERAL("x"), 0, &results[i]);
-    }
-    run_until(&server.loop, flag_is_set, &server.accepted);
-    /* SETTINGS_MAX_CONCURRENT_STREAMS = 1. */
-    socket_peer_send(&server.peer, RAW(0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 1));
-    run_until(&server.loop, message_has_come, &server);
+    open_with_one_of_three(&server, results);
     socket_peer_reset(&server.peer);
     run_until(&server.loop, flag_is_set, &results[2].done);
     assert_outcome(&results[0], RPC_UNAVAILABLE, false);
@@ -236,13 +247,7 @@ static void calls_beyond_the_servers_streams_wait_here(void **state)
     assert_outcome(&results[2], RPC_UNAVAILABLE, true);
     close_hand_server(&server);
     /* The same, ended by a goodbye: what waited inside is not lost from sight. */
-    open_hand_server(&server, 0, 0);
-    for (int i = 0; i < 3; i++) {
-        call(server.client, "/test.Test/Echo", BYTES_LITERAL("x"), 0, &results[i]);
-    }
-    run_until(&server.loop, flag_is_set, &server.accepted);
-    socket_peer_send(&server.peer, RAW(0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 1));
-    run_until(&server.loop, message_has_come, &server);
+    open_with_one_of_three(&server, results);
     socket_peer_send(&server.peer, RAW(0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0));
     /* And the taken one is answered, which makes room for the next, which may not go. */
     socket_peer_send(&server.peer, RAW(0, 0, 16, 1, 5, 0, 0, 0, 1, STATUS_200, GRPC_STATUS, '5'));
@@ -263,10 +268,8 @@ static void early_answer_lets_the_stream_go(void **state)
 {
     (void)state;
     struct hand_server server;
-    open_hand_server(&server, 0, 0);
     struct result result;
-    call(server.client, "/test.Test/Echo", BYTES_LITERAL("x"), 0, &result);
-    run_until(&server.loop, flag_is_set, &server.accepted);
+    open_with_calls(&server, 0, &result, 1);
     /* SETTINGS_INITIAL_WINDOW_SIZE = 0. */
     socket_peer_send(&server.peer, RAW(0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0));
     run_until(&server.loop, request_has_come, &server);
@@ -282,10 +285,8 @@ static void server_without_http2_is_never_sent_to(void **state)
 {
     (void)state;
     struct hand_server server;
-    open_hand_server(&server, 0, 0);
     struct result result;
-    call(server.client, "/test.Test/Echo", BYTES_LITERAL("x"), 0, &result);
-    run_until(&server.loop, flag_is_set, &server.accepted);
+    open_with_calls(&server, 0, &result, 1);
     socket_peer_send(&server.peer, BYTES_LITERAL("HTTP/1.1 400 Bad Request\r\n\r\n"));
     run_until(&server.loop, flag_is_set, &result.done);
     assert_outcome(&result, RPC_UNAVAILABLE, true);
@@ -309,10 +310,8 @@ static void silent_server_is_given_up(void **state)
 {
     (void)state;
     struct hand_server server;
-    open_hand_server(&server, 0, 40);
     struct result result;
-    call(server.client, "/test.Test/Echo", BYTES_LITERAL("x"), 0, &result);
-    run_until(&server.loop, flag_is_set, &server.accepted);
+    open_with_calls(&server, 40, &result, 1);
     socket_peer_send(&server.peer, RAW(SETTINGS));
     run_until(&server.loop, flag_is_set, &result.done);
     assert_outcome(&result, RPC_UNAVAILABLE, false);

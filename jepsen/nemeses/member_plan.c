@@ -1,5 +1,5 @@
 /*
- * membership.c - the steps of a join and of a leave.
+ * member_plan.c - the steps of a join and of a leave.
  *
  *   join    nodes_add, hf_add_server, nodes_start, hf_promote_server
  *   leave   hf_remove_server - of the leader after hf_transfer_leadership - then nodes_wipe
@@ -8,26 +8,20 @@
  * is so already is HF_OK"): so a step that was cut off in the middle is simply asked for again.
  *
  * What can fail: a disk or a process that can't be had ends the run. A cluster without faults that
- * does not take a step within MEMBERSHIP_FINISH_MS is a finding, and ends it too.
+ * does not take a step within MEMBER_PLAN_FINISH_MS is a finding, and ends it too.
  */
-#include "membership.h"
+#include "member_plan.h"
 
 #include <assert.h>
 #include <poll.h>
 #include <stdio.h>
-#include <time.h>
+
+#include "clock.h"
 
 #define CALL_MS  1000
 #define PAUSE_MS 50
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-bool membership_has_room(struct nemesis_ground *ground, uint32_t joins, struct buffer *value)
+bool member_plan_has_room(struct nemesis_ground *ground, uint32_t joins, struct buffer *value)
 {
     bool room = nodes_last(ground->nodes) + joins <= nodes_most(ground->nodes);
     if (!room) {
@@ -36,25 +30,25 @@ bool membership_has_room(struct nemesis_ground *ground, uint32_t joins, struct b
     return room;
 }
 
-static void plan_step(struct membership_plan *plan, bool joins, uint32_t id)
+static void plan_step(struct member_plan *plan, bool joins, uint32_t id)
 {
-    assert(plan->count < MEMBERSHIP_STEPS);
+    assert(plan->count < MEMBER_PLAN_STEPS);
     plan->steps[plan->count].joins = joins;
     plan->steps[plan->count++].id = id;
 }
 
-void membership_plan_join(struct membership_plan *plan)
+void member_plan_join(struct member_plan *plan)
 {
     plan_step(plan, true, 0);
 }
 
-void membership_plan_leave(struct membership_plan *plan, uint32_t id)
+void member_plan_leave(struct member_plan *plan, uint32_t id)
 {
     plan_step(plan, false, id);
 }
 
 /* Was it taken? If not, the plan keeps the words. */
-static bool is_taken(struct membership_plan *plan, hf_verdict verdict, hf_membership *answer)
+static bool is_taken(struct member_plan *plan, hf_verdict verdict, hf_membership *answer)
 {
     if (verdict != HF_OK) {
         snprintf(plan->refusal, sizeof plan->refusal, "%s", answer->message);
@@ -66,7 +60,7 @@ static bool is_taken(struct membership_plan *plan, hf_verdict verdict, hf_member
 static const hf_call_options call_options = {.timeout_ms = CALL_MS};
 
 /* Sets *done; false: the testbed is at its end. */
-static bool try_join(struct nemesis_ground *ground, struct membership_plan *plan, uint32_t *id,
+static bool try_join(struct nemesis_ground *ground, struct member_plan *plan, uint32_t *id,
                      bool *done, struct error *error)
 {
     hf_membership *answer;
@@ -95,7 +89,7 @@ static bool try_join(struct nemesis_ground *ground, struct membership_plan *plan
     return true;
 }
 
-static bool try_leave(struct nemesis_ground *ground, struct membership_plan *plan, uint32_t id,
+static bool try_leave(struct nemesis_ground *ground, struct member_plan *plan, uint32_t id,
                       bool *done, struct error *error)
 {
     hf_membership *answer;
@@ -115,10 +109,10 @@ static bool try_leave(struct nemesis_ground *ground, struct membership_plan *pla
     return nodes_life(ground->nodes, id) == NODE_GONE || nodes_wipe(ground->nodes, id, error);
 }
 
-bool membership_advance(struct nemesis_ground *ground, struct membership_plan *plan, uint32_t until,
-                        uint32_t timeout_ms, struct error *error)
+bool member_plan_advance(struct nemesis_ground *ground, struct member_plan *plan, uint32_t until,
+                         uint32_t timeout_ms, struct error *error)
 {
-    int64_t deadline_ms = now_ms() + timeout_ms;
+    int64_t deadline_ms = clock_now_ms() + timeout_ms;
     assert(until <= plan->count);
     while (plan->done < until) {
         bool done = false;
@@ -133,7 +127,7 @@ bool membership_advance(struct nemesis_ground *ground, struct membership_plan *p
             plan->added = false;
             continue;
         }
-        if (now_ms() + PAUSE_MS >= deadline_ms) {
+        if (clock_now_ms() + PAUSE_MS >= deadline_ms) {
             return true;
         }
         (void)poll(NULL, 0, PAUSE_MS);
@@ -141,18 +135,18 @@ bool membership_advance(struct nemesis_ground *ground, struct membership_plan *p
     return true;
 }
 
-bool membership_finish(struct nemesis_ground *ground, struct membership_plan *plan,
-                       struct error *error)
+bool member_plan_finish(struct nemesis_ground *ground, struct member_plan *plan,
+                        struct error *error)
 {
-    return membership_advance(ground, plan, plan->count, MEMBERSHIP_FINISH_MS, error) &&
+    return member_plan_advance(ground, plan, plan->count, MEMBER_PLAN_FINISH_MS, error) &&
            (plan->done == plan->count ||
             error_set(error, "node %u can't %s the cluster, for %d s without a fault: %s",
                       plan->steps[plan->done].id, plan->steps[plan->done].joins ? "join" : "leave",
-                      MEMBERSHIP_FINISH_MS / 1000, plan->refusal));
+                      MEMBER_PLAN_FINISH_MS / 1000, plan->refusal));
 }
 
-void membership_write(struct buffer *out, const struct nemesis_ground *ground,
-                      const struct membership_plan *plan)
+void member_plan_write(struct buffer *out, const struct nemesis_ground *ground,
+                       const struct member_plan *plan)
 {
     struct ground_ids left = {.count = 0};
     struct ground_ids joined = {.count = 0};

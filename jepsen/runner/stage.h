@@ -1,5 +1,5 @@
 /*
- * testbed.h - what a run stands on: the network and its hosts, the nodes, the clients' load.
+ * stage.h - what a run stands on: the network and its hosts, the nodes, the clients' load.
  *
  * Hosts: one for each node that will ever be, then those of the clients, last the operator's.
  * Clients are spread over their hosts evenly. Every fourth client knows one node only, and finds
@@ -8,14 +8,14 @@
  * Errors: what could not be opened or started. Threads: the run's; the load's threads enter their
  * hosts by themselves.
  */
-#ifndef JEPSEN_TESTBED_H
-#define JEPSEN_TESTBED_H
+#ifndef JEPSEN_STAGE_H
+#define JEPSEN_STAGE_H
 
 #include "load.h"
 #include "nodes.h"
 #include "options.h"
 
-struct testbed {
+struct stage {
     struct network *network;
     struct nodes *nodes;
     struct load *load;
@@ -23,7 +23,7 @@ struct testbed {
     uint32_t client_host_count;
 };
 
-struct testbed_options {
+struct stage_options {
     const struct chaos_options *chaos;
     const struct workload *workload;
     struct recorder *recorder;
@@ -35,11 +35,13 @@ struct testbed_options {
 };
 
 /* All nodes run, but need not be well yet. What was opened before something failed is there for
- * testbed_close. */
-bool testbed_open(struct testbed *testbed, const struct testbed_options *options,
-                  struct error *error);
+ * stage_close. */
+bool stage_open(struct stage *stage, const struct stage_options *options, struct error *error);
 /* SIGTERM to all nodes that run, so that their logs have an end. */
-bool testbed_end_nodes(struct testbed *testbed, struct error *error);
-void testbed_close(struct testbed *testbed, bool keep_data);
+bool stage_end_nodes(struct stage *stage, struct error *error);
+/* What the nodes had on their disks is in the run's directory then, as n1, n2, ... */
+void stage_close(struct stage *stage);
+/* Removes that again. */
+bool stage_remove_disks(const char *directory, struct error *error);
 
 #endif
