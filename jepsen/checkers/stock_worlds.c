@@ -32,7 +32,7 @@ void world_add(struct world *world, const struct witness_effect *effect)
 
 bool stocks_place(const struct stocks *stocks, struct world *world, uint32_t slot)
 {
-    const struct witness_effect *effect = &stocks->witness->effects.items[stocks->open[slot] - 1];
+    const struct witness_effect *effect = &stocks->effects[stocks->open[slot] - 1];
     world_set_placed(world, slot, true);
     if (effect->kind == EFFECT_COMMAND) {
         return stock_run(&world->stock, stocks->history,
@@ -60,7 +60,7 @@ bool stocks_agree(const struct stocks *stocks, struct world *world)
     const struct step *step = stocks->step;
     int64_t available = stock_available(&world->stock);
     if (step->kind == STEP_APPLY) {
-        const struct witness_effect *effect = &stocks->witness->effects.items[step->place];
+        const struct witness_effect *effect = &stocks->effects[step->place];
         if (!world->stock.found || available < effect->need) {
             return false;
         }
@@ -91,7 +91,7 @@ bool stocks_agree(const struct stocks *stocks, struct world *world)
 
 const struct witness_effect *stocks_effect_in(const struct stocks *stocks, uint32_t slot)
 {
-    return &stocks->witness->effects.items[stocks->open[slot] - 1];
+    return &stocks->effects[stocks->open[slot] - 1];
 }
 
 static uint32_t disorder_of(const struct stocks *stocks, const struct world *world)

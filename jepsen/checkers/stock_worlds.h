@@ -39,7 +39,7 @@ enum step_kind { STEP_CLOSE, STEP_FACT, STEP_APPLY, STEP_MAYBE, STEP_OPEN };
 struct step {
     uint64_t key;
     uint32_t stock;
-    uint32_t place; /* in witness->facts or witness->effects */
+    uint32_t place; /* in witness->facts or stocks->effects */
     enum step_kind kind;
 };
 
@@ -51,6 +51,7 @@ struct alike {
 struct stocks {
     struct witness *witness;
     const struct history *history;
+    const struct witness_effect *effects; /* that are replayed */
     struct world worlds[STOCK_WORLDS];
     struct world next[STOCK_WORLDS];
     uint32_t count;

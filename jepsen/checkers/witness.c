@@ -26,6 +26,9 @@
  * decide. Only when none is left is the history invalid. Explanations are bounded; a history that
  * dies after some were dropped is unknown.
  *
+ * Where a stock's history was read, the places that its rows show are tried before all others
+ * (witness_rows.c): a witness too needs no trust. They never make a history invalid.
+ *
  * Fails, that is misses: one unknown operation with several lines is placed for each stock by
  * itself, so that one torn in time passes here (its final state does not). The checkers of
  * linearizability and conservation look at the same from other sides.

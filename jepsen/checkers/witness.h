@@ -76,6 +76,9 @@ bool witness_is_hidden(const struct operation *operation);
 void witness_orders(struct witness *witness, const uint32_t *sorted, uint32_t count);
 /* Commands on stocks themselves: which of them take effect, and which only repeat. */
 void witness_requests(struct witness *witness, const uint32_t *sorted, uint32_t count);
+/* The effects where the stocks' histories show those that no answer places; those that they don't
+ * show are left out. Neither more nor less likely to be true; the caller frees. */
+struct witness_effect *witness_effects_shown(const struct witness *witness, uint32_t *count);
 /* Every stock by itself: facts against effects. */
 void witness_stocks(struct witness *witness);
 
