@@ -393,16 +393,15 @@ _Static_assert(LIMIT_CHECKPOINT_FILES *(LIMIT_CHECKPOINT_NAME_BYTES + 32u) < LIM
                "a checkpoint's list must fit a frame");
 _Static_assert(LIMIT_CHECKPOINT_PART_BYTES + LIMIT_PEER_HEADER_BYTES < LIMIT_PEER_FRAME_BYTES,
                "a part of a checkpoint must fit a frame");
-_Static_assert(LIMIT_CHECKPOINT_PART_BYTES *LIMIT_CHECKPOINT_READERS *UINT64_C(1000) <
+_Static_assert(UINT64_C(1000) * LIMIT_CHECKPOINT_PART_BYTES * LIMIT_CHECKPOINT_READERS <
                    LEAST_SNAPSHOT_RATE_BYTES * CHECKPOINT_ASK_MS * LIMIT_CHECKPOINT_ASKS / 2,
                "every reader's part must leave while it is asked for");
 _Static_assert(CHECKPOINT_ASK_MS < PEER_BULK_IDLE_MS, "a fetch keeps its connection");
 _Static_assert(LIMIT_ENTRY_BYTES < LIMIT_LOG_BATCH_BYTES, "an entry must fit a batch");
 _Static_assert(LIMIT_LOG_BATCH_BYTES < LOG_SEGMENT_BYTES, "a batch must fit a segment");
 _Static_assert(LOG_SEGMENT_BYTES <= LIMIT_LOG_SEGMENT_BYTES, "our own segments must be readable");
-_Static_assert(LIMIT_MESSAGE_BYTES < LIMIT_WAITING_BYTES &&
-                   LIMIT_MESSAGE_BYTES < LIMIT_WAITING_READ_BYTES,
-               "a request must fit the queue");
+_Static_assert(LIMIT_MESSAGE_BYTES < LIMIT_WAITING_BYTES, "a command must fit the queue");
+_Static_assert(LIMIT_MESSAGE_BYTES < LIMIT_WAITING_READ_BYTES, "a read must fit the queue");
 _Static_assert(LIMIT_REPLY_BYTES < LIMIT_CALL_BYTES, "a reply must fit what is held");
 _Static_assert(LIMIT_MESSAGE_BYTES < LIMIT_CLIENT_CALL_BYTES, "a request must fit what is held");
 _Static_assert(LIMIT_CALLS <= LIMIT_STREAM_RESETS_BURST, "all calls may expire at once");
@@ -416,7 +415,8 @@ _Static_assert(2 * LIMIT_RAFT_INFLIGHT_ENTRIES <= SNAPSHOT_TRAILING_ENTRIES,
 _Static_assert(LIMIT_PROMOTION_LAG <= SNAPSHOT_TRAILING_ENTRIES &&
                    LIMIT_TRANSFER_LAG <= SNAPSHOT_TRAILING_ENTRIES,
                "who is so close catches up by entries");
-_Static_assert(2 * LOG_SEGMENT_BYTES <= SNAPSHOT_LOG_BYTES, "a snapshot lets whole segments go");
+_Static_assert(UINT64_C(2) * LOG_SEGMENT_BYTES <= SNAPSHOT_LOG_BYTES,
+               "a snapshot lets whole segments go");
 _Static_assert(SNAPSHOT_LOG_ENTRIES < LIMIT_HELD_LOG_ENTRIES && SNAPSHOT_LOG_BYTES < HELD_LOG_BYTES,
                "a log that is held may grow beyond where a snapshot is due");
 _Static_assert(CHECKPOINT_ASK_MS *LIMIT_CHECKPOINT_ASKS < CHECKPOINT_KEPT_MS &&

@@ -22,7 +22,7 @@ struct ledger_settings {
 
 static inline struct ledger_settings ledger_settings_default(void)
 {
-    const int64_t minute_ms = 60 * 1000;
+    const int64_t minute_ms = INT64_C(60) * 1000;
     const int64_t hour_ms = 60 * minute_ms;
     const int64_t day_ms = 24 * hour_ms;
     return (struct ledger_settings){

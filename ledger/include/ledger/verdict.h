@@ -33,7 +33,7 @@
 
 enum ledger_verdict {
     LEDGER_VERDICT_UNSPECIFIED = 0,
-#define X(name, number, http, text) LEDGER_##name = number,
+#define X(name, number, http, text) LEDGER_##name = (number),
     LEDGER_VERDICTS(X)
 #undef X
 };

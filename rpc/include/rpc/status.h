@@ -27,7 +27,7 @@
     X(UNAUTHENTICATED, 16, 401, "the caller did not say who it is")
 
 enum rpc_status {
-#define X(name, number, http, text) RPC_##name = number,
+#define X(name, number, http, text) RPC_##name = (number),
     RPC_STATUSES(X)
 #undef X
 };
