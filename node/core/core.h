@@ -152,7 +152,7 @@ struct core {
     uint64_t term;
     uint64_t leader_id;
 
-    struct registrations logged;            /* in the log that was found, and not applied */
+    struct registrations logged;            /* in the log, and not applied */
     uint64_t registered[LIMIT_PEERS_KNOWN]; /* node ids whose incarnation is registered, or proposed
                                                in this term */
     size_t registered_count;

@@ -29,7 +29,7 @@ static bool load_record(void *context, const struct log_record *record, struct e
     }
     /* What a snapshot covers is in the state. */
     if (record->type == ENTRY_COMMAND && record->index > found->snapshot.index) {
-        registrations_note(found->logged, record->index, record->data, &found->lines);
+        registrations_note(found->logged, record->index, record->data);
     }
     if (found->count == found->capacity) {
         found->capacity = found->capacity != 0 ? found->capacity * 2 : 1024;
@@ -52,7 +52,6 @@ void core_found_free(struct core_found *found)
         entry_release(found->entries[i]);
     }
     free((void *)found->entries);
-    ledger_command_lines_free(&found->lines);
     free(found);
 }
 

@@ -17,7 +17,6 @@ struct core_found {
     size_t count;
     size_t capacity;
     struct registrations *logged; /* the first of each node */
-    struct ledger_command_lines lines;
 };
 
 /* Opens into `core`; on failure some of it is open: core_close. */

@@ -13,7 +13,9 @@
  * - a standby gets no vote before its incarnation is registered: whoever knows of the vote, for it
  *   stands behind the registration in the log, can tell a directory that was wiped;
  * - who joins knows no registrations before it has the log: it may have taken in a node that was
- *   wiped. So they are asked for again with each message, until the sender's is found there;
+ *   wiped. So they are asked for again with each message, until the sender's is in the state. Those
+ *   in the log count from the moment they are there, as configurations do: it may be elected, with
+ *   the wiped node's vote, before anybody tells it what is committed;
  * - one that never connected was never registered: it can be removed, and its id is free again.
  *
  * Removed is who is registered, hence was added, and is not in the latest committed configuration:
@@ -54,20 +56,41 @@ static struct known_incarnation *find_known(struct core *core, uint64_t id)
 
 /* ---- who may take part ---- */
 
+void core_note_registrations(struct core *core, uint64_t first_index, struct entry *const *entries,
+                             size_t count)
+{
+    registrations_cut(&core->logged, first_index);
+    for (size_t i = 0; i < count; i++) {
+        if (entries[i]->type == ENTRY_COMMAND) {
+            registrations_note(&core->logged, entries[i]->index, entries[i]->data);
+        }
+    }
+}
+
+/* *incarnation: as which the node is registered in the state, or in the log behind it; 0: in
+ * neither. */
+static bool find_registration(struct core *core, uint64_t id, uint64_t *incarnation,
+                              bool *is_applied, struct error *error)
+{
+    if (!ledger_node_incarnation(core->ledger, id, incarnation, is_applied, error)) {
+        return false;
+    }
+    if (!*is_applied) {
+        *incarnation = registrations_find(&core->logged, id, core_applied_index(core));
+    }
+    return true;
+}
+
 bool core_admit(struct core *core, uint64_t peer_id, uint64_t incarnation, bool *admitted,
                 struct error *why, struct error *error)
 {
     uint64_t registered;
-    bool found;
+    bool is_applied;
     *admitted = true;
-    if (!ledger_node_incarnation(core->ledger, peer_id, &registered, &found, error)) {
+    if (!find_registration(core, peer_id, &registered, &is_applied, error)) {
         return false;
     }
-    if (!found) {
-        registered = registrations_find(&core->logged, peer_id, core_applied_index(core));
-        found = registered != 0;
-    }
-    if (found && registered != incarnation && !PLANTED(WIPED_NODE_ADMITTED)) {
+    if (registered != 0 && registered != incarnation && !PLANTED(WIPED_NODE_ADMITTED)) {
         *admitted = false;
         error_set(why,
                   "node %" PRIu64 " is registered with incarnation %016" PRIx64 ", not %016" PRIx64
@@ -99,17 +122,17 @@ static void tell_unheard(struct core *core, struct known_incarnation *known, uin
 bool core_hears(struct core *core, uint64_t peer_id, bool *heard, struct error *error)
 {
     uint64_t registered;
-    bool found;
+    bool is_applied;
     struct known_incarnation *known = find_known(core, peer_id);
     *heard = true;
     if (known == NULL || known->is_registered) {
         return true;
     }
-    if (!ledger_node_incarnation(core->ledger, peer_id, &registered, &found, error)) {
+    if (!find_registration(core, peer_id, &registered, &is_applied, error)) {
         return false;
     }
-    known->is_registered = found && registered == known->incarnation;
-    if (found && !known->is_registered && !PLANTED(WIPED_NODE_ADMITTED) &&
+    known->is_registered = is_applied && registered == known->incarnation;
+    if (registered != 0 && registered != known->incarnation && !PLANTED(WIPED_NODE_ADMITTED) &&
         !PLANTED(WIPED_NODE_HEARD)) {
         *heard = false;
         tell_unheard(core, known, registered);

@@ -6,6 +6,9 @@
 
 #include "core.h"
 
+/* These are about to be the log's, from first_index on: which incarnations do they register? */
+void core_note_registrations(struct core *core, uint64_t first_index, struct entry *const *entries,
+                             size_t count);
 /* The leader's, now and then: proposes the incarnations that are known and not registered, each
  * once per term at most. False: the node must stop. */
 bool core_register_members(struct core *core, struct error *error);

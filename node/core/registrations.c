@@ -28,11 +28,11 @@ static void append(struct registrations *registrations, struct registration regi
 void registrations_free(struct registrations *registrations)
 {
     free(registrations->items);
+    ledger_command_lines_free(&registrations->lines);
     *registrations = (struct registrations){0};
 }
 
-void registrations_note(struct registrations *registrations, uint64_t index, struct bytes entry,
-                        struct ledger_command_lines *lines)
+void registrations_note(struct registrations *registrations, uint64_t index, struct bytes entry)
 {
     struct ledger_entry_reader reader;
     struct ledger_command command;
@@ -40,7 +40,7 @@ void registrations_note(struct registrations *registrations, uint64_t index, str
     if (!ledger_entry_open(&reader, entry, &error)) {
         return;
     }
-    while (ledger_entry_next(&reader, &command, lines, &error)) {
+    while (ledger_entry_next(&reader, &command, &registrations->lines, &error)) {
         if (command.kind == LEDGER_REGISTER_NODE && !is_noted(registrations, command.node_id)) {
             append(registrations,
                    (struct registration){command.node_id, command.incarnation, index});

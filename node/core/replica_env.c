@@ -15,6 +15,7 @@
 #include <inttypes.h>
 
 #include "base/planted.h"
+#include "members.h"
 #include "timekeeping.h"
 
 #define READ_LOG_MOST 1024
@@ -31,6 +32,7 @@ static void replica_write_log(void *context, uint64_t generation, uint64_t first
 {
     struct core *core = context;
     struct error error;
+    core_note_registrations(core, first_index, entries, count);
     if (!core->failed &&
         !core->env.write_log(core->env.context, generation, first_index, entries, count, &error)) {
         core_fail(core, &error);

@@ -3,6 +3,7 @@
  * belong to one directory for ever, who was removed is known by it; and what a directory must be
  * told, and need not.
  */
+#include "core/members.h"
 #include "core_world.h"
 
 #include <stdio.h>
@@ -346,6 +347,50 @@ static void who_was_taken_in_too_early_is_not_heard(void **state)
     world_free(world);
 }
 
+static struct entry *registering(uint64_t index, uint64_t id, uint64_t incarnation)
+{
+    struct buffer data = {0};
+    const struct ledger_entry_header header = {
+        .format = LEDGER_ENTRY_FORMAT, .ledger_version = LEDGER_VERSION, .time_ms = 1};
+    const struct ledger_command command = {
+        .kind = LEDGER_REGISTER_NODE, .node_id = id, .incarnation = incarnation};
+    ledger_entry_begin(&data, &header);
+    ledger_command_encode(&data, &command);
+    ledger_entry_finish(&data, 1);
+    struct entry *entry = entry_new_take(ENTRY_COMMAND, &data);
+    entry->index = index;
+    return entry;
+}
+
+/* It may be elected before it learns what is committed: from the moment that the log has the
+ * registration, until another entry takes its place. */
+static void who_is_registered_in_the_log_counts(void **state)
+{
+    (void)state;
+    struct world *world = cluster(3, 4, 0);
+    struct error why;
+    struct error error;
+    bool yes = false;
+    start(world, 4);
+    struct core *core = &world->nodes[4].core;
+    core_peer_connected(core, 2, 4711);
+    struct entry *first = registering(9, 2, 42);
+    core_note_registrations(core, 9, &first, 1);
+    assert_true(core_hears(core, 2, &yes, &error));
+    assert_false(yes);
+    assert_true(core_admit(core, 2, 4711, &yes, &why, &error));
+    assert_false(yes);
+    assert_true(core_admit(core, 2, 42, &yes, &why, &error));
+    assert_true(yes);
+    struct entry *other = registering(9, 3, 33);
+    core_note_registrations(core, 9, &other, 1);
+    assert_true(core_hears(core, 2, &yes, &error));
+    assert_true(yes);
+    entry_release(first);
+    entry_release(other);
+    world_free(world);
+}
+
 /* More came and went than anybody keeps in mind. */
 static void many_come_and_go(void **state)
 {
@@ -513,6 +558,7 @@ int main(void)
         cmocka_unit_test(who_never_connected_leaves_its_id_free),
         cmocka_unit_test(a_vote_needs_a_registered_directory),
         cmocka_unit_test(who_was_taken_in_too_early_is_not_heard),
+        cmocka_unit_test(who_is_registered_in_the_log_counts),
         cmocka_unit_test(many_come_and_go),
         cmocka_unit_test(who_was_removed_is_known),
         cmocka_unit_test(who_may_be_removed_is_not_removed),

@@ -6,7 +6,6 @@
 static void note(struct registrations *registrations, uint64_t index, uint64_t node_id,
                  uint64_t incarnation)
 {
-    struct ledger_command_lines lines = {0};
     struct buffer entry = {0};
     const struct ledger_entry_header header = {
         .format = LEDGER_ENTRY_FORMAT, .ledger_version = LEDGER_VERSION, .time_ms = 1};
@@ -19,9 +18,8 @@ static void note(struct registrations *registrations, uint64_t index, uint64_t n
     ledger_command_encode(&entry, &reserve);
     ledger_command_encode(&entry, &command);
     ledger_entry_finish(&entry, 2);
-    registrations_note(registrations, index, buffer_bytes(&entry), &lines);
+    registrations_note(registrations, index, buffer_bytes(&entry));
     buffer_free(&entry);
-    ledger_command_lines_free(&lines);
 }
 
 static void the_first_registration_of_a_node_counts_until_it_is_applied(void **state)
@@ -64,8 +62,7 @@ static void what_is_no_entry_is_left_out(void **state)
 {
     (void)state;
     struct registrations registrations = {0};
-    struct ledger_command_lines lines = {0};
-    registrations_note(&registrations, 1, BYTES_LITERAL("nonsense"), &lines);
+    registrations_note(&registrations, 1, BYTES_LITERAL("nonsense"));
     assert_int_equal(registrations.count, 0);
     for (uint64_t id = 1; id <= 10 * LIMIT_NODES; id++) { /* of members who came and went */
         note(&registrations, id, id, id + 1000);
@@ -74,7 +71,6 @@ static void what_is_no_entry_is_left_out(void **state)
         assert_int_equal(registrations_find(&registrations, id, 0), id + 1000);
     }
     registrations_free(&registrations);
-    ledger_command_lines_free(&lines);
 }
 
 int main(void)
