@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,8 +27,7 @@
 #include "cluster.h"
 #include "last_words.h"
 
-#define DEFAULT_EVENTS    20000
-#define LARGE_BLOCK_BYTES (128 * 1024)
+#define DEFAULT_EVENTS 20000
 
 struct arguments {
     bool has_seed;
@@ -197,15 +195,6 @@ static double processor_seconds(void)
     return (double)clock() / CLOCKS_PER_SEC;
 }
 
-/* What a seed takes does not depend on those before it: large blocks go back to the system when
- * they are freed. Else the C library keeps them, once some were, and there are free chunks of
- * hundreds of megabytes. With MALLOC_PERTURB_, which meson sets, each block that grows into one
- * fills all of it: a seed of half a second took a minute. */
-static void free_large_blocks(void)
-{
-    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES); /* 0 with sanitizers: they have their own */
-}
-
 /* Short enough to be typed; far from any fixed list. */
 static bool draw_fresh_seed(uint64_t *seed)
 {
@@ -229,7 +218,6 @@ int main(int argc, char **argv)
         return usage(argv[0]);
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
-    free_large_blocks();
     last_words_prepare();
     if (!arguments.has_seed && !draw_fresh_seed(&arguments.cluster.seed)) {
         return 2;
