@@ -131,6 +131,37 @@ static void test_unknown_reserve(void **state)
                INFO(1, "reserve"));
 }
 
+/* Among more than the witness can keep apart, one that must have happened is not forgotten. */
+static void test_many_unknown(void **state)
+{
+    static const struct {
+        int unknown;
+        enum check_verdict verdict;
+        const char *reason;
+    } cases[] = {
+        {10, CHECK_INVALID, "does not add up"},
+        {300, CHECK_UNKNOWN, "too much of which nobody knows the place"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buffer text = {0};
+        buffer_printf(&text, "%s", SET_A(999));
+        for (int k = 0; k < cases[i].unknown; k++) {
+            buffer_printf(&text,
+                          "{:type :invoke, :process %d, :f :reserve, :value {:order 'u-%d', "
+                          ":lines [['A' 1]]}}\n"
+                          "{:type :info, :process %d, :f :reserve, :value {}}\n",
+                          10 + k, k, 10 + k);
+        }
+        buffer_printf(&text, "%s",
+                      RESERVE(1, "o", 2) INFO(1, "reserve")
+                          READ_ORDER(0, "o", 3, "active", ":reserved 2") READ_A(0, 4, 999, 0, 1));
+        buffer_append(&text, "", 1);
+        expect(check_witness, cases[i].verdict, cases[i].reason, (const char *)text.data);
+        buffer_free(&text);
+    }
+}
+
 static void test_unknown_deduct(void **state)
 {
     (void)state;
@@ -397,6 +428,7 @@ int main(void)
         cmocka_unit_test(test_lost_order),
         cmocka_unit_test(test_real_time),
         cmocka_unit_test(test_unknown_reserve),
+        cmocka_unit_test(test_many_unknown),
         cmocka_unit_test(test_unknown_deduct),
         cmocka_unit_test(test_which),
         cmocka_unit_test(test_attempts),
