@@ -30,8 +30,11 @@
  * (witness_rows.c): a witness too needs no trust. They never make a history invalid.
  *
  * Fails, that is misses: one unknown operation with several lines is placed for each stock by
- * itself, so that one torn in time passes here (its final state does not). The checkers of
- * linearizability and conservation look at the same from other sides.
+ * itself, so that one torn in time passes here (its final state does not). And where an order may
+ * have lived in several ways, stocks are told what each would have done as so many things that may
+ * have been, not that it was one of them (but for a Deduct that reacquires, witness_orders.c). The
+ * checkers of linearizability and conservation, and of histories' rows, look at the same from other
+ * sides.
  */
 #include "witness.h"
 

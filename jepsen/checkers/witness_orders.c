@@ -432,8 +432,49 @@ static void add_facts(struct orders *orders, uint32_t at)
     }
 }
 
+/* Is `expired` the active world `active`, but for an expiry in front of this key? */
+static bool is_expired_of(const struct orders *orders, const struct world *expired,
+                          const struct world *active, uint64_t key)
+{
+    uint32_t at = expired->effects;
+    while (at != NO_NODE && at != active->effects && orders->nodes.items[at].effect.expiry &&
+           orders->nodes.items[at].effect.until == key) {
+        at = orders->nodes.items[at].next;
+    }
+    return expired->order.state == HF_STATE_EXPIRED && active->order.state == HF_STATE_ACTIVE &&
+           at == active->effects;
+}
+
+/* A Deduct that reacquires does the same to all stocks, and leaves the same order, whether a hold
+ * ended or not, if it ended at the last moment. So of two worlds behind it, orders->next[], that
+ * were the same before but for that, the one whose hold went on says nothing of its own. Together
+ * they would leave open which deduction there was, and so, whether there was any. */
+static bool is_said_by_other(const struct orders *orders, const uint32_t *befores, uint32_t kept,
+                             uint32_t which, uint32_t at)
+{
+    const struct operation *command = operation_at(orders, at);
+    const struct world *world = &orders->next[which];
+    if (command->function != FUNCTION_DEDUCT || !command->reacquire || command->replayed ||
+        command->verdict != HF_OK) {
+        return false;
+    }
+    for (uint32_t i = 0; i < kept; i++) {
+        const struct world *other = &orders->next[i];
+        if (is_expired_of(orders, &orders->worlds[befores[i]], &orders->worlds[befores[which]],
+                          key_of(command)) &&
+            other->used == world->used && other->kept == world->kept &&
+            other->done == world->done && other->refused == world->refused &&
+            order_states_equal(&other->order, &world->order)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool replay_answers(struct orders *orders)
 {
+    uint32_t befores[WORLDS]; /* of orders->next: the world that it was */
+    bool said_by_other[WORLDS];
     uint64_t before = 0;
     for (uint32_t place = 0; place < orders->answer_count; place++) {
         uint32_t at = orders->answers[place];
@@ -447,7 +488,7 @@ static bool replay_answers(struct orders *orders)
         for (uint32_t i = 0; i < orders->count; i++) {
             world_copy(&orders->next[kept], &orders->worlds[i]);
             if (takes(orders, &orders->next[kept], at, &said)) {
-                kept++;
+                befores[kept++] = i;
             }
             first = i == 0 ? said : first;
         }
@@ -455,9 +496,14 @@ static bool replay_answers(struct orders *orders)
             complain(orders, place, &first);
             return false;
         }
+        for (uint32_t i = 0; i < kept; i++) {
+            said_by_other[i] = is_said_by_other(orders, befores, kept, i, at);
+        }
         orders->count = 0;
         for (uint32_t i = 0; i < kept; i++) {
-            add_world(orders, &orders->next[i]);
+            if (!said_by_other[i]) {
+                add_world(orders, &orders->next[i]);
+            }
         }
         add_facts(orders, at);
         before = key;

@@ -112,17 +112,20 @@ static void step_all(struct stocks *stocks)
     }
 }
 
-static void open_effect(struct stocks *stocks)
+/* Where there is no room, the effect is taken never to take place. False: it must. */
+static bool open_effect(struct stocks *stocks)
 {
+    const struct witness_effect *effect = &stocks->effects[stocks->step->place];
     uint32_t slot = slot_of(stocks, UINT32_MAX); /* a free one: effect + 1 is 0 */
     if (slot == STOCK_OPEN) {
         stocks->dropped = true;
-        return;
+        return !effect->sure || effect->until == KEY_NEVER;
     }
     stocks->open[slot] = stocks->step->place + 1;
     stocks->open_count++;
-    stocks->open_commands += stocks_effect_in(stocks, slot)->kind == EFFECT_COMMAND;
-    stocks->dropped |= stocks_effect_in(stocks, slot)->kind == EFFECT_COMMAND;
+    stocks->open_commands += effect->kind == EFFECT_COMMAND;
+    stocks->dropped |= effect->kind == EFFECT_COMMAND;
+    return true;
 }
 
 /* The last moment for the effect: it is placed now, unless it was before; or, if it is not sure,
@@ -223,8 +226,7 @@ static bool take_step(struct stocks *stocks)
     }
     switch (stocks->step->kind) {
     case STEP_OPEN:
-        open_effect(stocks);
-        return true;
+        return open_effect(stocks);
     case STEP_CLOSE:
         return close_effect(stocks);
     case STEP_MAYBE:

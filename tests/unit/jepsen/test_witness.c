@@ -131,6 +131,37 @@ static void test_unknown_reserve(void **state)
                INFO(1, "reserve"));
 }
 
+/* Among more than the witness can keep apart, one that must have happened is not forgotten. */
+static void test_many_unknown(void **state)
+{
+    static const struct {
+        int unknown;
+        enum check_verdict verdict;
+        const char *reason;
+    } cases[] = {
+        {10, CHECK_INVALID, "does not add up"},
+        {300, CHECK_UNKNOWN, "too much of which nobody knows the place"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buffer text = {0};
+        buffer_printf(&text, "%s", SET_A(999));
+        for (int k = 0; k < cases[i].unknown; k++) {
+            buffer_printf(&text,
+                          "{:type :invoke, :process %d, :f :reserve, :value {:order 'u-%d', "
+                          ":lines [['A' 1]]}}\n"
+                          "{:type :info, :process %d, :f :reserve, :value {}}\n",
+                          10 + k, k, 10 + k);
+        }
+        buffer_printf(&text, "%s",
+                      RESERVE(1, "o", 2) INFO(1, "reserve")
+                          READ_ORDER(0, "o", 3, "active", ":reserved 2") READ_A(0, 4, 999, 0, 1));
+        buffer_append(&text, "", 1);
+        expect(check_witness, cases[i].verdict, cases[i].reason, (const char *)text.data);
+        buffer_free(&text);
+    }
+}
+
 static void test_unknown_deduct(void **state)
 {
     (void)state;
@@ -277,25 +308,74 @@ static void test_repeated_refusal_of_a_deduct(void **state)
                READ_ORDER(3, "p", 4, "deducted", ":reserved 2, :deducted 2") TOLD);
 }
 
+/* Whether its order had expired or not: what was deducted is missing from its stock, once, and the
+ * hold is gone. */
+static void test_reacquired(void **state)
+{
+    struct check_options options = check_options_default();
+    (void)state;
+    options.expiry_slack_ms = 1;
+#define REACQUIRED                                                                                 \
+    HELD "{:type :invoke, :process 1, :f :deduct, :value {:order 'o', :reacquire true}, "          \
+         ":time 15000000}\n"                                                                       \
+         "{:type :ok, :process 1, :f :deduct, :value {:verdict :ok, :log-index 5, :log-position "  \
+         "0}, "                                                                                    \
+         ":time 16000000}\n"
+#define READ_AT(time, index, on_hand, reserved, version)                                           \
+    "{:type :invoke, :process 0, :f :read-stock, :value {:stocks ['A']}, :time " #time "000000}\n" \
+    "{:type :ok, :process 0, :f :read-stock, :value {:verdict :ok, :log-index " #index             \
+    ", :stocks {'A' {:on-hand " #on_hand ", :reserved " #reserved ", :version " #version           \
+    "}}}, :time " #time "000000}\n"
+    expect_with(check_witness, &options, CHECK_VALID, NULL, REACQUIRED READ_AT(18, 6, 7, 0, 2));
+    static const char *const wrong[] = {
+        REACQUIRED READ_AT(18, 6, 9, 2, 1), /* nothing was deducted, */
+        REACQUIRED READ_AT(18, 6, 9, 0, 1), /* it only expired, */
+        REACQUIRED READ_AT(18, 6, 7, 2, 2), /* the hold goes on, */
+        REACQUIRED READ_AT(18, 6, 5, 0, 3), /* it was deducted twice */
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        expect_with(check_witness, &options, CHECK_INVALID, "does not add up", wrong[i]);
+    }
+}
+
 /* ---- what stocks' histories show ---- */
 
-#define HELD_ORDERS 60 /* all that there is */
-#define ENDED       30 /* of them, before anybody came for them */
+#define HELD_ORDERS 40
+#define ON_HAND     820 /* all of it is held: one unit, two, three, ... */
+#define ENDED       15  /* before anybody comes for them */
 
-/* Orders of one unit, all of them due. The first expire at 400, one read sees that, and all are
- * deducted, `reacquire`, at 500 and behind: the answers don't tell who had expired. */
+/* Every second one, so many of them. */
+static bool has_ended(int order, int ended)
+{
+    return order % 2 == 1 && order / 2 < ended;
+}
+
+static void add_look(struct buffer *out, int index, int on_hand, int reserved, int version)
+{
+    buffer_printf(out,
+                  "{:type :invoke, :process 0, :f :read-stock, :value {:stocks ['A']}}\n"
+                  "{:type :ok, :process 0, :f :read-stock, :value {:verdict :ok, :log-index %d, "
+                  ":stocks {'A' {:on-hand %d, :reserved %d, :version %d}}}}\n",
+                  index, on_hand, reserved, version);
+}
+
+/* Orders of different sizes, all of them due. Some of them expire at 400, and all are deducted,
+ * `reacquire`, at 500 and behind: what is read says how much had ended, not of whom. */
 static void add_deducted_late(struct buffer *out)
 {
-    buffer_printf(out, "%s", SET_A(60));
+    int on_hand = ON_HAND;
+    int reserved = ON_HAND;
+    buffer_printf(out, "%s", SET_A(820));
     for (int i = 0; i < HELD_ORDERS; i++) {
         buffer_printf(out,
                       "{:type :invoke, :process 1, :f :reserve, :value {:order 'o-%d', :lines "
-                      "[['A' 1]], :ttl-ms 5}}\n"
+                      "[['A' %d]], :ttl-ms 5}}\n"
                       "{:type :ok, :process 1, :f :reserve, :value {:verdict :ok, :log-index %d, "
                       ":log-position 0}}\n",
-                      i, 2 + i);
+                      i, 1 + i, 2 + i);
+        reserved -= has_ended(i, ENDED) ? 1 + i : 0;
     }
-    buffer_printf(out, "%s", READ_A(0, 450, 60, 30, 1));
+    add_look(out, 450, on_hand, reserved, 1);
     for (int i = 0; i < HELD_ORDERS; i++) {
         buffer_printf(out,
                       "{:type :invoke, :process 1, :f :deduct, :value {:order 'o-%d', :reacquire "
@@ -303,25 +383,35 @@ static void add_deducted_late(struct buffer *out)
                       "{:type :ok, :process 1, :f :deduct, :value {:verdict :ok, :log-index %d, "
                       ":log-position 0}}\n",
                       i, 500 + i);
+        on_hand -= 1 + i;
+        reserved -= has_ended(i, ENDED) ? 0 : 1 + i;
+        add_look(out, 500 + i, on_hand, reserved, 2 + i);
     }
 }
 
-static void add_rows(struct buffer *out, int ended)
+static void add_rows(struct buffer *out, int shown)
 {
-    buffer_printf(out, "{:type :invoke, :process 2, :f :read-history, :value {:stock 'A'}}\n"
-                       "{:type :ok, :process 2, :f :read-history, :value {:verdict :ok, "
-                       ":log-index 900, :rows [{:log-index 1, :sub 0, :op :set, :on-hand 60}");
+    buffer_printf(out,
+                  "{:type :invoke, :process 2, :f :read-history, :value {:stock 'A'}}\n"
+                  "{:type :ok, :process 2, :f :read-history, :value {:verdict :ok, "
+                  ":log-index 900, :rows [{:log-index 1, :sub 0, :op :set, :on-hand %d}",
+                  ON_HAND);
     for (int i = 0; i < HELD_ORDERS; i++) {
-        buffer_printf(out, " {:log-index %d, :sub 0, :op :reserve, :held 1, :order 'o-%d'}", 2 + i,
-                      i);
-    }
-    for (int i = 0; i < ended; i++) {
-        buffer_printf(out, " {:log-index 400, :sub %d, :op :expire, :held -1, :order 'o-%d'}", i,
-                      i);
+        buffer_printf(out, " {:log-index %d, :sub 0, :op :reserve, :held %d, :order 'o-%d'}", 2 + i,
+                      1 + i, i);
     }
     for (int i = 0; i < HELD_ORDERS; i++) {
-        buffer_printf(out, " {:log-index %d, :sub 0, :op :deduct, :on-hand -1%s, :order 'o-%d'}",
-                      500 + i, i < ended ? "" : ", :held -1", i);
+        if (has_ended(i, shown)) {
+            buffer_printf(out, " {:log-index 400, :sub %d, :op :expire, :held -%d, :order 'o-%d'}",
+                          i, 1 + i, i);
+        }
+    }
+    for (int i = 0; i < HELD_ORDERS; i++) {
+        buffer_printf(out, " {:log-index %d, :sub 0, :op :deduct, :on-hand -%d", 500 + i, 1 + i);
+        if (!has_ended(i, shown)) {
+            buffer_printf(out, ", :held -%d", 1 + i);
+        }
+        buffer_printf(out, ", :order 'o-%d'}", i);
     }
     buffer_printf(out, "]}}\n");
 }
@@ -332,15 +422,16 @@ static void add_rows(struct buffer *out, int ended)
 static void test_history_shows(void **state)
 {
     static const struct {
-        int ended; /* as the rows have it; -1: nobody reads them */
-        int64_t on_hand;
+        int shown; /* as ended, by the rows; -1: nobody reads them */
+        int on_hand;
         enum check_verdict verdict;
         const char *reason;
     } cases[] = {
         {-1, 0, CHECK_UNKNOWN, "too much of which nobody knows the place"},
         {ENDED, 0, CHECK_VALID, NULL},
         {ENDED, 1, CHECK_UNKNOWN, "too much of which nobody knows the place"},
-        {ENDED - 1, 0, CHECK_UNKNOWN, "too much of which nobody knows the place"},
+        {ENDED - 1, 0, CHECK_VALID, NULL}, /* one is easily found without */
+        {0, 0, CHECK_UNKNOWN, "too much of which nobody knows the place"},
     };
     struct check_options options = check_options_default();
     (void)state;
@@ -348,13 +439,9 @@ static void test_history_shows(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct buffer text = {0};
         add_deducted_late(&text);
-        buffer_printf(&text,
-                      "{:type :invoke, :process 0, :f :read-stock, :value {:stocks ['A']}}\n"
-                      "{:type :ok, :process 0, :f :read-stock, :value {:verdict :ok, :log-index "
-                      "850, :stocks {'A' {:on-hand %" PRId64 ", :reserved 0, :version %d}}}}\n",
-                      cases[i].on_hand, 1 + HELD_ORDERS);
-        if (cases[i].ended >= 0) {
-            add_rows(&text, cases[i].ended);
+        add_look(&text, 850, cases[i].on_hand, 0, 1 + HELD_ORDERS);
+        if (cases[i].shown >= 0) {
+            add_rows(&text, cases[i].shown);
         }
         buffer_append(&text, "", 1);
         expect_with(check_witness, &options, cases[i].verdict, cases[i].reason,
@@ -397,6 +484,7 @@ int main(void)
         cmocka_unit_test(test_lost_order),
         cmocka_unit_test(test_real_time),
         cmocka_unit_test(test_unknown_reserve),
+        cmocka_unit_test(test_many_unknown),
         cmocka_unit_test(test_unknown_deduct),
         cmocka_unit_test(test_which),
         cmocka_unit_test(test_attempts),
@@ -405,6 +493,7 @@ int main(void)
         cmocka_unit_test(test_repeated_refusal_of_a_deduct),
         cmocka_unit_test(test_requests),
         cmocka_unit_test(test_expiry),
+        cmocka_unit_test(test_reacquired),
         cmocka_unit_test(test_history_shows),
         cmocka_unit_test(test_history_is_not_believed),
     };
