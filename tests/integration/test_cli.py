@@ -168,6 +168,11 @@ class Verbs(CommandCase):
         self.assertResult(self.json_line("order", "deduct", "cli-1"), "OK", replayed=True)
         self.assertResult(self.json_line("order", "release", "cli-1", status=REFUSED), "ORDER_DEDUCTED")
         self.assertResult(self.json_line("order", "release", "cli-never"), "OK", existed=False)
+        said = self.holdfast("order", "release", "cli-mistyped").stdout
+        self.assertEqual(said, "OK, the order is RELEASED; nobody had reserved it before: is the id right?\n")
+        self.holdfast("order", "reserve", "cli-known", "cli-order=1")
+        for said in ("OK, the order is RELEASED\n", "OK (it had been done before), the order is RELEASED\n"):
+            self.assertEqual(self.holdfast("order", "release", "cli-known").stdout, said)
         self.assertResult(self.json_line("order", "deduct", "cli-nowhere", status=REFUSED), "ORDER_NOT_FOUND")
         missing = self.json_line("order", "get", "cli-nowhere", status=REFUSED)
         self.assertEqual(missing["verdict"], "ORDER_NOT_FOUND")
