@@ -395,6 +395,11 @@ class Playground(CommandCase):
                 lambda: harness.holdfast("cluster", "status", endpoints=f"127.0.0.1:{base + 1}").returncode == 0, "node 2 does not come back"
             )
             self.run_holdfast("order", "reserve", "order-2", "apple=1", endpoints=endpoints)
+            # Once more it says that the node runs, and leaves its pid file, by which the playground stops it.
+            running = (directory / "node-2.pid").read_text()
+            second = subprocess.run(["sh", directory / "node-2.command"], capture_output=True, text=True, check=False)
+            self.assertEqual((second.returncode, second.stderr), (1, f"node 2 runs already, as process {running}"))
+            self.assertEqual((directory / "node-2.pid").read_text(), running)
 
             process.terminate()
             self.assertEqual(process.wait(seconds(20)), 0, log.read_text())
