@@ -41,7 +41,7 @@ static void print_json(const hf_result *result)
     buffer_free(&line);
 }
 
-static void print_table(const hf_result *result)
+static void print_table(const hf_command *command, const hf_result *result)
 {
     struct table table;
     struct buffer line = {0};
@@ -55,6 +55,9 @@ static void print_table(const hf_result *result)
     }
     if (result->order_state != HF_STATE_NONE) {
         buffer_printf(&line, ", the order is %s", hf_order_state_name(result->order_state));
+    }
+    if (command->kind == HF_RELEASE && result->verdict == HF_OK && !result->existed) {
+        buffer_printf(&line, "; nobody had reserved it before: is the id right?");
     }
     if (result->expires_at_ms != 0 && result->verdict == HF_OK) {
         char time[TIME_TEXT_BYTES];
@@ -88,7 +91,11 @@ void change_run(struct verb *verb, hf_command *command)
         verb_fail_unanswered(verb, verdict, result->message, result);
     } else {
         verb->exit_code = exit_code_of(verdict);
-        (verb->output == OUTPUT_JSON ? print_json : print_table)(result);
+        if (verb->output == OUTPUT_JSON) {
+            print_json(result);
+        } else {
+            print_table(command, result);
+        }
     }
     hf_free(result);
 }

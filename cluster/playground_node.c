@@ -84,7 +84,16 @@ static void append_script(struct buffer *out, const struct playground_node *node
 {
     buffer_printf(out,
                   "#!/bin/sh\n# Starts node %d of this playground; it runs until it is "
-                  "stopped or killed.\necho $$ >",
+                  "stopped or killed.\npid=$(cat ",
+                  node->id);
+    append_quoted(out, node->pid_file);
+    /* As runs_node: the one that runs keeps its pid file, by which the playground stops it. */
+    buffer_printf(out, " 2>/dev/null)\nif grep -qszxF -e ");
+    append_quoted(out, node->data);
+    buffer_printf(out,
+                  " \"/proc/$pid/cmdline\"; then\n"
+                  "    echo \"node %d runs already, as process $pid\" >&2\n    exit 1\nfi\n"
+                  "echo $$ >",
                   node->id);
     append_quoted(out, node->pid_file);
     buffer_printf(out, "\nexec ");

@@ -81,7 +81,7 @@ static bool take_lock(struct data_directory *directory, struct error *error)
                                  "node");
     }
     return files->lock(directory->lock, error) ||
-           error_wrap(error, "the data directory %s is in use by another node", directory->path);
+           error_wrap(error, "the data directory %s can't be locked", directory->path);
 }
 
 /* Slot 0, sync, slot 1, sync: in this order, or one broken slot would not be harmless. */

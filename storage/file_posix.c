@@ -204,9 +204,9 @@ static bool posix_lock(struct file *file, struct error *error)
         }
         long pid = holder_of(file);
         if (pid != 0) {
-            return error_set(error, "%s is locked by process %ld", file->path, pid);
+            return error_set(error, "%s is in use by another node, process %ld", file->path, pid);
         }
-        return error_set(error, "%s is locked by another process", file->path);
+        return error_set(error, "%s is in use by another node", file->path);
     }
     char text[24];
     int len = snprintf(text, sizeof text, "%ld\n", (long)getpid());

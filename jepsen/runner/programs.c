@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/planted.h"
+
 /* PATH_MAX bytes at `out`; false: it is not there. */
 static bool find(char *out, const char *path)
 {
@@ -52,6 +54,23 @@ static void find_faketime(char *out)
     }
 }
 
+/* A program that does not know its bug ends at once; who looks for one that is caught must not take
+ * that for it. */
+static bool is_planted(const char *name)
+{
+    static const char *const names[] = {
+#define X(id, text, broken, what) text,
+        PLANTED_BUGS(X)
+#undef X
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(names[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool programs_find(struct programs *programs, const struct chaos_options *options,
                    struct error *error)
 {
@@ -59,6 +78,9 @@ bool programs_find(struct programs *programs, const struct chaos_options *option
         if (!find_named(programs->node, "program", options->program, error)) {
             return false;
         }
+    } else if (options->planted != NULL && !is_planted(options->planted)) {
+        return error_set(error, "--planted: there is no bug '%s': docs/planted-bugs.md names them",
+                         options->planted);
     } else {
         find_built(programs->node,
                    options->planted == NULL ? "../node/holdfastd" : "planted/holdfastd-planted");

@@ -42,6 +42,8 @@ class Runner(unittest.TestCase):
         self.assertEqual((status, output), (2, "chaos: --nemesis: there is no nemesis 'weather': --list names them\n"))
         status, output = chaos.run(chaos.STORE, "--program", "/nowhere", timeout=10)
         self.assertEqual((status, output), (2, "chaos: --program /nowhere: No such file or directory\n"))
+        status, output = chaos.run(chaos.STORE, "--planted", "nothing", timeout=10)
+        self.assertEqual((status, output), (2, "chaos: --planted: there is no bug 'nothing': docs/planted-bugs.md names them\n"))
         status, output = chaos.run(chaos.STORE, "--nodes", "1", "--nemesis", "partition-one", timeout=10)
         self.assertEqual((status, output), (2, "chaos: partition-one needs more nodes (--nodes)\n"))
 

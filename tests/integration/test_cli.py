@@ -168,6 +168,11 @@ class Verbs(CommandCase):
         self.assertResult(self.json_line("order", "deduct", "cli-1"), "OK", replayed=True)
         self.assertResult(self.json_line("order", "release", "cli-1", status=REFUSED), "ORDER_DEDUCTED")
         self.assertResult(self.json_line("order", "release", "cli-never"), "OK", existed=False)
+        said = self.holdfast("order", "release", "cli-mistyped").stdout
+        self.assertEqual(said, "OK, the order is RELEASED; nobody had reserved it before: is the id right?\n")
+        self.holdfast("order", "reserve", "cli-known", "cli-order=1")
+        for said in ("OK, the order is RELEASED\n", "OK (it had been done before), the order is RELEASED\n"):
+            self.assertEqual(self.holdfast("order", "release", "cli-known").stdout, said)
         self.assertResult(self.json_line("order", "deduct", "cli-nowhere", status=REFUSED), "ORDER_NOT_FOUND")
         missing = self.json_line("order", "get", "cli-nowhere", status=REFUSED)
         self.assertEqual(missing["verdict"], "ORDER_NOT_FOUND")
@@ -390,6 +395,11 @@ class Playground(CommandCase):
                 lambda: harness.holdfast("cluster", "status", endpoints=f"127.0.0.1:{base + 1}").returncode == 0, "node 2 does not come back"
             )
             self.run_holdfast("order", "reserve", "order-2", "apple=1", endpoints=endpoints)
+            # Once more it says that the node runs, and leaves its pid file, by which the playground stops it.
+            running = (directory / "node-2.pid").read_text()
+            second = subprocess.run(["sh", directory / "node-2.command"], capture_output=True, text=True, check=False)
+            self.assertEqual((second.returncode, second.stderr), (1, f"node 2 runs already, as process {running}"))
+            self.assertEqual((directory / "node-2.pid").read_text(), running)
 
             process.terminate()
             self.assertEqual(process.wait(seconds(20)), 0, log.read_text())

@@ -271,7 +271,7 @@ static bool sim_lock(struct file *file, struct error *error)
         return fail(error, SIM_LOCK, file->path, code);
     }
     if (file->inode->locked_by != NULL && file->inode->locked_by != file) {
-        return error_set(error, "%s is locked by another process", file->path);
+        return error_set(error, "%s is in use by another node", file->path);
     }
     file->inode->locked_by = file;
     return true;

@@ -77,6 +77,23 @@ static void test_strangers_are_refused(void **state)
     sim_disk_free(disk);
 }
 
+/* Nobody else is to blame for a lock that the disk does not take. */
+static void test_a_lock_that_fails_is_no_other_node(void **state)
+{
+    (void)state;
+    struct sim_disk *disk = sim_disk_new(1);
+    struct file_system files = sim_disk_files(disk);
+    struct data_directory_options options = directory_options(&files);
+    struct error error = {""};
+    sim_disk_fail(disk, SIM_LOCK, 1, ENOSPC);
+    assert_null(data_directory_open(&options, &error));
+    assert_non_null(strstr(error.text, "the data directory /data can't be locked: /data/lock: "));
+    assert_non_null(strstr(error.text, strerror(ENOSPC)));
+    assert_null(strstr(error.text, "another node"));
+    data_directory_close(directory_must_open(&options));
+    sim_disk_free(disk);
+}
+
 /* Somebody else's files are no place to begin in, and nothing is made beside them. */
 static void test_foreign_files_are_left_alone(void **state)
 {
@@ -340,9 +357,9 @@ static void test_another_process_holds_it(void **state)
     struct data_directory *directory = directory_must_open(&options);
     char text[512];
     char words[64];
-    snprintf(words, sizeof words, "locked by process %ld", (long)getpid());
+    snprintf(words, sizeof words, "in use by another node, process %ld", (long)getpid());
     assert_non_null(refusal_elsewhere(&options, false, text, sizeof text));
-    if (strstr(text, words) == NULL || strstr(text, "in use by another node") == NULL) {
+    if (strstr(text, words) == NULL || strstr(text, path) == NULL) {
         fail_msg("'%s' expected in: %s", words, text);
     }
     data_directory_close(directory);
@@ -386,6 +403,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_new_then_opened_again),
         cmocka_unit_test(test_strangers_are_refused),
+        cmocka_unit_test(test_a_lock_that_fails_is_no_other_node),
         cmocka_unit_test(test_foreign_files_are_left_alone),
         cmocka_unit_test(test_missing_manifest),
         cmocka_unit_test(test_missing_parent),

@@ -201,7 +201,7 @@ static void test_lock(void **state)
     assert_true(files->lock(one, &error));
     assert_false(files->lock(two, &error));
     char words[64];
-    snprintf(words, sizeof words, "lock is locked by process %ld", (long)getpid());
+    snprintf(words, sizeof words, "lock is in use by another node, process %ld", (long)getpid());
     expect_words(&error, words);
     files->close(one);
     assert_true(files->lock(two, &error));
