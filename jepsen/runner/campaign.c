@@ -209,7 +209,7 @@ enum run_status campaign_execute(const struct chaos_options *given)
         options.first_count =
             schedule_owed(options.nemeses, sum.turns, options.nemesis_count, options.first);
         more = status == RUN_VALID && interrupted == 0 &&
-               (options.soak_ms > 0 ? clock_now_ms() - began_ms + options.time_ms <= options.soak_ms
+               (options.soak_ms > 0 ? clock_now_ms() - began_ms < options.soak_ms
                                     : number + 1 < options.workload_count);
     }
     if (options.soak_ms > 0 || options.workload_count > 1) {
